@@ -1,0 +1,78 @@
+package jail
+
+import (
+	"fmt"
+	"io"
+	"time"
+)
+
+// Limits bound one run. The zero value is not usable: start from DefaultLimits.
+type Limits struct {
+	Wall    time.Duration // wall clock from the program's start to its kill; > 0
+	Memory  int64         // bytes for the whole jail, scratch space included; no swap on top; >= MinMemory
+	CPU     float64       // cores, enforced as cpu.max; > 0
+	Pids    int           // processes and threads at once, python3's own included; >= 1
+	Scratch int64         // bytes of writable file system; >= MinScratch
+	Inodes  int64         // files and directories in the scratch space; >= MinInodes
+	Output  int64         // bytes kept of each stream, the rest is counted and dropped; >= 0
+}
+
+// The least with which python3 starts at all. Smaller values are refused, so that a
+// misconfiguration is an error at start-up and not a verdict on every run.
+const (
+	MinMemory  = 16 << 20
+	MinScratch = 2 << 20 // the largest source (1 MiB), and its compiled form
+	MinInodes  = 16
+	MinPids    = 1
+
+	// MaxSource is the longest program that a run accepts, in bytes of UTF-8.
+	MaxSource = 1 << 20
+)
+
+// DefaultLimits are the limits of a run that was configured with nothing.
+func DefaultLimits() Limits {
+	return Limits{
+		Wall:    5 * time.Second,
+		Memory:  256 << 20,
+		CPU:     1,
+		Pids:    64,
+		Scratch: 64 << 20,
+		Inodes:  4096,
+		Output:  1 << 20,
+	}
+}
+
+// Validate reports the first limit that no run could be started with.
+func (l Limits) Validate() error {
+	for _, c := range []struct {
+		name       string
+		got, least int64
+	}{
+		{"wall (nanoseconds)", int64(l.Wall), 1},
+		{"memory (bytes)", l.Memory, MinMemory},
+		{"cpu (milli-cores)", int64(l.CPU * 1000), 10},
+		{"pids", int64(l.Pids), MinPids},
+		{"scratch (bytes)", l.Scratch, MinScratch},
+		{"inodes", l.Inodes, MinInodes},
+		{"output (bytes)", l.Output, 0},
+	} {
+		if c.got < c.least {
+			return fmt.Errorf("limit %s is %d, the least is %d", c.name, c.got, c.least)
+		}
+	}
+	return nil
+}
+
+// Spec is one run: a program and what is done with its output. What is the same for
+// every run (limits, interpreter, filter) belongs to the Jail.
+type Spec struct {
+	Source []byte // main.py; at most MaxSource bytes
+
+	// Nulled are the names of builtins that are None in the program's own module, and only
+	// there: what it imports keeps them.
+	Nulled []string
+
+	// Stdout and Stderr, where set, receive the streams as they come and without a cap; the
+	// kept copy in Result is unaffected. A slow writer slows the program down.
+	Stdout, Stderr io.Writer
+}

@@ -1,0 +1,87 @@
+package jail
+
+import (
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Verdict is why a program ended. A sandbox that failed has none: Run returns a SetupError.
+type Verdict string
+
+const (
+	Exited    Verdict = "exited"    // it ended by itself, with Result.ExitCode
+	Signaled  Verdict = "signaled"  // a signal that was not ours ended it: Result.Signal
+	Timeout   Verdict = "timeout"   // the wall clock ran out and we killed it
+	OOM       Verdict = "oom"       // it wanted more memory than its limit
+	Cancelled Verdict = "cancelled" // the caller's context ended first
+)
+
+// Result is what a run left behind.
+type Result struct {
+	Verdict  Verdict
+	ExitCode int         // for Exited
+	Signal   unix.Signal // for Signaled
+	Stdout   Output
+	Stderr   Output
+	Usage    Usage
+	Timing   Timing
+}
+
+// Output is one stream of a run.
+type Output struct {
+	Kept  []byte // the first Limits.Output bytes, as written
+	Total int64  // bytes written, the dropped ones included
+}
+
+// Truncated reports whether bytes were dropped.
+func (o Output) Truncated() bool { return o.Total > int64(len(o.Kept)) }
+
+// Usage is what a run took. Without cgroup controllers it is what the kernel tells of
+// reaped processes and what the watchdog saw.
+type Usage struct {
+	CPU        time.Duration // user and system time of the whole jail
+	PeakMemory int64         // bytes
+}
+
+// Timing says where the time of a run went. The parts do not overlap.
+type Timing struct {
+	Clone    time.Duration // until the kernel had made init in its namespaces and its cgroup
+	Setup    time.Duration // until init exec'ed python3
+	Program  time.Duration // python3, start of the interpreter included: what the wall limit bounds
+	Teardown time.Duration // until nothing was left of it
+}
+
+// SetupError says that the sandbox failed, never the program. Stage is one of a closed set
+// (see Stages), fit for a metric label.
+type SetupError struct {
+	Stage string
+	Err   error
+}
+
+func (e *SetupError) Error() string { return fmt.Sprintf("sandbox set-up failed at %s: %v", e.Stage, e.Err) }
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// ended is all that is known about the end of a program.
+type ended struct {
+	cause  Verdict // our own kill, decided before it was sent; "" when we did not kill
+	oom    bool    // memory.events counted an oom kill in the leaf
+	status unix.WaitStatus
+}
+
+// verdict decides why the program ended. Never from the signal alone: a SIGKILL may be the
+// clock, the memory, the client who went away, or the program itself. So our own cause
+// counts first, then the kernel's account of the memory, then the wait status.
+func (e ended) verdict() Verdict {
+	switch {
+	case e.cause != "":
+		return e.cause
+	case e.oom && (e.status.Signaled() && e.status.Signal() == unix.SIGKILL):
+		return OOM
+	case e.status.Signaled():
+		return Signaled
+	default:
+		return Exited
+	}
+}
