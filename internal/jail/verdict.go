@@ -60,8 +60,18 @@ type SetupError struct {
 	Err   error
 }
 
-func (e *SetupError) Error() string { return fmt.Sprintf("sandbox set-up failed at %s: %v", e.Stage, e.Err) }
+func (e *SetupError) Error() string {
+	return fmt.Sprintf("sandbox set-up failed at %s: %v", e.Stage, e.Err)
+}
 func (e *SetupError) Unwrap() error { return e.Err }
+
+// atStage makes a SetupError of an error; nil stays nil.
+func atStage(stage string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &SetupError{stage, err}
+}
 
 // ended is all that is known about the end of a program.
 type ended struct {

@@ -1,0 +1,386 @@
+package jail
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"golang.org/x/sys/unix"
+)
+
+// The cgroup v2 tree of one daemon:
+//
+//	base                   delegated to us (systemd), or /sandboxd at the root (root only)
+//	├── daemon             where the daemon moves itself, for a cgroup that distributes
+//	│                      controllers may hold no process (cgroups(7), "no internal processes")
+//	└── runs-<pid>-<time>  held by flock while its daemon lives; what is not held gets swept
+//	    ├── 1              a leaf: one run
+//	    └── 2
+
+// controllers are those that a leaf needs to enforce its limits.
+var controllers = []string{"cpu", "memory", "pids"}
+
+const (
+	daemonGroup = "daemon"
+	runsPrefix  = "runs-"
+	rootGroup   = "sandboxd"
+
+	// leastPidsMax lets the init's own threads start; the program's limit is RLIMIT_NPROC,
+	// which the init sets when it has no use for threads any more.
+	leastPidsMax = 16
+)
+
+// MissingControllersError says which limits no cgroup would enforce.
+type MissingControllersError struct {
+	Controllers []string
+	Base        string // the cgroup that lacks them
+}
+
+func (e *MissingControllersError) Error() string {
+	return fmt.Sprintf("cgroup v2 controllers %s are missing in %s", strings.Join(e.Controllers, ", "), e.Base)
+}
+
+// tree is the daemon's own part of the cgroup v2 hierarchy. A nil tree makes nil leaves, which
+// limit nothing: that is best effort on a machine whose hierarchy cannot be written to.
+type tree struct {
+	mountpoint string
+	base       string   // directory, below mountpoint
+	runs       *os.File // directory of the leaves, flock'ed
+	missing    []string // of controllers
+	next       chan int64
+}
+
+// openTree finds a cgroup that it may divide, takes a place in it and sweeps away places whose
+// daemon is dead. Missing controllers are no error here: they are in tree.missing.
+func openTree(log *slog.Logger) (*tree, error) {
+	mountpoint, err := cgroup2Mount()
+	if err != nil {
+		return nil, err
+	}
+	own, err := ownCgroup()
+	if err != nil {
+		return nil, err
+	}
+	base, err := claimBase(mountpoint, own)
+	if err != nil {
+		return nil, err
+	}
+	sweep(base, log)
+
+	t := &tree{mountpoint: mountpoint, base: base, next: make(chan int64, 1)}
+	t.next <- 1
+	path := filepath.Join(base, fmt.Sprintf("%s%d-%d", runsPrefix, os.Getpid(), time.Now().UnixNano()))
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return nil, err
+	}
+	if t.runs, err = os.Open(path); err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	if err := unix.Flock(int(t.runs.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(&fs.PathError{Op: "flock", Path: path, Err: err}, t.close())
+	}
+	for _, c := range controllers {
+		if distribute(base, c) != nil || distribute(path, c) != nil {
+			t.missing = append(t.missing, c)
+		}
+	}
+	return t, nil
+}
+
+// close removes the place of this daemon. What cannot be removed is left for the next sweep.
+func (t *tree) close() error {
+	if t == nil || t.runs == nil {
+		return nil
+	}
+	return errors.Join(removeGroup(t.runs.Name()), t.runs.Close())
+}
+
+// cgroup2Mount is where the cgroup v2 hierarchy is mounted.
+func cgroup2Mount() (string, error) {
+	mounts, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	defer mounts.Close()
+	for lines := bufio.NewScanner(mounts); lines.Scan(); {
+		// 35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw (proc(5))
+		before, after, _ := strings.Cut(lines.Text(), " - ")
+		if fields := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && len(fields) > 4 {
+			return fields[4], nil
+		}
+	}
+	return "", errors.New("no cgroup v2 hierarchy is mounted")
+}
+
+// ownCgroup is the path of this process in the cgroup v2 hierarchy.
+func ownCgroup() (string, error) {
+	data, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(data)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return path, nil
+		}
+	}
+	return "", errors.New("this process is in no cgroup v2")
+}
+
+// claimBase returns a directory below which we may make groups and hand them controllers:
+//
+//   - our own cgroup, when we are alone in it: it was made for us (Delegate=). We move into
+//     a child of it;
+//   - the parent of such a child, when that has been done (a daemon started by a daemon);
+//   - a group at the root of the hierarchy, which only root may make.
+func claimBase(mountpoint, own string) (string, error) {
+	dir := filepath.Join(mountpoint, own)
+	var refused []error
+	if own != "/" && filepath.Base(own) != daemonGroup {
+		alone, err := onlyProcess(dir)
+		if err == nil && alone {
+			if err = moveInto(filepath.Join(dir, daemonGroup)); err == nil {
+				return dir, nil
+			}
+		}
+		refused = append(refused, err)
+	}
+	if filepath.Base(own) == daemonGroup {
+		parent := filepath.Dir(dir)
+		err := unix.Access(parent, unix.W_OK)
+		if err == nil {
+			return parent, nil
+		}
+		refused = append(refused, &fs.PathError{Op: "write to", Path: parent, Err: err})
+	}
+	base := filepath.Join(mountpoint, rootGroup)
+	err := os.Mkdir(base, 0o755)
+	if err == nil || (errors.Is(err, fs.ErrExist) && unix.Access(base, unix.W_OK) == nil) {
+		for _, c := range controllers {
+			_ = distribute(mountpoint, c) // what is missing shows in base
+		}
+		return base, nil
+	}
+	return "", fmt.Errorf("no cgroup to divide: %w", errors.Join(append(refused, err)...))
+}
+
+// onlyProcess reports whether this process is the only one in the group.
+func onlyProcess(group string) (bool, error) {
+	procs, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	return strings.TrimSpace(string(procs)) == strconv.Itoa(os.Getpid()), err
+}
+
+func moveInto(group string) error {
+	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
+}
+
+// distribute hands one controller to the children of a group.
+func distribute(group, controller string) error {
+	return os.WriteFile(filepath.Join(group, "cgroup.subtree_control"), []byte("+"+controller), 0)
+}
+
+// sweep ends what daemons that died without closing their tree left running, and removes it.
+// A living daemon holds a lock on its place.
+func sweep(base string, log *slog.Logger) {
+	places, _ := filepath.Glob(filepath.Join(base, runsPrefix+"*"))
+	for _, path := range places {
+		place, err := os.Open(path)
+		if err != nil {
+			continue // its daemon closed it meanwhile
+		}
+		if unix.Flock(int(place.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			err := removeGroup(path)
+			log.Info("swept what a killed daemon left", "cgroup", path, "error", err)
+		}
+		place.Close()
+	}
+}
+
+// removeGroup kills what runs in a group and removes it with its leaves.
+func removeGroup(path string) error {
+	_ = os.WriteFile(filepath.Join(path, "cgroup.kill"), []byte("1"), 0) // fails where there is none
+	leaves, _ := filepath.Glob(filepath.Join(path, "*", "cgroup.procs"))
+	for _, procs := range leaves {
+		if err := rmdirEmptied(filepath.Dir(procs)); err != nil {
+			return err
+		}
+	}
+	return rmdirEmptied(path)
+}
+
+// rmdirEmptied removes a group whose processes are dead or dying: EBUSY until the last is gone.
+func rmdirEmptied(path string) error {
+	for wait, begin := 50*time.Microsecond, time.Now(); ; wait *= 2 {
+		err := unix.Rmdir(path)
+		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > killPatience {
+			if err != nil && !errors.Is(err, unix.ENOENT) {
+				return &fs.PathError{Op: "rmdir", Path: path, Err: err}
+			}
+			return nil
+		}
+		time.Sleep(wait)
+	}
+}
+
+// leaf is the cgroup of one run.
+type leaf struct {
+	dir    *os.File
+	memory bool // the memory controller enforces the limit
+}
+
+// newLeaf makes a cgroup with the limits of one run.
+func (t *tree) newLeaf(limits Limits) (*leaf, error) {
+	if t == nil {
+		return nil, nil
+	}
+	n := <-t.next
+	t.next <- n + 1
+	path := filepath.Join(t.runs.Name(), strconv.FormatInt(n, 10))
+	if err := os.Mkdir(path, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.Open(path)
+	if err == nil {
+		err = t.limit(path, limits)
+	}
+	if err != nil {
+		return nil, errors.Join(err, dir.Close(), rmdirEmptied(path))
+	}
+	return &leaf{dir: dir, memory: t.has("memory")}, nil
+}
+
+// limit writes the limits that the kernel enforces for a leaf as a whole.
+func (t *tree) limit(path string, limits Limits) error {
+	var r cgroup2.Resources
+	if t.has("memory") {
+		var swap int64
+		group := true
+		r.Memory = &cgroup2.Memory{Max: &limits.Memory, OOMGroup: &group}
+		if _, err := os.Stat(filepath.Join(path, "memory.swap.max")); err == nil {
+			r.Memory.Swap = &swap // the file is absent where the kernel has no swap
+		}
+	}
+	if t.has("pids") {
+		r.Pids = &cgroup2.Pids{Max: max(int64(limits.Pids), leastPidsMax)}
+	}
+	if t.has("cpu") {
+		quota, period := int64(limits.CPU*cpuPeriod), uint64(cpuPeriod)
+		r.CPU = &cgroup2.CPU{Max: cgroup2.NewCPUMax(&quota, &period)}
+	}
+	if len(t.missing) == len(controllers) {
+		return nil
+	}
+	group, err := cgroup2.Load("/"+strings.TrimPrefix(path, t.mountpoint+"/"), cgroup2.WithMountpoint(t.mountpoint))
+	if err != nil {
+		return err
+	}
+	return group.Update(&r)
+}
+
+// cpuPeriod is the window of cpu.max in microseconds; the kernel's default.
+const cpuPeriod = 100_000
+
+func (t *tree) has(controller string) bool { return !slices.Contains(t.missing, controller) }
+
+// kill ends every process of the leaf at once (cgroup.kill, Linux 5.14).
+func (l *leaf) kill() error {
+	if l == nil {
+		return unix.ENOSYS
+	}
+	return l.write("cgroup.kill", "1")
+}
+
+func (l *leaf) write(file, value string) error {
+	fd, err := unix.Openat(int(l.dir.Fd()), file, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: filepath.Join(l.dir.Name(), file), Err: err}
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(value))
+	return err
+}
+
+func (l *leaf) controlsMemory() bool { return l != nil && l.memory }
+
+// remove gives the leaf back. Its processes are dead.
+func (l *leaf) remove() error {
+	if l == nil {
+		return nil
+	}
+	return errors.Join(rmdirEmptied(l.dir.Name()), l.dir.Close())
+}
+
+// procs lists the processes of the leaf.
+func (l *leaf) procs() []int {
+	var pids []int
+	for field := range bytes.FieldsSeq(l.read("cgroup.procs")) {
+		if pid, err := strconv.Atoi(string(field)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// read returns what a file of the leaf says, or nothing where the file does not exist.
+func (l *leaf) read(file string) []byte {
+	data, err := os.ReadFile(filepath.Join(l.dir.Name(), file))
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// account is what the kernel counted for a leaf. Fields whose controller is missing are 0.
+type account struct {
+	oomKills int64         // memory.events, oom_kill
+	peak     int64         // memory.peak, bytes (Linux 5.19)
+	cpu      time.Duration // cpu.stat, usage_usec; needs no controller
+}
+
+// account reads the leaf's counters. It is called when the last process is dead.
+func (l *leaf) account() account {
+	if l == nil {
+		return account{}
+	}
+	peak, _ := strconv.ParseInt(strings.TrimSpace(string(l.read("memory.peak"))), 10, 64)
+	return account{
+		oomKills: keyed(l.read("memory.events"), "oom_kill"),
+		peak:     peak,
+		cpu:      time.Duration(keyed(l.read("cpu.stat"), "usage_usec")) * time.Microsecond,
+	}
+}
+
+// usage prefers the kernel's account of the leaf to what was seen from outside.
+func (a account) usage(state *os.ProcessState, peakSeen int64) Usage {
+	u := Usage{CPU: a.cpu, PeakMemory: a.peak}
+	if u.CPU == 0 && state != nil {
+		u.CPU = state.UserTime() + state.SystemTime()
+	}
+	if u.PeakMemory == 0 {
+		u.PeakMemory = peakSeen
+	}
+	return u
+}
+
+// keyed finds a value in a flat keyed file ("key value" per line), 0 when it is not there.
+func keyed(file []byte, key string) int64 {
+	for line := range bytes.Lines(file) {
+		if k, v, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" ")); ok && string(k) == key {
+			n, _ := strconv.ParseInt(string(v), 10, 64)
+			return n
+		}
+	}
+	return 0
+}

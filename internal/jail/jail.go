@@ -1,0 +1,157 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config is what all runs of a Jail share.
+type Config struct {
+	Python     string   // path of the interpreter on the host
+	Limits     Limits   // of each run
+	Filter     []byte   // seccomp program: struct sock_filter[] in the machine's byte order
+	BestEffort bool     // go on without cgroup controllers; every other layer stays required
+	UIDs       UIDRange // host uids for the runs when the daemon may choose them (it is root)
+	Log        *slog.Logger
+}
+
+// Jail starts runs. It is safe for concurrent use; how many runs there are at once is its
+// caller's business.
+type Jail struct {
+	cfg    Config
+	python interpreter
+	plan   []node
+	tree   *tree // nil where there is no cgroup v2 to write to (best effort only)
+	ids    *idPool
+	null   *os.File
+}
+
+// graceForFlush is how long a program that ran into the wall clock may take to write out
+// what it had printed and python3 still buffered. See launcher.py.
+const graceForFlush = 100 * time.Millisecond
+
+// killPatience is how long the kernel may take to end what was killed.
+const killPatience = 10 * time.Second
+
+var errSourceTooLong = fmt.Errorf("source is longer than %d bytes", MaxSource)
+
+// New prepares what the runs share: it asks the interpreter where it lives, plans the root
+// file system, takes a place in the cgroup tree and sweeps away what a killed daemon left
+// there. It fails when a cgroup controller is missing, unless cfg.BestEffort.
+func New(ctx context.Context, cfg Config) (*Jail, error) {
+	if err := cfg.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	if len(cfg.Filter) == 0 {
+		return nil, errors.New("no seccomp filter")
+	}
+	python, err := inspectInterpreter(ctx, cfg.Python)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := newIDPool(cfg.UIDs)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := openTree(cfg.Log)
+	if err == nil && len(tree.missing) > 0 {
+		err = &MissingControllersError{Controllers: tree.missing, Base: tree.base}
+	}
+	if err != nil && !cfg.BestEffort {
+		return nil, errors.Join(err, tree.close())
+	}
+	if err != nil {
+		cfg.Log.Warn("isolation is weaker than required", "reason", err, "mode", "best-effort")
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, errors.Join(err, tree.close())
+	}
+	return &Jail{cfg: cfg, python: python, plan: rootPlan(python), tree: tree, ids: ids, null: null}, nil
+}
+
+// Close gives back the jail's place in the cgroup tree. No run may be under way.
+func (j *Jail) Close() error {
+	return errors.Join(j.null.Close(), j.tree.close())
+}
+
+// Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
+func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
+
+// Run runs one program to its end and leaves nothing behind. An error means that the sandbox
+// failed (SetupError) or was asked for the impossible; whatever the program did is a Result.
+// When ctx ends first the program is killed at once and the verdict is Cancelled.
+func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
+	if len(spec.Source) > MaxSource {
+		return nil, errSourceTooLong
+	}
+	id := j.ids.take()
+	defer j.ids.give(id)
+
+	begin := time.Now()
+	leaf, err := j.tree.newLeaf(j.cfg.Limits)
+	if err != nil {
+		return nil, atStage(stageCgroup, err)
+	}
+	p, err := j.start(leaf, id)
+	if err != nil {
+		return nil, errors.Join(atStage(stageClone, err), leaf.remove())
+	}
+	cloned := time.Now()
+	streams := p.collect(j.cfg.Limits.Output, spec)
+
+	started, cause, err := p.handOff(ctx, j.order(spec))
+	if err == nil && cause == "" {
+		cause = p.attend(ctx, j.cfg.Limits)
+	}
+	ended, endErr := p.end(cause)
+	finished := time.Now()
+	stdout, stderr := streams.wait()
+	account := leaf.account()
+	if err = errors.Join(err, endErr, atStage(stageTeardown, leaf.remove())); err != nil {
+		return nil, err
+	}
+
+	ended.oom = account.oomKills > 0
+	return &Result{
+		Verdict:  ended.verdict(),
+		ExitCode: ended.status.ExitStatus(),
+		Signal:   signalOf(ended.status),
+		Stdout:   stdout,
+		Stderr:   stderr,
+		Usage:    account.usage(p.state, p.peakSeen()),
+		Timing: Timing{
+			Clone:    cloned.Sub(begin),
+			Setup:    started.Sub(cloned),
+			Program:  finished.Sub(started),
+			Teardown: time.Since(finished),
+		},
+	}, nil
+}
+
+// order is what init is told to do for this run.
+func (j *Jail) order(spec Spec) *order {
+	return &order{
+		Plan:     j.plan,
+		Limits:   j.cfg.Limits,
+		Argv:     j.python.argv(),
+		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
+		filter:   j.cfg.Filter,
+		source:   spec.Source,
+		launcher: launcher,
+	}
+}
+
+func signalOf(s unix.WaitStatus) unix.Signal {
+	if !s.Signaled() {
+		return 0
+	}
+	return s.Signal()
+}

@@ -1,0 +1,77 @@
+# The launcher: python3 imports this as sitecustomize before it runs its main program, in the
+# program's own process, jailed as the program is. It is no part of the wall; it makes main.py
+# behave as `python3 main.py` would.
+#
+# The main program named on the command line is a compiled file that does not exist yet. It is
+# written here, from main.py, and when this import returns the interpreter finds it: so
+# no frame of ours lies below the program's, and its tracebacks, its line numbers and the name
+# "main.py" are its own.
+import _signal
+import marshal
+import os
+import sys
+from _frozen_importlib_external import MAGIC_NUMBER
+
+SOURCE = "main.py"
+COMPILED = "/run/main.pyc"
+
+
+def flush_and_exit(signum, frame):
+    """The wall clock ran out: what was printed without a newline is still in the buffers."""
+    try:
+        sys.__stdout__.flush()
+        sys.__stderr__.flush()
+    finally:
+        os._exit(1)
+
+
+def restrict(main, nulled):
+    """Make builtins None in the main module's eyes only: what it imports has the real ones."""
+    import builtins
+
+    seen = dict(vars(builtins))
+    seen.update(dict.fromkeys(nulled))
+    if "__import__" in nulled:
+        # The import statement calls it through the builtins, the program by a global name.
+        seen["__import__"] = builtins.__import__
+        main.__dict__["__import__"] = None
+    main.__dict__["__builtins__"] = seen
+
+
+def compile_main():
+    """Compile main.py, or report why not as the interpreter does, and leave."""
+    with open(SOURCE, "rb") as file:
+        source = file.read()
+    try:
+        return compile(source, SOURCE, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        if type(error) is ValueError:  # NUL bytes, before Python 3.12
+            error = SyntaxError(*error.args)
+        sys.__excepthook__(type(error), error.with_traceback(None), None)
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def launch():
+    nulled = [name for name in os.environ.pop("SANDBOXD_NULLED", "").split(",") if name]
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONNOUSERSITE"):
+        os.environ.pop(name, None)
+    here = os.path.dirname(__file__)
+    sys.path[:] = [os.getcwd()] + [entry for entry in sys.path if entry != here]
+    sys.path_importer_cache.pop(here, None)
+    sys.argv[:] = [SOURCE]
+    sys.stdout.reconfigure(line_buffering=True)  # what was printed survives a kill
+    _signal.signal(_signal.SIGXCPU, flush_and_exit)
+
+    code = compile_main()
+    with open(COMPILED, "wb") as file:
+        file.write(MAGIC_NUMBER + bytes(12))
+        marshal.dump(code, file)
+
+    main = sys.modules["__main__"]
+    main.__dict__["__file__"] = os.path.join(os.getcwd(), SOURCE)
+    if nulled:
+        restrict(main, nulled)
+
+
+launch()

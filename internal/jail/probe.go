@@ -1,0 +1,239 @@
+package jail
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Layer is one layer of the isolation as the probe found it: by doing it, not by asking for a
+// kernel version.
+type Layer struct {
+	Name     string
+	Required bool   // without it the daemon does not start
+	Err      error  // why it does not work; nil when it does
+	Remedy   string // what the operator can do about Err
+	Detail   string // what was seen, for a layer that works
+}
+
+// Works reports whether the layer is enforced.
+func (l Layer) Works() bool { return l.Err == nil }
+
+// Names of the layers, fit for a metric label.
+const (
+	LayerPython       = "python"
+	LayerUserNS       = "user-namespace"
+	LayerMountNS      = "mount-namespace"
+	LayerPidNS        = "pid-namespace"
+	LayerNetNS        = "network-namespace"
+	LayerIPCNS        = "ipc-namespace"
+	LayerUTSNS        = "uts-namespace"
+	LayerCgroupNS     = "cgroup-namespace"
+	LayerRoot         = "root-file-system"
+	LayerNetwork      = "no-network"
+	LayerCapabilities = "no-capabilities"
+	LayerNoNewPrivs   = "no-new-privileges"
+	LayerSeccomp      = "seccomp"
+	LayerRlimits      = "rlimits"
+	LayerHostUID      = "host-uid"
+	LayerCgroupKill   = "cgroup-kill"
+	LayerMemory       = "memory"
+	LayerCPU          = "cpu"
+	LayerPids         = "pids"
+)
+
+// probeProgram looks at the jail from inside.
+//
+//go:embed probe.py
+var probeProgram []byte
+
+// inside is what probeProgram prints.
+type inside struct {
+	UID          int      `json:"uid"`
+	PID          int      `json:"pid"`
+	Capabilities string   `json:"capabilities"`
+	NoNewPrivs   string   `json:"no_new_privs"`
+	Seccomp      string   `json:"seccomp"`
+	Hostname     string   `json:"hostname"`
+	Cgroup       []string `json:"cgroup"`
+	Root         []string `json:"root"`
+	RootWrite    string   `json:"root_write"`
+	Connect      string   `json:"connect"`
+	Nproc        int64    `json:"nproc"`
+}
+
+// Probe tries every layer and reports on each, in the order in which they build on each other.
+// It starts a few short processes and one jail, and leaves nothing behind.
+func Probe(ctx context.Context, cfg Config) []Layer {
+	var layers []Layer
+	add := func(name string, required bool, detail string, err error) {
+		l := Layer{Name: name, Required: required, Err: err, Detail: detail}
+		if err != nil {
+			l.Remedy = remedy(name, err)
+			l.Detail = ""
+		}
+		layers = append(layers, l)
+	}
+
+	python, err := inspectInterpreter(ctx, cfg.Python)
+	add(LayerPython, true, python.path, err)
+	id := hostID{}
+	if ids, err := newIDPool(cfg.UIDs); err != nil {
+		add(LayerHostUID, true, "", err)
+	} else {
+		id = ids.take()
+		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", cfg.UIDs.First), id.shared())
+	}
+
+	var flags uintptr
+	for _, ns := range []struct {
+		name string
+		flag uintptr
+	}{
+		{LayerUserNS, unix.CLONE_NEWUSER}, {LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID},
+		{LayerNetNS, unix.CLONE_NEWNET}, {LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
+	} {
+		err := probeClone(flags|ns.flag, id)
+		add(ns.name, true, "made by clone", err)
+		if err == nil {
+			flags |= ns.flag
+		}
+	}
+
+	probeCgroup(cfg, add)
+
+	best := cfg
+	best.BestEffort = true // what is missing of the controllers is said above
+	best.Log = quiet
+	seen, err := probeJail(ctx, best)
+	for _, c := range seen.claims(cfg.Limits) {
+		if err == nil && !c.holds {
+			add(c.layer, true, "", fmt.Errorf("from inside: %s", c.seen))
+		} else {
+			add(c.layer, true, c.seen, err)
+		}
+	}
+	return layers
+}
+
+// Missing returns the required layers that do not work.
+func Missing(layers []Layer) []Layer {
+	var missing []Layer
+	for _, l := range layers {
+		if l.Required && !l.Works() {
+			missing = append(missing, l)
+		}
+	}
+	return missing
+}
+
+// probeClone starts the init in namespaces of the given kinds; without an order it ends.
+func probeClone(flags uintptr, id hostID) error {
+	proc, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{Sys: initAttr(flags, id)})
+	if err != nil {
+		return err
+	}
+	_, err = proc.Wait()
+	return err
+}
+
+// probeCgroup makes a leaf with limits and reads them back.
+func probeCgroup(cfg Config, add func(string, bool, string, error)) {
+	required := !cfg.BestEffort
+	tree, err := openTree(quiet)
+	if err != nil {
+		for _, name := range []string{LayerCgroupKill, LayerMemory, LayerCPU, LayerPids} {
+			add(name, required, "", err)
+		}
+		return
+	}
+	defer tree.close()
+	leaf, err := tree.newLeaf(cfg.Limits)
+	if err == nil {
+		defer leaf.remove()
+		err = leaf.kill()
+	}
+	add(LayerCgroupKill, required, tree.base, err)
+	for _, c := range []struct{ layer, controller, file string }{
+		{LayerMemory, "memory", "memory.max"}, {LayerCPU, "cpu", "cpu.max"}, {LayerPids, "pids", "pids.max"},
+	} {
+		var set string
+		err := err
+		if err == nil && !tree.has(c.controller) {
+			err = &MissingControllersError{Controllers: []string{c.controller}, Base: tree.base}
+		}
+		if err == nil {
+			set = strings.TrimSpace(string(leaf.read(c.file)))
+			if set == "" || strings.HasPrefix(set, "max") {
+				err = fmt.Errorf("%s did not take the limit: %q", c.file, set)
+			}
+		}
+		add(c.layer, required, c.file+" = "+set, err)
+	}
+}
+
+// probeJail runs probeProgram.
+func probeJail(ctx context.Context, cfg Config) (inside, error) {
+	var seen inside
+	cfg.Limits.Wall = max(cfg.Limits.Wall, interpreterPatience)
+	j, err := New(ctx, cfg)
+	if err != nil {
+		return seen, err
+	}
+	defer j.Close()
+	result, err := j.Run(ctx, Spec{Source: probeProgram})
+	if err != nil {
+		return seen, err
+	}
+	if result.Verdict != Exited || result.ExitCode != 0 {
+		return seen, fmt.Errorf("the probe's program ended as %s, status %d: %s",
+			result.Verdict, result.ExitCode, lastLine(result.Stderr.Kept))
+	}
+	return seen, json.Unmarshal(result.Stdout.Kept, &seen)
+}
+
+// claim is one layer as seen from inside.
+type claim struct {
+	layer string
+	holds bool
+	seen  string
+}
+
+// claims judges what was seen.
+func (i inside) claims(limits Limits) []claim {
+	return []claim{
+		{LayerRoot, i.RootWrite == "Read-only file system" && !slices.Contains(i.Root, "root"),
+			fmt.Sprintf("/ holds %s; writing there: %q", strings.Join(i.Root, " "), i.RootWrite)},
+		{LayerCgroupNS, !slices.ContainsFunc(i.Cgroup, func(line string) bool { return line != "0::/" }),
+			fmt.Sprintf("cgroup path %v", i.Cgroup)},
+		{LayerNetwork, i.Connect != "", fmt.Sprintf("connecting outwards: %q", i.Connect)},
+		{LayerCapabilities, i.UID != 0 && strings.Trim(i.Capabilities, "0") == "" && i.Capabilities != "",
+			fmt.Sprintf("uid %d, capabilities %s", i.UID, i.Capabilities)},
+		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
+		{LayerSeccomp, i.Seccomp == "2", "Seccomp mode " + i.Seccomp},
+		{LayerRlimits, i.Nproc == int64(limits.Pids), fmt.Sprintf("at most %d processes", i.Nproc)},
+	}
+}
+
+// shared says why a run has no host uid of its own.
+func (id hostID) shared() error {
+	if !id.ours {
+		return nil
+	}
+	return fmt.Errorf("all runs share the daemon's uid %d: it may not choose others", id.uid)
+}
+
+func lastLine(text []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+// quiet is for the probe's own jails: what it finds is in the layers.
+var quiet = slog.New(slog.DiscardHandler)

@@ -1,0 +1,35 @@
+# Run in a jail by the probe: prints as JSON what holds in here, as seen from inside.
+import json
+import os
+import resource
+import socket
+
+status = dict(
+    (key, value.strip())
+    for key, _, value in (line.partition(":") for line in open("/proc/self/status"))
+)
+
+
+def refused(call, *args):
+    """Name the error that a call ends in; "" when it succeeds."""
+    try:
+        call(*args)
+    except OSError as error:
+        return error.strerror
+    return ""
+
+
+print(json.dumps({
+    "uid": os.getuid(),
+    "pid": os.getpid(),
+    "capabilities": max(status[f"Cap{s}"] for s in ("Inh", "Prm", "Eff", "Bnd", "Amb")),
+    "no_new_privs": status["NoNewPrivs"],
+    "seccomp": status["Seccomp"],
+    "hostname": socket.gethostname(),
+    "cgroup": [line.strip() for line in open("/proc/self/cgroup") if line.startswith("0::")],
+    "root": sorted(os.listdir("/")),
+    "root_write": refused(os.mkdir, "/probe"),
+    "connect": refused(lambda: socket.create_connection(("192.0.2.1", 9), timeout=1).close()),
+    "nproc": resource.getrlimit(resource.RLIMIT_NPROC)[1],
+    "shared_memory": refused(os.stat, "/dev/mqueue"),
+}))

@@ -1,0 +1,232 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// initName is argv[0] of the re-executed daemon: the mark by which IsInit knows itself.
+const initName = "sandboxd-init"
+
+// Ids inside the jail. Never 0: a program that is root in its own user namespace reaches much
+// more of the kernel, and would regain capabilities at every execve.
+const (
+	insideUID = 1000
+	insideGID = 1000
+)
+
+// namespaces are made by clone. The cgroup namespace is missing on purpose: made by clone it
+// would be rooted at the daemon's cgroup; the init unshares it from inside its leaf.
+const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
+	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+
+// initCapabilities are what the init needs, over its own namespaces only. They are ambient,
+// since a uid other than 0 keeps no others over execve, and are gone before python3 starts.
+var initCapabilities = []uintptr{
+	unix.CAP_SYS_ADMIN, // mount, pivot_root, sethostname, unshare(CLONE_NEWCGROUP)
+	unix.CAP_NET_ADMIN, // loopback up
+	unix.CAP_SETPCAP,   // empty the bounding set, lock the securebits
+}
+
+// hostID is who the program is outside of its user namespace.
+type hostID struct {
+	uid, gid int
+	ours     bool // the daemon's own: it had no right to choose another, nor to drop its groups
+}
+
+// process is one init, and then the program that it became.
+type process struct {
+	leaf    *leaf
+	proc    *os.Process
+	pidfd   int
+	channel *os.File // our end of the hand-off socket
+	stdout  *os.File // read ends
+	stderr  *os.File
+
+	exited chan struct{}    // closed when wait4 has returned
+	state  *os.ProcessState // valid after exited
+	reaped error            // of wait4, likewise
+
+	peak atomic.Int64 // bytes, as the watchdog saw it
+}
+
+// start clones the init into its namespaces and its leaf. On success the caller owns the
+// process and must call end.
+func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
+	var opened []*os.File
+	defer func() {
+		for _, f := range opened {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	channel, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	opened = append(opened, theirs)
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		opened = append(opened, channel)
+		return nil, err
+	}
+	opened = append(opened, outW)
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		opened = append(opened, channel, outR)
+		return nil, err
+	}
+	opened = append(opened, errW)
+
+	pidfd := -1
+	attr := initAttr(namespaces, id)
+	attr.PidFD = &pidfd
+	if leaf != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
+	}
+	proc, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
+		Env:   []string{"GOMAXPROCS=1", "GOGC=off"}, // the init lives for milliseconds
+		Files: []*os.File{j.null, outW, errW, theirs},
+		Sys:   attr,
+	})
+	if err != nil {
+		opened = append(opened, channel, outR, errR)
+		return nil, err
+	}
+	p = &process{
+		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
+		exited: make(chan struct{}),
+	}
+	go func() {
+		p.state, p.reaped = proc.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// initAttr is how an init is born: in its namespaces, as a user of its own with the
+// capabilities that it needs there, and doomed with the daemon.
+func initAttr(namespaces uintptr, id hostID) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
+		Cloneflags:                 namespaces,
+		UidMappings:                []syscall.SysProcIDMap{{ContainerID: insideUID, HostID: id.uid, Size: 1}},
+		GidMappings:                []syscall.SysProcIDMap{{ContainerID: insideGID, HostID: id.gid, Size: 1}},
+		GidMappingsEnableSetgroups: !id.ours,
+		Credential:                 &syscall.Credential{Uid: insideUID, Gid: insideGID, NoSetGroups: id.ours},
+		AmbientCaps:                initCapabilities,
+		Pdeathsig:                  syscall.SIGKILL,
+	}
+}
+
+// attend waits for the program's end or for a reason to end it, and returns that reason.
+func (p *process) attend(ctx context.Context, limits Limits) Verdict {
+	clock := time.NewTimer(limits.Wall)
+	defer clock.Stop()
+	memory := p.watchMemory(limits.Memory)
+	defer memory.stop()
+	select {
+	case <-p.exited:
+		return ""
+	case <-ctx.Done():
+		return Cancelled
+	case <-memory.exceeded:
+		return OOM
+	case <-clock.C:
+		p.askToFlush()
+		return Timeout
+	}
+}
+
+// askToFlush lets python3 write out what the program printed last without a newline. The
+// signal has no effect on a program that blocks or ignores it, and the program's fate is
+// decided already.
+func (p *process) askToFlush() {
+	if unix.PidfdSendSignal(p.pidfd, unix.SIGXCPU, nil, 0) != nil {
+		return
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(graceForFlush):
+	}
+}
+
+// end kills what is left of the program and waits until the kernel has ended all of it: the
+// end of a pid namespace's first process is not reported before the others are dead.
+func (p *process) end(cause Verdict) (ended, error) {
+	defer p.channel.Close()
+	defer func() {
+		if p.pidfd >= 0 {
+			unix.Close(p.pidfd)
+		}
+	}()
+	select {
+	case <-p.exited:
+	default:
+		if p.leaf.kill() != nil { // no leaf, or a kernel without cgroup.kill
+			_ = p.proc.Kill()
+		}
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(killPatience):
+		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, killPatience)}
+	}
+	if p.reaped != nil {
+		return ended{}, &SetupError{stageWait, p.reaped}
+	}
+	return ended{cause: cause, status: unix.WaitStatus(p.state.Sys().(syscall.WaitStatus))}, nil
+}
+
+// peakSeen is the most memory that was seen from outside, in bytes.
+func (p *process) peakSeen() int64 {
+	seen := p.peak.Load()
+	if p.state != nil {
+		if rusage, ok := p.state.SysUsage().(*syscall.Rusage); ok {
+			seen = max(seen, rusage.Maxrss<<10) // kilobytes, getrusage(2)
+		}
+	}
+	return seen
+}
+
+// socketPair returns our end, which waits in Go's poller, and the one for init.
+func socketPair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), "hand-off"), os.NewFile(uintptr(fds[1]), "hand-off of init"), nil
+}
+
+// environment is the program's whole environment, built from nothing. The second part steers
+// the launcher, which takes it out again.
+func environment(nulled []string) []string {
+	return []string{
+		"PATH=/usr/local/bin:/usr/bin:/bin",
+		"HOME=" + homeDir,
+		"USER=" + userName,
+		"LANG=C.UTF-8",
+		"TMPDIR=/tmp",
+		"MPLCONFIGDIR=/tmp/matplotlib",
+		"MPLBACKEND=Agg",
+		// One core is what a run gets: more BLAS threads only wait for each other.
+		"OPENBLAS_NUM_THREADS=1",
+		"OMP_NUM_THREADS=1",
+		"MKL_NUM_THREADS=1",
+		"NUMEXPR_NUM_THREADS=1",
+
+		"PYTHONPATH=" + launcherDir, // sitecustomize.py, see launcher.py
+		"PYTHONSAFEPATH=1",
+		"PYTHONNOUSERSITE=1",
+		"SANDBOXD_NULLED=" + strings.Join(nulled, ","),
+	}
+}
