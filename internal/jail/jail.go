@@ -14,11 +14,11 @@ import (
 
 // Config is what all runs of a Jail share.
 type Config struct {
-	Python     string   // path of the interpreter on the host
-	Limits     Limits   // of each run
-	Filter     []byte   // seccomp program: struct sock_filter[] in the machine's byte order
-	BestEffort bool     // go on without cgroup controllers; every other layer stays required
-	UIDs       UIDRange // host uids for the runs when the daemon may choose them (it is root)
+	Python     string            // path of the interpreter on the host
+	Limits     Limits            // of each run
+	Filter     []unix.SockFilter // seccomp program
+	BestEffort bool              // go on without cgroup controllers; every other layer stays required
+	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
 }
 
@@ -28,7 +28,8 @@ type Jail struct {
 	cfg    Config
 	python interpreter
 	plan   []node
-	tree   *tree // nil where there is no cgroup v2 to write to (best effort only)
+	filter []byte // cfg.Filter as the init wants it
+	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	null   *os.File
 }
@@ -74,7 +75,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}
-	return &Jail{cfg: cfg, python: python, plan: rootPlan(python), tree: tree, ids: ids, null: null}, nil
+	return &Jail{cfg: cfg, python: python, plan: rootPlan(python), filter: encodeFilter(cfg.Filter), tree: tree, ids: ids, null: null}, nil
 }
 
 // Close gives back the jail's place in the cgroup tree. No run may be under way.
@@ -143,7 +144,7 @@ func (j *Jail) order(spec Spec) *order {
 		Limits:   j.cfg.Limits,
 		Argv:     j.python.argv(),
 		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
-		filter:   j.cfg.Filter,
+		filter:   j.filter,
 		source:   spec.Source,
 		launcher: launcher,
 	}

@@ -1,0 +1,135 @@
+package jail_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// strictNulled are the builtins that the strict policy takes from the user's module.
+var strictNulled = []string{"eval", "exec", "compile", "__import__", "open", "file", "input", "raw_input"}
+
+// The program runs as itself: as `python3 main.py` would run it.
+func TestProgram(t *testing.T) {
+	j := jailtest.New(t, nil)
+	for _, tt := range []struct {
+		name   string
+		source string
+		nulled []string
+		status int
+		stdout string
+		stderr string
+	}{
+		{name: "prints", source: `print("Hello, World!")`, stdout: "Hello, World!\n"},
+		{name: "empty", source: ""},
+		{name: "is main", source: `print(__name__, __file__)`, stdout: "__main__ /home/sandbox/main.py\n"},
+		{name: "has a name on the command line", source: "import sys\nprint(sys.argv)", stdout: "['main.py']\n"},
+		{name: "is a file in its working directory", source: "import os\nprint(os.getcwd(), os.listdir(), open('main.py').readline())",
+			stdout: "/home/sandbox ['main.py'] import os\n\n"},
+		{name: "imports what it writes", source: "open('mine.py', 'w').write('x = 7')\nimport mine\nprint(mine.x)", stdout: "7\n"},
+		{name: "ends with its own status", source: "import sys\nsys.exit(42)", status: 42},
+		{name: "ends with a message", source: "raise SystemExit('so long')", status: 1, stderr: "so long\n"},
+		{name: "is interrupted by itself", source: "raise KeyboardInterrupt", status: 130,
+			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 1, in <module>\n    raise KeyboardInterrupt\nKeyboardInterrupt\n"},
+		{name: "traceback", source: "def f():\n    return 1 + None\n\nf()\n", status: 1,
+			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 4, in <module>\n    f()\n  File \"main.py\", line 2, in f\n    return 1 + None\n           ~~^~~~~~\n" +
+				"TypeError: unsupported operand type(s) for +: 'int' and 'NoneType'\n"},
+		{name: "traceback under the strict policy", source: "\n\n1/0", nulled: strictNulled, status: 1,
+			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 3, in <module>\n    1/0\n    ~^~\nZeroDivisionError: division by zero\n"},
+		{name: "traceback after chdir", source: "import os\nos.chdir('/')\n1/0", status: 1,
+			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 3, in <module>\n    1/0\n    ~^~\nZeroDivisionError: division by zero\n"},
+		{name: "syntax error", source: "x = 1\nif x\n    pass\n", status: 1,
+			stderr: "  File \"main.py\", line 2\n    if x\n        ^\nSyntaxError: expected ':'\n"},
+		{name: "indentation error", source: "if 1:\npass", status: 1,
+			stderr: "  File \"main.py\", line 2\n    pass\n    ^\nIndentationError: expected an indented block after 'if' statement on line 1\n"},
+		{name: "NUL in the source", source: "x = '\x00'", status: 1, stderr: "SyntaxError: source code string cannot contain null bytes\n"},
+		{name: "no frame of ours below it", source: "import sys, inspect\nprint(len(inspect.stack()), sys._getframe().f_back)", stdout: "1 None\n"},
+		{name: "no variable of ours in its environment", source: "import os\nprint([k for k in os.environ if 'PYTHON' in k or 'SANDBOXD' in k])", stdout: "[]\n"},
+		{name: "no directory of ours on its path", source: "import sys\nprint(sys.path[0], '/sandbox' in sys.path)", stdout: "/home/sandbox False\n"},
+		{name: "future statements are its own", source: "print(eval('lambda: 1').__code__.co_flags & 0x1000000)", stdout: "0\n"},
+		{name: "atexit", source: "import atexit\natexit.register(print, 'bye')\nprint('hi')", stdout: "hi\nbye\n"},
+		{name: "threads", source: "import threading\nr = []\nts = [threading.Thread(target=r.append, args=(i,)) for i in range(8)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nprint(sorted(r))",
+			stdout: "[0, 1, 2, 3, 4, 5, 6, 7]\n"},
+		{name: "asyncio", source: "import asyncio\nasync def f(): await asyncio.sleep(0); return 5\nprint(asyncio.run(f()))", stdout: "5\n"},
+		{name: "multiprocessing, every way to start", source: `
+import multiprocessing as m
+def square(x): return x * x
+if __name__ == "__main__":
+    for way in ("fork", "spawn", "forkserver"):
+        with m.get_context(way).Pool(2) as p:
+            print(way, p.map(square, range(4)))
+`, stdout: "fork [0, 1, 4, 9]\nspawn [0, 1, 4, 9]\nforkserver [0, 1, 4, 9]\n"},
+		{name: "subprocess", source: "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'print(6*7)'], capture_output=True, text=True).stdout)", stdout: "42\n\n"},
+		{name: "sqlite3 on a file", source: "import sqlite3\nc = sqlite3.connect('x.db')\nc.execute('create table t(x)')\nc.execute('insert into t values (3)')\nc.commit()\nprint(c.execute('select x from t').fetchall())", stdout: "[(3,)]\n"},
+		{name: "tempfile", source: "import tempfile\nwith tempfile.NamedTemporaryFile() as f: print(f.name.startswith('/tmp/'))", stdout: "True\n"},
+		{name: "loopback", source: `
+import socket, threading
+s = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=lambda: socket.create_connection(s.getsockname()).sendall(b"ok")).start()
+print(s.accept()[0].recv(2))
+`, stdout: "b'ok'\n"},
+		{name: "unicode", source: "naïve = 'žluťoučký 🐍'\nprint(naïve)", stdout: "žluťoučký 🐍\n"},
+		{name: "latin-1 by its cookie", source: "# -*- coding: latin-1 -*-\nprint(ascii('\xe9'))", stdout: "'\\xe9'\n"},
+		{name: "standard input is empty", source: "import sys\nprint(repr(sys.stdin.read()))", stdout: "''\n"},
+		{name: "imports under the strict policy", nulled: strictNulled, source: `
+import math, json, re
+from collections import namedtuple
+from dataclasses import dataclass
+@dataclass
+class D:
+    x: int = 1
+P = namedtuple("P", "a b")
+print(math.pi > 3, json.dumps({"a": 1}), re.findall("b+", "abbc"), P(1, 2), D())
+`, stdout: "True {\"a\": 1} ['bb'] P(a=1, b=2) D(x=1)\n"},
+		{name: "the strict policy's builtins are None", nulled: strictNulled, source: "def f(): return open\nprint(eval, exec, compile, __import__, open, file, input, raw_input, f())",
+			stdout: strings.Repeat("None ", 8) + "None\n"},
+		{name: "and only in the program's own module", nulled: strictNulled, source: "import tokenize\nwith tokenize.open('main.py') as f: print(f.readline())",
+			stdout: "import tokenize\n\n"},
+		{name: "both streams keep to themselves", source: "import sys\nprint('o1'); print('e1', file=sys.stderr); print('o2'); print('e2', file=sys.stderr)", stdout: "o1\no2\n", stderr: "e1\ne2\n"},
+		{name: "closes its own stdout", source: "import os\nos.close(1)\nimport sys\nprint('to stderr', file=sys.stderr)\nos._exit(0)", stderr: "to stderr\n"},
+		{name: "invalid UTF-8 is passed on as it is", source: `import sys; sys.stdout.buffer.write(b"a\xff\xfeb\x00c")`, stdout: "a\xff\xfeb\x00c"},
+		{name: "a megabyte of source", source: "#" + strings.Repeat("x", jail.MaxSource-10) + "\nprint(1)", stdout: "1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(tt.source), Nulled: tt.nulled})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict != jail.Exited || r.ExitCode != tt.status {
+				t.Errorf("verdict %s, status %d, signal %v; want status %d", r.Verdict, r.ExitCode, r.Signal, tt.status)
+			}
+			if string(r.Stdout.Kept) != tt.stdout {
+				t.Errorf("stdout:\n%q\nwant:\n%q", r.Stdout.Kept, tt.stdout)
+			}
+			if string(r.Stderr.Kept) != tt.stderr {
+				t.Errorf("stderr:\n%q\nwant:\n%q", r.Stderr.Kept, tt.stderr)
+			}
+		})
+	}
+}
+
+func TestSourceTooLong(t *testing.T) {
+	j := jailtest.New(t, nil)
+	if _, err := j.Run(t.Context(), jail.Spec{Source: make([]byte, jail.MaxSource+1)}); err == nil {
+		t.Error("a source over the limit was run")
+	}
+}
+
+func TestScientificPackages(t *testing.T) {
+	jailtest.RequireModules(t, "numpy", "pandas", "matplotlib")
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall *= 12 }) // the lab computes slowly
+	for _, tt := range []struct{ name, source, want string }{
+		{"numpy", "import numpy as np\na = np.arange(4.0).reshape(2, 2)\nprint(np.linalg.inv(a) @ a)", "[[1. 0.]\n [0. 1.]]\n"},
+		{"pandas", "import pandas as pd\nprint(pd.DataFrame({'k': list('aab'), 'v': [1, 2, 3]}).groupby('k').v.sum().to_dict())", "{'a': 3, 'b': 3}\n"},
+		{"matplotlib", "import matplotlib.pyplot as plt\nplt.plot([1, 2], label='x'); plt.legend(); plt.savefig('p.png')\nprint(open('p.png', 'rb').read(4))", "b'\\x89PNG'\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := jailtest.Output(t, j, tt.source); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

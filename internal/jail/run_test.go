@@ -1,0 +1,283 @@
+package jail_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// grace is how far behind its limit a verdict may come. The lab computes several times slower.
+const grace = 3 * time.Second
+
+func short(c *jail.Config) { c.Limits.Wall = time.Second }
+
+func TestTimeout(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 2 * time.Second })
+	for _, tt := range []struct{ name, source, stdout string }{
+		{"busy", "print('before')\nwhile True: pass", "before\n"},
+		{"asleep", "print('before')\nimport time\ntime.sleep(60)", "before\n"},
+		{"in the middle of a line", "print('50%', end='')\nwhile True: pass", "50%"},
+		{"ignores every signal", "import signal\nfor s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass", "deaf\n"},
+		{"in a child", "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos.wait()", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			begin := time.Now()
+			r := jailtest.Run(t, j, tt.source)
+			if took := time.Since(begin); took < 2*time.Second || took > 2*time.Second+grace {
+				t.Errorf("took %v", took)
+			}
+			if r.Verdict != jail.Timeout || string(r.Stdout.Kept) != tt.stdout {
+				t.Errorf("verdict %s, stdout %q", r.Verdict, r.Stdout.Kept)
+			}
+		})
+	}
+}
+
+func TestOutputIsCappedAndCounted(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Output = 1000 })
+	r := jailtest.Run(t, j, "import sys\nfor i in range(100000): print('x' * 99)\nprint('done', file=sys.stderr)")
+	if r.Verdict != jail.Exited || r.ExitCode != 0 {
+		t.Errorf("the program died of its output: %s", r.Verdict)
+	}
+	if len(r.Stdout.Kept) != 1000 || r.Stdout.Total != 10_000_000 || !r.Stdout.Truncated() {
+		t.Errorf("kept %d of %d", len(r.Stdout.Kept), r.Stdout.Total)
+	}
+	if string(r.Stderr.Kept) != "done\n" || r.Stderr.Truncated() {
+		t.Errorf("stderr %q", r.Stderr.Kept)
+	}
+}
+
+func TestLiveStreams(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Output = 1 })
+	var stdout, stderr bytes.Buffer
+	_, err := j.Run(t.Context(), jail.Spec{Source: []byte("import sys\nprint('out')\nprint('err', file=sys.stderr)"), Stdout: &stdout, Stderr: &stderr})
+	if err != nil || stdout.String() != "out\n" || stderr.String() != "err\n" {
+		t.Errorf("got %q and %q, %v", stdout.String(), stderr.String(), err)
+	}
+}
+
+func TestCancelledRunIsKilledAtOnce(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	started := &notifyWriter{written: make(chan struct{})}
+	var r *jail.Result
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r, err = j.Run(ctx, jail.Spec{Source: []byte("print('up')\nwhile True: pass"), Stdout: started})
+	}()
+	<-started.written
+	begin := time.Now()
+	cancel()
+	<-done
+	if err != nil || r.Verdict != jail.Cancelled {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if took := time.Since(begin); took > grace {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestCancelledBeforeItBegan(t *testing.T) {
+	j := jailtest.New(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := j.Run(ctx, jail.Spec{Source: []byte("print(1)")})
+	if err != nil || r.Verdict != jail.Cancelled || r.Stdout.Total != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+type notifyWriter struct {
+	once    sync.Once
+	written chan struct{}
+}
+
+func (w *notifyWriter) Write(p []byte) (int, error) {
+	w.once.Do(func() { close(w.written) })
+	return len(p), nil
+}
+
+func TestCrashIsSignaled(t *testing.T) {
+	j := jailtest.New(t, nil)
+	r := jailtest.Run(t, j, "import ctypes\nctypes.string_at(0)")
+	if r.Verdict != jail.Signaled || r.Signal.String() != "segmentation fault" {
+		t.Errorf("verdict %s, signal %v", r.Verdict, r.Signal)
+	}
+}
+
+// Memory over the limit: the kernel's doing in the lab, the watchdog's natively.
+func TestOutOfMemory(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
+	for _, tt := range []struct{ name, source string }{
+		{"one process", "print('before')\nx = bytearray(10**10)"},
+		{"thirty processes", "import os, time\nprint('before')\nfor i in range(30):\n    if os.fork() == 0: break\nx = bytearray(16 << 20)\ntime.sleep(60)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := jailtest.Run(t, j, tt.source)
+			if r.Verdict != jail.OOM || string(r.Stdout.Kept) != "before\n" {
+				t.Errorf("verdict %s, status %d, signal %v, stdout %q, stderr %q", r.Verdict, r.ExitCode, r.Signal, r.Stdout.Kept, r.Stderr.Kept)
+			}
+			if j.Enforced() && r.Usage.PeakMemory > 128<<20 {
+				t.Errorf("peak %d bytes is over the limit", r.Usage.PeakMemory)
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	j := jailtest.New(t, nil)
+	r := jailtest.Run(t, j, "x = bytearray(50 << 20)\nimport time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass")
+	if r.Usage.CPU < 300*time.Millisecond || r.Usage.CPU > 5*time.Second {
+		t.Errorf("CPU %v, want a little over 300ms", r.Usage.CPU)
+	}
+	if r.Usage.PeakMemory < 50<<20 || r.Usage.PeakMemory > 100<<20 {
+		t.Errorf("peak %d, want a little over 50 MiB", r.Usage.PeakMemory)
+	}
+	if r.Timing.Program <= 0 || r.Timing.Setup <= 0 || r.Timing.Clone <= 0 || r.Timing.Teardown <= 0 {
+		t.Errorf("%+v", r.Timing)
+	}
+}
+
+func TestConcurrentRunsAreApart(t *testing.T) {
+	j := jailtest.New(t, nil)
+	const n = 8
+	outputs := make([]string, n)
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for i := range n {
+		wg.Go(func() {
+			r, err := j.Run(t.Context(), jail.Spec{Source: fmt.Appendf(nil, "import time, os\ntime.sleep(1)\nprint(%d, os.listdir('/tmp'), [p for p in os.listdir('/proc') if p.isdigit()])", i)})
+			if err == nil {
+				outputs[i] = string(r.Stdout.Kept)
+			}
+		})
+	}
+	wg.Wait()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("%d sleeps of a second took %v", n, took)
+	}
+	for i, out := range outputs {
+		if want := fmt.Sprintf("%d [] ['1']\n", i); out != want {
+			t.Errorf("got %q, want %q", out, want)
+		}
+	}
+}
+
+// The host's ids of concurrent runs differ where the daemon may choose them.
+func TestConcurrentRunsHaveDifferentUIDs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root chooses host uids: the same suite runs as root")
+	}
+	j := jailtest.New(t, nil)
+	uids := map[string]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			// Inside, uid_map tells which uid of the parent namespace is ours.
+			r, err := j.Run(t.Context(), jail.Spec{Source: []byte("import time\nprint(open('/proc/self/uid_map').read().split()[1])\ntime.sleep(1)")})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			uids[strings.TrimSpace(string(r.Stdout.Kept))] = true
+		})
+	}
+	wg.Wait()
+	if len(uids) != 3 || uids["0"] {
+		t.Errorf("host uids %v", uids)
+	}
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	j := jailtest.New(t, short)
+	jailtest.Run(t, j, "pass")
+	before := jailtest.Count(t, os.Getpid())
+	for _, source := range []string{
+		"print(1)",
+		"import os\nfor i in range(20):\n    if os.fork() == 0: os.setsid(); import time; time.sleep(60)\n",
+		"while True: pass",
+		"open('/tmp/x', 'w').write('x'); open('/dev/shm/y', 'w').write('y')",
+		"import os\nos.close(0); os.close(1); os.close(2)\nwhile True: pass",
+		"raise SystemExit(3)",
+	} {
+		jailtest.Run(t, j, source)
+	}
+	jailtest.Settled(t, os.Getpid(), before)
+}
+
+func TestSetupErrorNamesItsStage(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		edit  func(*jail.Config)
+		stage string
+	}{
+		{"a filter that the kernel refuses", func(c *jail.Config) { c.Filter = []unix.SockFilter{{Code: 0xffff}} }, "seccomp"},
+		{"an execve that the filter forbids", func(c *jail.Config) { c.Filter = denyAllButReports }, "exec"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := jailtest.New(t, tt.edit)
+			before := jailtest.Count(t, os.Getpid())
+			r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+			if got := jailtest.SetupStage(err); got != tt.stage {
+				t.Errorf("stage %q, want %q: %v, %+v", got, tt.stage, err, r)
+			}
+			jailtest.Settled(t, os.Getpid(), before)
+		})
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*jail.Config)
+		text string
+	}{
+		{"no python", func(c *jail.Config) { c.Python = "/usr/bin/python-that-is-not" }, "no such file"},
+		{"a relative python", func(c *jail.Config) { c.Python = "python3" }, "not an absolute path"},
+		{"what is no python", func(c *jail.Config) { c.Python = "/bin/echo" }, "no answer that makes sense"},
+		{"no filter", func(c *jail.Config) { c.Filter = nil }, "no seccomp filter"},
+		{"no time", func(c *jail.Config) { c.Limits.Wall = 0 }, "wall"},
+		{"no memory", func(c *jail.Config) { c.Limits.Memory = 1 }, "memory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			config := jailtest.Config(t)
+			tt.edit(&config)
+			if _, err := jail.New(t.Context(), config); err == nil || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
+	config := jailtest.Config(t)
+	config.BestEffort = false
+	j, err := jail.New(t.Context(), config)
+	var missing *jail.MissingControllersError
+	switch {
+	case err == nil && j.Enforced():
+		j.Close()
+	case err == nil:
+		t.Error("started without controllers")
+	case jailtest.InLab() || !errors.As(err, &missing):
+		t.Error(err)
+	}
+}

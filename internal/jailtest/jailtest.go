@@ -1,0 +1,198 @@
+// Package jailtest helps tests that start jails.
+//
+// A test that needs what the machine lacks is skipped; with SANDBOXD_TEST_STRICT=1 that is a
+// failure. What only cgroup controllers can show is skipped natively even then, and a
+// failure with SANDBOXD_TEST_LAB=1: in the virtual machine everything must be there.
+package jailtest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
+)
+
+// Python is the interpreter of all tests: the distribution's, with its packages.
+const Python = "/usr/bin/python3"
+
+// Main is the TestMain of a package whose tests start jails: the test binary is also the init.
+func Main(m *testing.M) {
+	if jail.IsInit() {
+		jail.Init()
+	}
+	os.Exit(m.Run())
+}
+
+// Missing skips a test for lack of something that the project's own files install.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
+		t.Fatalf("missing: "+format, args...)
+	}
+	t.Skipf("missing: "+format, args...)
+}
+
+// InLab reports whether the test runs in the virtual machine.
+func InLab() bool { return os.Getenv("SANDBOXD_TEST_LAB") == "1" }
+
+// RequireControllers skips a test where no cgroup controllers are to be had.
+func RequireControllers(t testing.TB) {
+	t.Helper()
+	j := New(t, nil)
+	switch {
+	case j.Enforced():
+	case InLab():
+		t.Fatal("no cgroup controllers in the lab")
+	default:
+		t.Skip("no cgroup controllers on this machine: the lab runs this")
+	}
+}
+
+// RequireModules skips a test where python3 lacks a package.
+func RequireModules(t testing.TB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		found, _ := filepath.Glob("/usr/lib/python3*/dist-packages/" + name)
+		if len(found) == 0 {
+			Missing(t, "python3-%s", name)
+		}
+	}
+}
+
+// Config is a configuration with the defaults of the daemon; best effort, so that it works with
+// and without controllers.
+func Config(t testing.TB) jail.Config {
+	t.Helper()
+	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jail.Config{
+		Python:     Python,
+		Limits:     jail.DefaultLimits(),
+		Filter:     filter.Program,
+		BestEffort: true,
+		UIDs:       jail.DefaultUIDs(),
+		Log:        slog.New(slog.DiscardHandler),
+	}
+}
+
+// New makes a jail that lives as long as the test. edit may change its configuration.
+func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
+	t.Helper()
+	config := Config(t)
+	if edit != nil {
+		edit(&config)
+	}
+	j, err := jail.New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := j.Close(); err != nil {
+			t.Errorf("close the jail: %v", err)
+		}
+	})
+	return j
+}
+
+// Run runs a program, which must not fail for the sandbox's fault.
+func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
+	t.Helper()
+	result, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// Output runs a program that must end well and returns what it printed.
+func Output(t testing.TB, j *jail.Jail, source string) string {
+	t.Helper()
+	r := Run(t, j, source)
+	if r.Verdict != jail.Exited || r.ExitCode != 0 {
+		t.Fatalf("verdict %s, exit status %d, signal %v, stderr:\n%s", r.Verdict, r.ExitCode, r.Signal, r.Stderr.Kept)
+	}
+	return string(r.Stdout.Kept)
+}
+
+// Host counts what a run could leave behind on the host.
+type Host struct {
+	Processes   int // of the range of uids that runs get, and zombies of ours
+	Descriptors int // of this process
+	Mounts      int
+	Leaves      int // cgroups of runs, under any tree of ours
+	Files       int // in the directories for temporary files
+}
+
+// Count takes stock. PID is the process whose descriptors count.
+func Count(t testing.TB, pid int) Host {
+	t.Helper()
+	uids := jail.DefaultUIDs()
+	var h Host
+	procs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, proc := range procs {
+		status, err := os.ReadFile(filepath.Join(proc, "status"))
+		if err != nil {
+			continue // it ended meanwhile
+		}
+		var uid, parent int
+		for line := range strings.Lines(string(status)) {
+			fmt.Sscanf(line, "Uid: %d", &uid)
+			fmt.Sscanf(line, "PPid: %d", &parent)
+		}
+		if (uid >= uids.First && uid < uids.First+uids.Count) || parent == pid {
+			h.Processes++
+		}
+	}
+	h.Descriptors = entries(fmt.Sprintf("/proc/%d/fd", pid))
+	mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	h.Mounts = strings.Count(string(mounts), "\n")
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.Contains(filepath.Dir(path), "/runs-") {
+			h.Leaves++
+		}
+		return nil
+	})
+	h.Files = entries("/tmp") + entries("/dev/shm") + entries("/var/tmp")
+	return h
+}
+
+func entries(dir string) int {
+	list, _ := os.ReadDir(dir)
+	return len(list)
+}
+
+// Settled waits until the host is as it was, for what the kernel finishes in its own time, and
+// fails the test when it stays different.
+func Settled(t testing.TB, pid int, before Host) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		now := Count(t, pid)
+		if now == before {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: before %+v, after %+v", before, now)
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// SetupStage is the stage of a SetupError, "" for any other error.
+func SetupStage(err error) string {
+	var setup *jail.SetupError
+	if errors.As(err, &setup) {
+		return setup.Stage
+	}
+	return ""
+}
