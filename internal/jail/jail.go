@@ -68,9 +68,6 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil && !cfg.BestEffort {
 		return nil, errors.Join(err, tree.close())
 	}
-	if err != nil {
-		cfg.Log.Warn("isolation is weaker than required", "reason", err, "mode", "best-effort")
-	}
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, errors.Join(err, tree.close())

@@ -54,6 +54,15 @@ const (
 //go:embed probe.py
 var probeProgram []byte
 
+// LayerNames is the closed set of names of layers.
+func LayerNames() []string {
+	return []string{
+		LayerPython, LayerHostUID, LayerUserNS, LayerMountNS, LayerPidNS, LayerNetNS, LayerIPCNS, LayerUTSNS,
+		LayerCgroupKill, LayerMemory, LayerCPU, LayerPids,
+		LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerSeccomp, LayerRlimits,
+	}
+}
+
 // inside is what probeProgram prints.
 type inside struct {
 	UID          int      `json:"uid"`

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,13 +130,14 @@ type Host struct {
 	Descriptors int // of this process
 	Mounts      int
 	Leaves      int // cgroups of runs, under any tree of ours
-	Files       int // in the directories for temporary files
+	Files       int // of theirs in the directories for temporary files
 }
 
 // Count takes stock. PID is the process whose descriptors count.
 func Count(t testing.TB, pid int) Host {
 	t.Helper()
 	uids := jail.DefaultUIDs()
+	theirs := func(uid int) bool { return uid >= uids.First && uid < uids.First+uids.Count }
 	var h Host
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
@@ -148,7 +150,7 @@ func Count(t testing.TB, pid int) Host {
 			fmt.Sscanf(line, "Uid: %d", &uid)
 			fmt.Sscanf(line, "PPid: %d", &parent)
 		}
-		if (uid >= uids.First && uid < uids.First+uids.Count) || parent == pid {
+		if theirs(uid) || parent == pid {
 			h.Processes++
 		}
 	}
@@ -161,8 +163,25 @@ func Count(t testing.TB, pid int) Host {
 		}
 		return nil
 	})
-	h.Files = entries("/tmp") + entries("/dev/shm") + entries("/var/tmp")
+	for _, dir := range []string{"/tmp", "/dev/shm", "/var/tmp"} {
+		h.Files += owned(dir, func(uid int) bool { return theirs(uid) || (uid != 0 && uid == os.Geteuid()) })
+	}
 	return h
+}
+
+// owned counts the files of a directory by their owner: other programs make files there too.
+func owned(dir string, by func(uid int) bool) (n int) {
+	list, _ := os.ReadDir(dir)
+	for _, entry := range list {
+		info, err := entry.Info()
+		if err != nil {
+			continue
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok && by(int(stat.Uid)) {
+			n++
+		}
+	}
+	return n
 }
 
 func entries(dir string) int {

@@ -1,0 +1,278 @@
+package jail_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// What a program sees and can reach. Each case asserts the effect from inside; none of them
+// has the scan's help, which is not part of this package.
+func TestIsolation(t *testing.T) {
+	j := jailtest.New(t, nil)
+	// attempt prints the name of the error that a call ends in, or "ok".
+	const attempt = `
+import errno, os, socket
+def attempt(call, *args, **kw):
+    try:
+        call(*args, **kw)
+        print("ok", end=" ")
+    except OSError as e:
+        print(errno.errorcode[e.errno], end=" ")
+`
+	for _, tt := range []struct{ name, source, want string }{
+		{"the root holds the system tree and nothing else", `print(sorted(set(os.listdir("/")) - {"bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr"}))`,
+			"['dev', 'etc', 'home', 'proc', 'run', 'sandbox', 'tmp']\n"},
+		{"no host directory", `[attempt(os.stat, p) for p in ("/root", "/var", "/sys", "/boot", "/srv", "/mnt", "/opt", "/home/sandbox/..") if p != "/home/sandbox/.." ]; print(os.listdir("/home"))`,
+			"ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ENOENT ['sandbox']\n"},
+		{"no host secrets", `[attempt(open, p) for p in ("/etc/shadow", "/etc/machine-id", "/etc/ssh", "/etc/resolv.conf", "/proc/1/root/etc/shadow", "/proc/self/root/root")]`,
+			strings.Repeat("ENOENT ", 6)},
+		{"its own passwd", `import pwd; print([u.pw_name for u in pwd.getpwall()])`, "['sandbox']\n"},
+		{"the system tree is read-only", `[attempt(open, p + "/x", "w") for p in ("/", "/usr", "/usr/lib", "/etc", "/dev", "/home", "/proc", "/sandbox")]; attempt(os.chmod, "/usr/bin/env", 0o777)`,
+			strings.Repeat("EROFS ", 6) + "ENOENT EROFS EROFS "},
+		{"what is writable is not executable", `
+for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run"):
+    p = d + "/x"
+    open(p, "w").write("#!/bin/sh\nexit 0\n"); os.chmod(p, 0o755)
+    attempt(os.execv, p, [p])`, strings.Repeat("EACCES ", 4)},
+		{"every mount is read-only or inert", `
+for line in open("/proc/self/mountinfo"):
+    f = line.split()
+    at, options = f[4], set(f[5].split(","))
+    if "nosuid" not in options or not ("ro" in options or {"nodev", "noexec"} <= options):
+        print(at, options)
+    if "nodev" not in options and at not in ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"):
+        print("devices", at)`, ""},
+		{"no old root anywhere", `print({l.split()[4] for l in open("/proc/self/mountinfo")} & {"/mnt", "/.scratch", "/old", "/sys", "/root"})`, "set()\n"},
+		{"no host process", `print([p for p in os.listdir("/proc") if p.isdigit()], os.getppid())`, "['1'] 0\n"},
+		{"no signal reaches out", `attempt(os.kill, -1, 9); attempt(os.kill, 2, 9); attempt(os.killpg, 2, 9)`, "ESRCH ESRCH ESRCH "},
+		{"nothing of the kernel's in /proc", `[attempt(os.stat, "/proc/" + p) for p in ("cpuinfo", "meminfo", "kcore", "kallsyms", "sys", "sysrq-trigger", "net", "keys", "modules", "version", "cmdline", "mounts")]`,
+			strings.Repeat("ENOENT ", 12)},
+		{"an ordinary user without a group", `print(os.getresuid(), os.getresgid(), [g for g in os.getgroups() if g != 65534])`, "(1000, 1000, 1000) (1000, 1000, 1000) []\n"},
+		{"no capability in any set", `print({l.split()[1] for l in open("/proc/self/status") if l.startswith("Cap")})`, "{'0000000000000000'}\n"},
+		{"no new privileges, and a filter", `print([l.split() for l in open("/proc/self/status") if l.startswith(("NoNewPrivs", "Seccomp:"))])`, "[['NoNewPrivs:', '1'], ['Seccomp:', '2']]\n"},
+		{"no way to become another user", `attempt(os.setuid, 0); attempt(os.setgid, 0); attempt(os.setgroups, []); attempt(os.chown, "main.py", 0, 0)`, "EPERM EPERM EPERM EPERM "},
+		{"only its three descriptors", `print(sorted(os.listdir("/proc/self/fd")))`, "['0', '1', '2', '3']\n"},
+		{"a session of its own", `print(os.getsid(0), os.getpgrp()); attempt(os.open, "/dev/tty", os.O_RDWR)`, "1 1\nENOENT "},
+		{"a host name of its own", `print(os.uname().nodename, socket.gethostname())`, "sandbox sandbox\n"},
+		{"its cgroup is the root", `print([l.strip() for l in open("/proc/self/cgroup") if l.startswith("0:")])`, "['0::/']\n"},
+		{"no network but itself", `
+import fcntl, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for host in ("192.0.2.1", "10.0.0.1", "169.254.169.254", "8.8.8.8"):
+    attempt(s.connect, (host, 53))
+attempt(socket.socket(socket.AF_INET6).connect, ("2001:db8::1", 80))`, strings.Repeat("ENETUNREACH ", 5)},
+		{"no kind of socket beyond local and internet streams", `
+for family in (16, 17, 38, 40, 31, 29, 15):  # netlink, packet, alg, vsock, bluetooth, can, key
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try: socket.socket(family, kind); print(family, kind, "ok")
+        except OSError: pass
+attempt(socket.socket, socket.AF_INET, socket.SOCK_RAW, 1)`, "EPERM "},
+		{"no System V or POSIX object of others", `[attempt(os.stat, p) for p in ("/proc/sysvipc", "/dev/mqueue")]; print(os.listdir("/dev/shm"))`, "ENOENT ENOENT []\n"},
+		{"no core dump", `import resource; print(resource.getrlimit(resource.RLIMIT_CORE))`, "(0, 0)\n"},
+		{"an environment built from nothing", `print(sorted(k for k in os.environ if k.startswith(("SANDBOXD", "PYTHON", "GO", "INVOCATION", "NOTIFY"))))`, "[]\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := jailtest.Run(t, j, attempt+tt.source)
+			if string(r.Stdout.Kept) != tt.want || len(r.Stderr.Kept) > 0 {
+				t.Errorf("got  %q\nwant %q\nstderr %s", r.Stdout.Kept, tt.want, r.Stderr.Kept)
+			}
+		})
+	}
+}
+
+// The daemon's own environment and secrets do not come along.
+func TestDaemonsEnvironmentStaysOutside(t *testing.T) {
+	t.Setenv("SANDBOXD_TEST_SECRET", "hunter2")
+	j := jailtest.New(t, nil)
+	out := jailtest.Output(t, j, "print(open('/proc/self/environ').read())")
+	if strings.Contains(out, "hunter2") || !strings.Contains(out, "HOME=/home/sandbox") {
+		t.Errorf("environment %q", out)
+	}
+}
+
+// A listener on the host's loopback, and one on an abstract socket, are out of reach.
+func TestHostListenersAreOutOfReach(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	abstract, err := net.Listen("unix", fmt.Sprintf("@sandboxd-test-%d", os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abstract.Close()
+	j := jailtest.New(t, nil)
+	got := jailtest.Output(t, j, fmt.Sprintf(`
+import socket
+for family, address in ((socket.AF_INET, ("127.0.0.1", %d)), (socket.AF_UNIX, "\0sandboxd-test-%d")):
+    try: socket.socket(family).connect(address); print("connected")
+    except OSError as e: print(type(e).__name__)
+`, tcp.Addr().(*net.TCPAddr).Port, os.Getpid()))
+	if got != "ConnectionRefusedError\nConnectionRefusedError\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Nothing that a run writes outlives it or reaches a later one, and nothing appears on the host.
+func TestRunsShareNothing(t *testing.T) {
+	j := jailtest.New(t, nil)
+	const mark = "sandboxd-test-mark"
+	jailtest.Output(t, j, `
+import os, socket
+for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run"):
+    open(d + "/`+mark+`", "w").write("x")
+`)
+	got := jailtest.Output(t, j, `
+import os
+print([os.listdir(d) for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run")])`)
+	if got != "[[], ['main.py'], [], ['main.pyc']]\n" {
+		t.Errorf("a later run sees %s", got)
+	}
+	for _, dir := range []string{"/tmp", "/home", "/dev/shm", "/run", "/var/tmp"} {
+		if found, _ := filepath.Glob(dir + "/*" + mark + "*"); len(found) > 0 {
+			t.Errorf("on the host: %v", found)
+		}
+	}
+}
+
+func TestScratchIsBounded(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Scratch, c.Limits.Inodes = 4<<20, 100 })
+	for _, tt := range []struct{ name, source, want string }{
+		{"bytes, over all writable directories", `
+import errno, os
+total = 0
+for d in ("/tmp", "/dev/shm", "/home/sandbox"):
+    try:
+        with open(d + "/x", "wb", buffering=0) as f:
+            while True: total += f.write(bytes(65536))
+    except OSError as e: print(errno.errorcode[e.errno])
+print(total <= 4 << 20)`, `^(EFBIG|ENOSPC)\nENOSPC\nENOSPC\nTrue\n$`},
+		{"files", `
+import errno
+try:
+    for i in range(10**6): open("/tmp/%d" % i, "w").close()
+except OSError as e: print(errno.errorcode[e.errno], i < 100)`, `^ENOSPC True\n$`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := jailtest.Output(t, j, tt.source); !regexp.MustCompile(tt.want).MatchString(got) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestProcessesAreBounded(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Pids = 20 })
+	for _, tt := range []struct{ name, source string }{
+		{"forks", `
+import os, time
+n = 1
+try:
+    while True:
+        if os.fork() == 0: time.sleep(60)
+        n += 1
+except BlockingIOError: print(n)
+os._exit(0)`},
+		{"threads", `
+import threading, time, os
+n = 1
+try:
+    while True:
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        n += 1
+except RuntimeError: print(n, flush=True)
+os._exit(0)`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := jailtest.Output(t, j, tt.source); got != "20\n" {
+				t.Errorf("%s processes, want 20", strings.TrimSpace(got))
+			}
+		})
+	}
+}
+
+// What only the controllers can show.
+func TestCPUIsThrottled(t *testing.T) {
+	jailtest.RequireControllers(t)
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.CPU, c.Limits.Wall = 0.25, 4*time.Second })
+	r := jailtest.Run(t, j, "while True: pass")
+	if r.Verdict != jail.Timeout || r.Usage.CPU > 1600*time.Millisecond {
+		t.Errorf("verdict %s after %v of CPU in 4 s of a quarter of a core", r.Verdict, r.Usage.CPU)
+	}
+}
+
+// One run's memory is its own ruin: a neighbour and the daemon live on.
+func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
+	jailtest.RequireControllers(t)
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 64<<20, 30*time.Second })
+	type outcome struct {
+		r   *jail.Result
+		err error
+	}
+	neighbour := make(chan outcome)
+	up := &notifyWriter{written: make(chan struct{})}
+	go func() {
+		r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(5)\nprint('still here')"), Stdout: up})
+		neighbour <- outcome{r, err}
+	}()
+	<-up.written
+	for _, source := range []string{
+		"x = bytearray(10**10)",
+		"import os\nf = open('/tmp/x', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.seek(0, 1)\n",
+		"import mmap\nkeep = []\nwhile True:\n    m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); keep.append(m)",
+	} {
+		r := jailtest.Run(t, j, source)
+		if r.Verdict != jail.OOM && !strings.Contains(string(r.Stderr.Kept), "No space left") && !strings.Contains(string(r.Stderr.Kept), "File too large") {
+			t.Errorf("verdict %s for %q: %s", r.Verdict, source, r.Stderr.Kept)
+		}
+	}
+	if n := <-neighbour; n.err != nil || string(n.r.Stdout.Kept) != "up\nstill here\n" {
+		t.Errorf("the neighbour: %+v, %v", n.r, n.err)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	layers := jail.Probe(t.Context(), jailtest.Config(t))
+	seen := map[string]bool{}
+	for _, l := range layers {
+		seen[l.Name] = true
+		if l.Required && !l.Works() {
+			t.Errorf("%s: %v (%s)", l.Name, l.Err, l.Remedy)
+		}
+		if !l.Works() && l.Remedy == "" {
+			t.Errorf("%s: %v, and no remedy", l.Name, l.Err)
+		}
+	}
+	for _, name := range jail.LayerNames() {
+		if !seen[name] {
+			t.Errorf("layer %s was not probed", name)
+		}
+	}
+	if jailtest.InLab() {
+		config := jailtest.Config(t)
+		config.BestEffort = false
+		for _, l := range jail.Missing(jail.Probe(t.Context(), config)) {
+			t.Errorf("missing in the lab: %s: %v", l.Name, l.Err)
+		}
+	}
+}
+
+func TestProbeNamesWhatIsMissing(t *testing.T) {
+	config := jailtest.Config(t)
+	config.Python = "/usr/bin/python-that-is-not"
+	missing := jail.Missing(jail.Probe(t.Context(), config))
+	if len(missing) == 0 || missing[0].Name != jail.LayerPython || !strings.Contains(missing[0].Remedy, "python3") {
+		t.Errorf("got %+v", missing)
+	}
+}
