@@ -1,0 +1,426 @@
+package seccompprofiles
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+var update = flag.Bool("update", false, "write testdata/*.golden anew")
+
+// maxAllowed is how many calls the default profile may let reach the kernel. To allow one more,
+// take one away, or come with a good reason.
+var maxAllowed = map[string]int{"amd64": 100, "arm64": 100}
+
+func TestDefaultProfileAllowsNoMoreThanTheGoldenFiles(t *testing.T) {
+	for _, m := range machines {
+		t.Run(m.goarch, func(t *testing.T) {
+			f, err := compileFor(Default, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			allowed := f.Allowed()
+			t.Logf("%d system calls allowed on %s, %d instructions", len(allowed), m.goarch, len(f.Program))
+			if len(allowed) > maxAllowed[m.goarch] {
+				t.Errorf("%d system calls allowed, more than %d", len(allowed), maxAllowed[m.goarch])
+			}
+			compareGolden(t, "allowed."+m.goarch+".golden", describe(f))
+		})
+	}
+}
+
+// describe lists what may reach the kernel: a line per call, or one per condition.
+func describe(f *Filter) string {
+	var b strings.Builder
+	for _, s := range f.Syscalls {
+		for _, r := range s.Rules {
+			if r.Action.Allows() {
+				fmt.Fprintf(&b, "%s: %s\n", s.Name, r)
+			}
+		}
+	}
+	return b.String()
+}
+
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; if that is meant: go test -run %s -update\ngot:\n%s", path, t.Name(), got)
+	}
+}
+
+// A number that no rule names must get ENOSYS, and one of x32 or of another architecture must
+// kill: asked of the compiled programs of all machines, whatever this one is.
+func TestDefaultProfileForEveryNumberOfEveryMachine(t *testing.T) {
+	for i, m := range machines {
+		t.Run(m.goarch, func(t *testing.T) {
+			f, err := compileFor(Default, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decide := func(arch, nr uint32) Action {
+				a, err := f.Decide(arch, nr, [6]uint64{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return a
+			}
+			named := make(map[uint32]bool)
+			for _, s := range f.Syscalls {
+				named[s.Number] = true
+			}
+			other := machines[1-i].audit
+			for nr := range uint32(4096) {
+				if a := decide(m.audit, nr); !named[nr] && a.Errno() != unix.ENOSYS {
+					t.Errorf("number %d: %s, want ENOSYS", nr, a)
+				}
+				for _, arch := range []uint32{other, unix.AUDIT_ARCH_I386, unix.AUDIT_ARCH_ARM, 0} {
+					if a := decide(arch, nr); a != unix.SECCOMP_RET_KILL_PROCESS {
+						t.Errorf("architecture %#x, number %d: %s, want kill process", arch, nr, a)
+					}
+				}
+				if a := decide(m.audit, x32Bit|nr); m.goarch == "amd64" && a != unix.SECCOMP_RET_KILL_PROCESS {
+					t.Errorf("x32 number %d: %s, want kill process", nr, a)
+				}
+			}
+		})
+	}
+}
+
+// Callers of these try an older call on ENOSYS, and take EPERM for the answer.
+func TestWhatHasAFallbackIsNeverEPERM(t *testing.T) {
+	f := defaultFilter(t)
+	for _, name := range []string{
+		"statx", "clone3", "faccessat2", "openat2", "close_range", "rseq", "set_robust_list", "pidfd_open",
+		"copy_file_range", "sendfile", "preadv2", "pwritev2", "renameat2", "epoll_pwait2", "futex_waitv", "getpeername",
+		"sendmmsg", "membarrier", "landlock_create_ruleset",
+	} {
+		for _, arch := range machines {
+			if arch.goarch != runtime.GOARCH {
+				continue
+			}
+			for args := range samples(nil) {
+				a, err := f.Decide(arch.audit, number(t, name), args)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a.Errno() == unix.EPERM {
+					t.Errorf("%s%#x: EPERM", name, args)
+				}
+			}
+		}
+	}
+}
+
+// An OCI runtime ignores what it does not know, and must find a complete profile in the rest.
+func TestDefaultProfileIsAnOCIProfile(t *testing.T) {
+	var oci specs.LinuxSeccomp
+	if err := json.Unmarshal(Default, &oci); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := decode(Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if oci.DefaultAction != specs.ActErrno || *oci.DefaultErrnoRet != uint(unix.ENOSYS) || len(oci.Syscalls) != len(doc.Syscalls) {
+		t.Errorf("read as OCI: default action %s, %d groups of %d", oci.DefaultAction, len(oci.Syscalls), len(doc.Syscalls))
+	}
+	// Without "includes", an OCI runtime allows these too. Each has a twin that is allowed anyway.
+	for _, s := range doc.Syscalls {
+		if s.Comment == "" {
+			t.Errorf("%q has no comment", s.Names)
+		}
+		if len(s.Includes.Arches) > 0 && (s.Action != specs.ActAllow || !slices.Equal(s.Includes.Arches, []string{"arm64"})) {
+			t.Errorf("%q: %s only for %q is something else to an OCI runtime", s.Names, s.Action, s.Includes.Arches)
+		}
+	}
+}
+
+func TestNoCallIsBothInAGroupThatAllowsAndInOneThatDenies(t *testing.T) {
+	f := defaultFilter(t)
+	for _, s := range f.Syscalls {
+		for _, r := range s.Rules {
+			if len(r.Args) == 0 && len(s.Rules) > 1 {
+				t.Errorf("%s: a rule without conditions among %d", s.Name, len(s.Rules))
+			}
+		}
+	}
+}
+
+// The least that Compile accepts, with room for more rules and more properties.
+const small = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38%s,"syscalls":[
+{"names":["execve","exit_group","write"],"action":"SCMP_ACT_ALLOW"}%s]}`
+
+func TestCompileNamesWhatIsWrong(t *testing.T) {
+	top := func(s string) string { return fmt.Sprintf(small, ","+s, "") }
+	rule := func(s string) string { return fmt.Sprintf(small, "", ","+s) }
+	args := func(s string) string { return rule(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[` + s + `]}`) }
+	tests := []struct{ name, profile, want string }{
+		{"nothing", ``, "EOF"},
+		{"no object", `[]`, "cannot unmarshal array"},
+		{"null", `null`, "defaultAction: missing"},
+		{"broken off", `{"defaultAction":`, "unexpected EOF"},
+		{"two documents", fmt.Sprintf(small, "", "") + "{}", "something follows the profile"},
+		{"too big", strings.Repeat(" ", maxProfileBytes+1), "1048577 bytes"},
+		{"unknown field", top(`"archMap":[]`), `unknown field "archMap"`},
+		{"unknown field of a rule", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","minKernel":"4.8"}`), `unknown field "minKernel"`},
+		{"field in another case", top(`"DefaultErrnoRet":1`), `unknown field "DefaultErrnoRet"`},
+		{"field twice", top(`"defaultAction":"SCMP_ACT_ALLOW"`), `field "defaultAction" is there twice`},
+		{"field of a rule twice", rule(`{"names":["read"],"names":["ptrace"],"action":"SCMP_ACT_ALLOW"}`), `field "names" is there twice`},
+		{"no default action", `{"syscalls":[]}`, "defaultAction: missing"},
+		{"deny list", `{"defaultAction":"SCMP_ACT_ALLOW"}`, "SCMP_ACT_ALLOW would make a deny list"},
+		{"deny list with a log", `{"defaultAction":"SCMP_ACT_LOG"}`, "SCMP_ACT_LOG would make a deny list"},
+		{"empty", `{"defaultAction":"SCMP_ACT_ERRNO"}`, "nothing is allowed"},
+		{"only denials", `{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["execve"],"action":"SCMP_ACT_KILL_PROCESS"}]}`, "nothing is allowed"},
+		{"without execve", `{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}`, "execve is not allowed"},
+		{"flags", top(`"flags":["SECCOMP_FILTER_FLAG_TSYNC"]`), "SECCOMP_FILTER_FLAG_TSYNC"},
+		{"listener", top(`"listenerPath":"/x"`), "listenerPath"},
+		{"unknown architecture", top(`"architectures":["SCMP_ARCH_Z80"]`), "SCMP_ARCH_Z80"},
+		{"another architecture", top(`"architectures":["SCMP_ARCH_S390X"]`), "not made for this machine"},
+		{"unknown default action", `{"defaultAction":"SCMP_ACT_NOPE"}`, "SCMP_ACT_NOPE"},
+		{"no names", rule(`{"names":[],"action":"SCMP_ACT_ALLOW"}`), "syscalls[1]: names: empty"},
+		{"no action", rule(`{"names":["read"]}`), `["read"]: action: missing`},
+		{"unknown action", rule(`{"names":["read"],"action":"ALLOW"}`), `unknown action "ALLOW"`},
+		{"kill thread", rule(`{"names":["read"],"action":"SCMP_ACT_KILL"}`), "leaves the program hanging"},
+		{"notify", rule(`{"names":["read"],"action":"SCMP_ACT_NOTIFY"}`), "nobody would answer"},
+		{"errno with allow", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","errnoRet":1}`), "SCMP_ACT_ALLOW does not return"},
+		{"errno 0 is success", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":0}`), "errno 0"},
+		{"errno too big", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":4096}`), "errno 4096"},
+		{"unknown call", rule(`{"names":["raed"],"action":"SCMP_ACT_ALLOW"}`), `unknown system call "raed"`},
+		{"empty name", rule(`{"names":[""],"action":"SCMP_ACT_ALLOW"}`), `unknown system call ""`},
+		{"name with a NUL", rule(`{"names":["read\u0000x"],"action":"SCMP_ACT_ALLOW"}`), `unknown system call "read\x00x"`},
+		{"unknown machine", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["z80"]}}`), `unknown architecture "z80"`},
+		{"argument 6", args(`{"index":6,"value":1,"op":"SCMP_CMP_EQ"}`), "index 6"},
+		{"unknown operator", args(`{"index":1,"value":1,"op":"SCMP_CMP_ISH"}`), `unknown operator "SCMP_CMP_ISH"`},
+		{"no operator", args(`{"index":1,"value":1}`), `unknown operator ""`},
+		{"negative value", args(`{"index":1,"value":-1,"op":"SCMP_CMP_EQ"}`), "number -1"},
+		{"one argument twice", args(`{"index":1,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":2,"op":"SCMP_CMP_EQ"}`), "index 1 is compared twice"},
+		{"value outside of the mask", args(`{"index":1,"value":1,"valueTwo":3,"op":"SCMP_CMP_MASKED_EQ"}`), "never matches"},
+		{"mask of nothing", args(`{"index":1,"value":0,"op":"SCMP_CMP_MASKED_EQ"}`), "always matches"},
+		{"second value of no use", args(`{"index":1,"value":1,"valueTwo":1,"op":"SCMP_CMP_EQ"}`), "valueTwo"},
+		{"below zero", args(`{"index":1,"value":0,"op":"SCMP_CMP_LT"}`), "never matches"},
+		{"not below zero", args(`{"index":1,"value":0,"op":"SCMP_CMP_GE"}`), "always matches"},
+		{"both allowed and denied", rule(`{"names":["write"],"action":"SCMP_ACT_ERRNO"}`), "write: contradiction"},
+		{"denied with two errnos", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":1},{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":2}`), "read: contradiction"},
+		{"allowed, and denied on a condition", rule(`{"names":["write"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]}`), "write: contradiction"},
+		{"overlapping masks", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]},` +
+			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":2,"valueTwo":2,"op":"SCMP_CMP_MASKED_EQ"}]}`), "args[0]&0x2 == 0x2"},
+		{"conditions on different arguments", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]},` +
+			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":2,"op":"SCMP_CMP_EQ"}]}`), "read: contradiction"},
+		{"overlapping ranges", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_LE"}]},` +
+			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]}`), "args[0] GE 0x5"},
+		{"clone3 makes a condition on clone void", rule(`{"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":268435456,"op":"SCMP_CMP_MASKED_EQ"}]},` +
+			`{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}`), "clone3 is allowed and makes the conditions on clone void"},
+		{"more than the kernel loads", rule(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[` + strings.Join(pairs(1500),
+			`]},{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[`) + `]}`), "more than the kernel's 4096"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := Compile([]byte(tt.profile))
+			if err == nil {
+				t.Fatalf("compiled to %d instructions, want an error with %q", len(f.Program), tt.want)
+			}
+			if !strings.HasPrefix(err.Error(), "seccomp profile: ") || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %q, want it to contain %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func pairs(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`{"index":1,"value":%d,"op":"SCMP_CMP_EQ"},{"index":2,"value":%d,"op":"SCMP_CMP_EQ"}`, 3*i+1, 5*i+2))
+	}
+	return all
+}
+
+func TestCompileAccepts(t *testing.T) {
+	rule := func(s string) string { return fmt.Sprintf(small, "", ","+s) }
+	m := machines[slices.IndexFunc(machines, func(m machine) bool { return m.goarch == runtime.GOARCH })]
+	tests := []struct {
+		name, profile, call string
+		args                [6]uint64
+		want                string
+	}{
+		{"the default", string(Default), "read", [6]uint64{}, "allow"},
+		{"the least", fmt.Sprintf(small, "", ""), "read", [6]uint64{}, "ENOSYS"},
+		{"all architectures", fmt.Sprintf(small, `,"architectures":["SCMP_ARCH_X86","SCMP_ARCH_X86_64","SCMP_ARCH_X32","SCMP_ARCH_AARCH64","SCMP_ARCH_ARM"]`, ""), "write", [6]uint64{}, "allow"},
+		{"killing by default", strings.Replace(fmt.Sprintf(small, "", ""), `"SCMP_ACT_ERRNO","defaultErrnoRet":38`, `"SCMP_ACT_KILL_PROCESS"`, 1), "read", [6]uint64{}, "kill process"},
+		{"EPERM where no errno is given", strings.Replace(fmt.Sprintf(small, "", ""), `,"defaultErrnoRet":38`, "", 1), "read", [6]uint64{}, "EPERM"},
+		{"a call that only others have", rule(`{"names":["socketcall","s390_pci_mmio_read"],"action":"SCMP_ACT_ALLOW"}`), "read", [6]uint64{}, "ENOSYS"},
+		{"a rule for others", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["` + map[string]string{"amd64": "arm64", "arm64": "amd64"}[m.goarch] + `"]}}`), "read", [6]uint64{}, "ENOSYS"},
+		{"a rule for this machine", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","includes":{"arches":["` + m.goarch + `"]}}`), "read", [6]uint64{}, "allow"},
+		{"log", rule(`{"names":["read"],"action":"SCMP_ACT_LOG"}`), "read", [6]uint64{}, "log"},
+		{"trap", rule(`{"names":["read"],"action":"SCMP_ACT_TRAP"}`), "read", [6]uint64{}, "trap"},
+		{"the same twice", rule(`{"names":["read","read"],"action":"SCMP_ACT_ALLOW"},{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"}]}`), "read", [6]uint64{}, "allow"},
+		{"two ranges", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_LT"}]},` +
+			`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":9,"args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]}`), "read", [6]uint64{5}, "EBADF"},
+		{"equal and not equal", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_NE"}]},` +
+			`{"names":["read"],"action":"SCMP_ACT_TRAP","args":[{"index":0,"value":5,"op":"SCMP_CMP_EQ"}]}`), "read", [6]uint64{5}, "trap"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := Compile([]byte(tt.profile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.Decide(m.audit, number(t, tt.call), tt.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.String() != tt.want {
+				t.Errorf("%s%d: %s, want %s", tt.call, tt.args, got, tt.want)
+			}
+		})
+	}
+}
+
+// The wrong program is what verify is for.
+func TestVerifyFindsAWrongProgram(t *testing.T) {
+	m := machines[0]
+	p, err := parse(Default, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := compileFor(Default, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	reachable := reach(f.Program)
+	for i, ins := range f.Program {
+		if !reachable[i] { // libseccomp ends with a return that nothing leads to
+			continue
+		}
+		if ins.Code != unix.BPF_RET|unix.BPF_K && ins.Code&7 != unix.BPF_JMP {
+			continue
+		}
+		wrong := *f
+		wrong.Program = slices.Clone(f.Program)
+		if ins.Code == unix.BPF_RET|unix.BPF_K {
+			wrong.Program[i].K ^= 0x00010000
+		} else if ins.Jt != ins.Jf {
+			wrong.Program[i].Jt, wrong.Program[i].Jf = ins.Jf, ins.Jt
+		} else {
+			continue
+		}
+		if err := verify(&wrong, p); err == nil {
+			t.Errorf("instruction %d can be wrong unseen", i)
+		}
+		found++
+	}
+	if found < 100 {
+		t.Errorf("only %d instructions were made wrong", found)
+	}
+}
+
+// reach marks the instructions that some path leads to. All jumps of classic BPF go forward.
+func reach(program []unix.SockFilter) []bool {
+	reached := make([]bool, len(program)+1)
+	reached[0] = true
+	for i, ins := range program {
+		switch {
+		case !reached[i] || ins.Code == unix.BPF_RET|unix.BPF_K:
+		case ins.Code == unix.BPF_JMP|unix.BPF_JA:
+			reached[i+1+int(ins.K)] = true
+		case ins.Code&7 == unix.BPF_JMP:
+			reached[i+1+int(ins.Jt)], reached[i+1+int(ins.Jf)] = true, true
+		default:
+			reached[i+1] = true
+		}
+	}
+	return reached
+}
+
+// libseccomp keeps its filters outside of Go's heap.
+func TestCompileLeavesNothingBehind(t *testing.T) {
+	compile := func(n int) {
+		for range n {
+			if _, err := compileFor([]byte(fmt.Sprintf(small, "", "")), machines[0]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	compile(50)
+	files, memory := usage(t)
+	compile(400)
+	filesAfter, memoryAfter := usage(t)
+	if filesAfter > files {
+		t.Errorf("%d descriptors open, %d before", filesAfter, files)
+	}
+	if grown := memoryAfter - memory; grown > 32<<20 {
+		t.Errorf("%d bytes more after 400 compilations", grown)
+	}
+}
+
+// usage counts descriptors and bytes of private memory.
+func usage(t *testing.T) (files, memory int) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, resident, shared int
+	if _, err := fmt.Sscan(string(statm), &size, &resident, &shared); err != nil {
+		t.Fatal(err)
+	}
+	return len(fds), (resident - shared) * os.Getpagesize()
+}
+
+func FuzzCompile(f *testing.F) {
+	// The corpus is in testdata/fuzz. The default profile is not in it: the fuzzer would spend its
+	// time on making 40 kB smaller.
+	f.Add([]byte(fmt.Sprintf(small, "", "")))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		filter, err := Compile(text)
+		if err != nil {
+			if strings.Contains(err.Error(), "wrongly") {
+				t.Log(err) // libseccomp's, found by verify
+			}
+			return
+		}
+		if n := len(filter.Program); n == 0 || n > maxInstructions {
+			t.Errorf("%d instructions", n)
+		}
+		if filter.Fallback.Allows() {
+			t.Error("a deny list")
+		}
+		for _, name := range needed {
+			if !slices.Contains(filter.Allowed(), name) {
+				t.Errorf("%s is not allowed", name)
+			}
+		}
+	})
+}
+
+func BenchmarkCompileDefault(b *testing.B) {
+	for b.Loop() {
+		if _, err := Compile(Default); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,407 @@
+package seccompprofiles
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	seccomp "github.com/seccomp/libseccomp-golang"
+	"golang.org/x/sys/unix"
+)
+
+// Bounds on what an operator may hand in. A hundred times the default profile is a mistake.
+const (
+	maxProfileBytes = 1 << 20
+	maxRules        = 8192 // a rule is one name in one entry of "syscalls"
+)
+
+// document is a profile as it is written: the OCI format, and in each entry of "syscalls" two
+// properties that Docker and Podman have there too. Whoever reads plain OCI "MUST ignore unknown
+// properties" (runtime-spec, config.md, "Extensibility"): without "comment" nothing changes, and
+// without "includes" a few more names are allowed, all of which have an allowed twin.
+type document struct {
+	DefaultAction    specs.LinuxSeccompAction `json:"defaultAction"`
+	DefaultErrnoRet  *uint                    `json:"defaultErrnoRet"`
+	Architectures    []specs.Arch             `json:"architectures"`
+	Flags            []specs.LinuxSeccompFlag `json:"flags"`
+	ListenerPath     string                   `json:"listenerPath"`
+	ListenerMetadata string                   `json:"listenerMetadata"`
+	Syscalls         []entry                  `json:"syscalls"`
+}
+
+type entry struct {
+	specs.LinuxSyscall
+	Comment  string   `json:"comment"`
+	Includes includes `json:"includes"`
+}
+
+// includes restricts an entry to machines, by their names in Go ("amd64", "arm64").
+type includes struct {
+	Arches []string `json:"arches"`
+}
+
+var documentKeys = []string{
+	"defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata",
+	"syscalls", "names", "action", "errnoRet", "args", "comment", "includes", "arches",
+	"index", "value", "valueTwo", "op",
+}
+
+// profile is what was read, checked, and reduced to one machine.
+type profile struct {
+	machine  machine
+	fallback Action            // for a call that no rule matches
+	syscalls map[string][]Rule // only names that exist on the machine
+}
+
+// parse reads a profile for one machine. It is strict: what a reader could take for a rule, and we
+// would not, is an error.
+func parse(text []byte, m machine) (*profile, error) {
+	doc, err := decode(text)
+	if err != nil {
+		return nil, err
+	}
+	fallback, err := parseAction(doc.DefaultAction, doc.DefaultErrnoRet)
+	if err != nil {
+		return nil, fmt.Errorf("defaultAction: %w", err)
+	}
+	if fallback.Allows() {
+		return nil, fmt.Errorf("defaultAction: %s would make a deny list of it; a profile lists what is allowed", doc.DefaultAction)
+	}
+	if len(doc.Flags) > 0 {
+		return nil, fmt.Errorf("flags: %q: the jail loads the filter without flags; leave them out", doc.Flags)
+	}
+	if doc.ListenerPath != "" || doc.ListenerMetadata != "" {
+		return nil, errors.New("listenerPath, listenerMetadata: there is no listener; leave them out")
+	}
+	if err := checkArchitectures(doc.Architectures, m); err != nil {
+		return nil, err
+	}
+
+	p := &profile{machine: m, fallback: fallback, syscalls: make(map[string][]Rule)}
+	total := 0
+	for i, e := range doc.Syscalls {
+		if total += len(e.Names); total > maxRules {
+			return nil, fmt.Errorf("syscalls: more than %d rules", maxRules)
+		}
+		if err := p.add(e); err != nil {
+			return nil, fmt.Errorf("syscalls[%d]: %w", i, err)
+		}
+	}
+	return p, p.check()
+}
+
+func decode(text []byte) (*document, error) {
+	if len(text) > maxProfileBytes {
+		return nil, fmt.Errorf("the file has %d bytes, more than %d", len(text), maxProfileBytes)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	doc := new(document)
+	if err := dec.Decode(doc); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("something follows the profile at byte %d", dec.InputOffset())
+	}
+	return doc, checkKeys(json.NewDecoder(bytes.NewReader(text)))
+}
+
+// checkKeys refuses what encoding/json lets pass: a key that is there twice, of which the last would
+// win, and a key in another case.
+func checkKeys(dec *json.Decoder) error {
+	token, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch token {
+	case json.Delim('{'):
+		seen := make(map[string]bool)
+		for dec.More() {
+			token, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			key, _ := token.(string)
+			if !slices.Contains(documentKeys, key) {
+				return fmt.Errorf("unknown field %q", key)
+			}
+			if seen[key] {
+				return fmt.Errorf("field %q is there twice in one object, again at byte %d", key, dec.InputOffset())
+			}
+			seen[key] = true
+			if err := checkKeys(dec); err != nil {
+				return err
+			}
+		}
+		_, err = dec.Token()
+	case json.Delim('['):
+		for dec.More() {
+			if err := checkKeys(dec); err != nil {
+				return err
+			}
+		}
+		_, err = dec.Token()
+	}
+	return err
+}
+
+func checkArchitectures(arches []specs.Arch, m machine) error {
+	for _, a := range arches {
+		if !slices.Contains(knownArches, a) {
+			return fmt.Errorf("architectures: unknown architecture %q", a)
+		}
+	}
+	// Others than the machine's own are no error, and get no rules: their calls kill the process.
+	if len(arches) > 0 && !slices.Contains(arches, m.oci) {
+		return fmt.Errorf("architectures: %q: the profile is not made for this machine, %s", arches, m.oci)
+	}
+	return nil
+}
+
+// add takes in one entry of "syscalls".
+func (p *profile) add(e entry) error {
+	if len(e.Names) == 0 {
+		return errors.New("names: empty")
+	}
+	action, err := parseAction(e.Action, e.ErrnoRet)
+	if err != nil {
+		return fmt.Errorf("%q: action: %w", e.Names, err)
+	}
+	if err := checkArgs(e.Args); err != nil {
+		return fmt.Errorf("%q: args: %w", e.Names, err)
+	}
+	for _, arch := range e.Includes.Arches {
+		if !slices.ContainsFunc(machines, func(m machine) bool { return m.goarch == arch }) {
+			return fmt.Errorf("%q: includes.arches: unknown architecture %q", e.Names, arch)
+		}
+	}
+	here := len(e.Includes.Arches) == 0 || slices.Contains(e.Includes.Arches, p.machine.goarch)
+	for _, name := range e.Names {
+		exists, err := p.machine.has(name)
+		if err != nil {
+			return err
+		}
+		if here && exists {
+			p.syscalls[name] = append(p.syscalls[name], Rule{Action: action, Args: e.Args, Comment: e.Comment})
+		}
+	}
+	return nil
+}
+
+// has reports whether the machine has a system call of that name. A name that no machine has is a
+// mistake in the profile.
+func (m machine) has(name string) (bool, error) {
+	nr, err := seccomp.GetSyscallFromNameByArch(name, m.scmp)
+	cut := strings.ContainsRune(name, 0) // C would read the name only up to there
+	if cut || errors.Is(err, seccomp.ErrSyscallDoesNotExist) {
+		major, minor, micro := seccomp.GetLibraryVersion()
+		return false, fmt.Errorf("names: unknown system call %q (libseccomp %d.%d.%d knows it for no architecture)",
+			name, major, minor, micro)
+	}
+	if err != nil {
+		return false, fmt.Errorf("names: %q: %w", name, err)
+	}
+	return nr >= 0, nil // libseccomp gives negative numbers to what only others have
+}
+
+func parseAction(a specs.LinuxSeccompAction, errno *uint) (Action, error) {
+	if errno != nil && a != specs.ActErrno {
+		return 0, fmt.Errorf("an errno is given, which %s does not return", a)
+	}
+	switch a {
+	case specs.ActAllow:
+		return unix.SECCOMP_RET_ALLOW, nil
+	case specs.ActLog:
+		return unix.SECCOMP_RET_LOG, nil
+	case specs.ActTrap:
+		return unix.SECCOMP_RET_TRAP, nil
+	case specs.ActKillProcess:
+		return unix.SECCOMP_RET_KILL_PROCESS, nil
+	case specs.ActErrno:
+		if errno == nil {
+			return unix.SECCOMP_RET_ERRNO | Action(unix.EPERM), nil // as the OCI specification has it
+		}
+		if *errno == 0 || *errno > 4095 {
+			return 0, fmt.Errorf("errno %d: not in 1 to 4095", *errno)
+		}
+		return unix.SECCOMP_RET_ERRNO | Action(*errno), nil
+	case specs.ActKill, specs.ActKillThread:
+		return 0, fmt.Errorf("%s ends one thread and leaves the program hanging: take %s", a, specs.ActKillProcess)
+	case specs.ActNotify, specs.ActTrace:
+		return 0, fmt.Errorf("%s: nobody would answer: take %s", a, specs.ActErrno)
+	case "":
+		return 0, errors.New("missing")
+	}
+	return 0, fmt.Errorf("unknown action %q", a)
+}
+
+func checkArgs(args []specs.LinuxSeccompArg) error {
+	var seen [6]bool
+	for _, a := range args {
+		switch {
+		case a.Index > 5:
+			return fmt.Errorf("index %d: a system call has arguments 0 to 5", a.Index)
+		case seen[a.Index]:
+			return fmt.Errorf("index %d is compared twice in one rule, which OCI runtimes take for \"or\": write two rules", a.Index)
+		case !slices.Contains(knownOperators, a.Op):
+			return fmt.Errorf("index %d: unknown operator %q", a.Index, a.Op)
+		case a.Op == specs.OpMaskedEqual && a.ValueTwo&^a.Value != 0:
+			return fmt.Errorf("index %d: valueTwo %#x has bits outside of the mask, value %#x: it never matches", a.Index, a.ValueTwo, a.Value)
+		case a.Op == specs.OpMaskedEqual && a.Value == 0:
+			return fmt.Errorf("index %d: the mask (value) is 0: it always matches", a.Index)
+		case a.Op != specs.OpMaskedEqual && a.ValueTwo != 0:
+			return fmt.Errorf("index %d: valueTwo is only for %s", a.Index, specs.OpMaskedEqual)
+		case a.Op == specs.OpLessThan && a.Value == 0, a.Op == specs.OpGreaterThan && a.Value == math.MaxUint64:
+			return fmt.Errorf("index %d: %s %d never matches", a.Index, a.Op, a.Value)
+		case a.Op == specs.OpGreaterEqual && a.Value == 0, a.Op == specs.OpLessEqual && a.Value == math.MaxUint64:
+			return fmt.Errorf("index %d: %s %d always matches", a.Index, a.Op, a.Value)
+		}
+		seen[a.Index] = true
+	}
+	return nil
+}
+
+// needed are the calls between the loading of the filter and the first instruction of the program:
+// execve, or write and exit_group to report that it failed.
+var needed = []string{"execve", "exit_group", "write"}
+
+// check looks at the rules together.
+func (p *profile) check() error {
+	names := p.names()
+	if !slices.ContainsFunc(names, p.allows) {
+		return errors.New("syscalls: nothing is allowed")
+	}
+	for _, name := range needed {
+		if !p.allows(name) {
+			return fmt.Errorf("syscalls: %s is not allowed, and the jail itself needs it after it loaded the filter", name)
+		}
+	}
+	for _, name := range names {
+		if err := checkContradiction(p.syscalls[name]); err != nil {
+			return fmt.Errorf("syscalls: %s: %w", name, err)
+		}
+	}
+	if p.allows("clone3") && slices.ContainsFunc(p.syscalls["clone"], func(r Rule) bool { return len(r.Args) > 0 }) {
+		return errors.New("syscalls: clone3 is allowed and makes the conditions on clone void: its flags are in memory, where a filter cannot look")
+	}
+	return nil
+}
+
+// checkContradiction refuses two rules with different actions that may both match one call: which
+// of them wins would be up to the library that compiles them.
+func checkContradiction(rules []Rule) error {
+	for i, a := range rules {
+		for _, b := range rules[:i] {
+			if a.Action != b.Action && !disjoint(a.Args, b.Args) {
+				return fmt.Errorf("contradiction: one call may match both %s and %s", b, a)
+			}
+		}
+	}
+	return nil
+}
+
+// disjoint reports whether it can be shown that no call meets both lists of conditions.
+func disjoint(a, b []specs.LinuxSeccompArg) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x.Index == y.Index && exclude(x, y) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// exclude reports whether it can be shown that no value meets both conditions.
+func exclude(x, y specs.LinuxSeccompArg) bool {
+	if x.Op == specs.OpNotEqual || y.Op == specs.OpNotEqual {
+		return x.Value == y.Value && (x.Op == specs.OpEqualTo || y.Op == specs.OpEqualTo)
+	}
+	xm, xv, xMasked := masked(x)
+	ym, yv, yMasked := masked(y)
+	if xMasked && yMasked {
+		return (xv^yv)&xm&ym != 0
+	}
+	xlo, xhi := interval(x)
+	ylo, yhi := interval(y)
+	return xhi < ylo || yhi < xlo
+}
+
+func masked(a specs.LinuxSeccompArg) (mask, value uint64, ok bool) {
+	switch a.Op {
+	case specs.OpMaskedEqual:
+		return a.Value, a.ValueTwo, true
+	case specs.OpEqualTo:
+		return math.MaxUint64, a.Value, true
+	}
+	return 0, 0, false
+}
+
+// interval gives bounds, both inclusive, of the values that meet the condition.
+func interval(a specs.LinuxSeccompArg) (lo, hi uint64) {
+	switch a.Op {
+	case specs.OpEqualTo:
+		return a.Value, a.Value
+	case specs.OpLessThan:
+		return 0, a.Value - 1
+	case specs.OpLessEqual:
+		return 0, a.Value
+	case specs.OpGreaterThan:
+		return a.Value + 1, math.MaxUint64
+	case specs.OpGreaterEqual:
+		return a.Value, math.MaxUint64
+	case specs.OpMaskedEqual:
+		return a.ValueTwo, a.ValueTwo | ^a.Value
+	}
+	return 0, math.MaxUint64
+}
+
+func matches(a specs.LinuxSeccompArg, value uint64) bool {
+	switch a.Op {
+	case specs.OpEqualTo:
+		return value == a.Value
+	case specs.OpNotEqual:
+		return value != a.Value
+	case specs.OpLessThan:
+		return value < a.Value
+	case specs.OpLessEqual:
+		return value <= a.Value
+	case specs.OpGreaterThan:
+		return value > a.Value
+	case specs.OpGreaterEqual:
+		return value >= a.Value
+	case specs.OpMaskedEqual:
+		return value&a.Value == a.ValueTwo
+	}
+	return false
+}
+
+// decide says what the profile, as it is written, does with a call of the machine's own kind.
+func (p *profile) decide(name string, args [6]uint64) Action {
+	for _, r := range p.syscalls[name] {
+		if !slices.ContainsFunc(r.Args, func(a specs.LinuxSeccompArg) bool { return !matches(a, args[a.Index]) }) {
+			return r.Action
+		}
+	}
+	return p.fallback
+}
+
+func (p *profile) allows(name string) bool {
+	return slices.ContainsFunc(p.syscalls[name], func(r Rule) bool { return r.Action.Allows() })
+}
+
+// names are those that the profile has rules for, sorted.
+func (p *profile) names() []string {
+	names := make([]string, 0, len(p.syscalls))
+	for name := range p.syscalls {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,176 @@
+package seccompprofiles
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	seccomp "github.com/seccomp/libseccomp-golang"
+	"golang.org/x/sys/unix"
+)
+
+// x32Bit marks the numbers of x32 calls on amd64 (__X32_SYSCALL_BIT of asm/unistd.h).
+const x32Bit = 0x40000000
+
+// maxSamples bounds the calls that verify tries per system call.
+const maxSamples = 1 << 12
+
+// verify runs the program on calls around every value that the profile names and compares with
+// what the profile says. A filter is the kernel's only word on these calls, and libseccomp's
+// treatment of many conditions on one call has had errors: better no start than a wrong filter.
+func verify(f *Filter, p *profile) error {
+	expect := func(arch, nr uint32, args [6]uint64, want Action, what string) error {
+		got, err := f.Decide(arch, nr, args)
+		if err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("libseccomp compiled %s%#x wrongly: the profile says %s, the program %s; try another order or form of its rules",
+				what, args, want, got)
+		}
+		return nil
+	}
+
+	for _, m := range machines {
+		if m == p.machine {
+			continue
+		}
+		if err := expect(m.audit, 0, [6]uint64{}, unix.SECCOMP_RET_KILL_PROCESS, "a call of "+string(m.oci)); err != nil {
+			return err
+		}
+	}
+	// Numbers without a rule, among them all that the kernel may add in the coming years.
+	ruled := make(map[uint32]bool, len(f.Syscalls))
+	for _, s := range f.Syscalls {
+		ruled[s.Number] = true
+	}
+	for nr := range uint32(1024) {
+		if !ruled[nr] {
+			if err := expect(p.machine.audit, nr, [6]uint64{}, p.fallback, fmt.Sprintf("number %d", nr)); err != nil {
+				return err
+			}
+		}
+		if p.machine.scmp == seccomp.ArchAMD64 {
+			if err := expect(p.machine.audit, x32Bit|nr, [6]uint64{}, unix.SECCOMP_RET_KILL_PROCESS, fmt.Sprintf("x32 number %d", nr)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range f.Syscalls {
+		for args := range samples(s.Rules) {
+			if err := expect(p.machine.audit, s.Number, args, p.decide(s.Name, args), s.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// samples yields argument lists around all values that the rules compare with: one that meets each
+// rule, then all combinations, or a repeatable choice of them where they are too many.
+func samples(rules []Rule) func(yield func([6]uint64) bool) {
+	var values [6][]uint64
+	for _, r := range rules {
+		for _, a := range r.Args {
+			v := a.Value
+			if mask, value, ok := masked(a); ok {
+				v = value
+				values[a.Index] = append(values[a.Index], value|^mask, value^(mask&-mask))
+			}
+			values[a.Index] = append(values[a.Index], v-1, v, v+1, v|1<<32, v|1<<63)
+		}
+	}
+	total := 1
+	for i := range values {
+		values[i] = append(values[i], 0, ^uint64(0))
+		slices.Sort(values[i])
+		values[i] = slices.Compact(values[i])
+		if total <= maxSamples {
+			total *= len(values[i])
+		}
+	}
+	return func(yield func([6]uint64) bool) {
+		for _, r := range rules {
+			var args [6]uint64
+			for _, a := range r.Args {
+				args[a.Index] = witness(a)
+			}
+			if !yield(args) {
+				return
+			}
+		}
+		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it shall repeat
+		for n := range min(total, maxSamples) {
+			var args [6]uint64
+			for i, of := range values {
+				if total > maxSamples {
+					args[i] = of[random.IntN(len(of))]
+				} else {
+					args[i], n = of[n%len(of)], n/len(of)
+				}
+			}
+			if !yield(args) {
+				return
+			}
+		}
+	}
+}
+
+// witness is a value that meets the condition.
+func witness(a specs.LinuxSeccompArg) uint64 {
+	switch a.Op {
+	case specs.OpMaskedEqual:
+		return a.ValueTwo
+	case specs.OpLessThan:
+		return a.Value - 1
+	case specs.OpGreaterThan, specs.OpNotEqual:
+		return a.Value + 1
+	}
+	return a.Value
+}
+
+// run is the part of classic BPF that libseccomp uses, on a struct seccomp_data (linux/seccomp.h).
+func run(program []unix.SockFilter, arch, number uint32, args [6]uint64) (Action, error) {
+	data := [16]uint32{number, arch} // then the instruction pointer, which no rule looks at
+	for i, a := range args {
+		data[4+2*i], data[5+2*i] = uint32(a), uint32(a>>32) // little endian, as all of machines
+	}
+	var acc uint32
+	for pc := uint64(0); pc < uint64(len(program)); pc++ {
+		ins := program[pc]
+		var met bool
+		switch ins.Code {
+		case unix.BPF_RET | unix.BPF_K:
+			return Action(ins.K), nil
+		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+			if ins.K%4 != 0 || ins.K/4 >= uint32(len(data)) {
+				return 0, fmt.Errorf("instruction %d loads from offset %d", pc, ins.K)
+			}
+			acc = data[ins.K/4]
+			continue
+		case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
+			acc &= ins.K
+			continue
+		case unix.BPF_JMP | unix.BPF_JA:
+			pc += uint64(ins.K)
+			continue
+		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
+			met = acc == ins.K
+		case unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K:
+			met = acc > ins.K
+		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
+			met = acc >= ins.K
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			met = acc&ins.K != 0
+		default:
+			return 0, fmt.Errorf("instruction %d has code %#x", pc, ins.Code)
+		}
+		if met {
+			pc += uint64(ins.Jt)
+		} else {
+			pc += uint64(ins.Jf)
+		}
+	}
+	return 0, fmt.Errorf("the program of %d instructions has no end", len(program))
+}
