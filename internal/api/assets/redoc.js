@@ -1,0 +1,8 @@
+Redoc.init(
+  "/openapi.json",
+  {
+    disableSearch: true, // it needs a worker made of a blob, and there is little to search
+    theme: { typography: { fontFamily: "sans-serif", headings: { fontFamily: "sans-serif" } } },
+  },
+  document.getElementById("redoc"),
+);

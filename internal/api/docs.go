@@ -1,0 +1,148 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/mvrilo/go-redoc"
+	"github.com/swaggest/swgui/v5/static"
+)
+
+// The two pages that show the API's description, with all they need: they work where there is
+// no internet, and their policy forbids them to try. The scripts and styles come from two
+// modules. swgui's own handler is not used, as its package unpacks and hashes every file when
+// the program starts, and this program starts itself again for every run.
+
+//go:embed assets/openapi.json
+var openapiJSON []byte
+
+//go:embed assets/docs.html
+var docsHTML string
+
+//go:embed assets/docs.js
+var docsJS []byte
+
+//go:embed assets/redoc.html
+var redocHTML string
+
+//go:embed assets/redoc.js
+var redocJS []byte
+
+// pagePolicy allows a page what comes from here. Both programs write style elements of their
+// own, and Swagger UI's style sheet holds its pictures as data.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
+	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// asset is a file for a page. Its address carries its hash, so it may be kept for ever.
+type asset struct {
+	path, contentType string
+	packed            func() []byte // by gzip
+}
+
+func (a asset) hash() string {
+	sum := sha256.Sum256(a.packed())
+	return hex.EncodeToString(sum[:8])
+}
+
+var assets = []asset{
+	{"/docs/swagger-ui.css", "text/css; charset=utf-8", swagger("swagger-ui.css.gz")},
+	{"/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", swagger("swagger-ui-bundle.js.gz")},
+	{"/docs/docs.js", "text/javascript; charset=utf-8", pack(func() []byte { return docsJS })},
+	{"/redoc/redoc.standalone.js", "text/javascript; charset=utf-8", pack(func() []byte { return []byte(redoc.JavaScript) })},
+	{"/redoc/redoc.js", "text/javascript; charset=utf-8", pack(func() []byte { return redocJS })},
+}
+
+func swagger(name string) func() []byte {
+	return func() []byte {
+		packed, err := static.FS.ReadFile(name)
+		if err != nil {
+			panic(err) // embedded: it is there or the program would not have been built
+		}
+		return packed
+	}
+}
+
+// pack packs when it is first asked to, as most processes of this program never are.
+func pack(text func() []byte) func() []byte {
+	return sync.OnceValue(func() []byte {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, _ = z.Write(text()) // into memory: no error
+		_ = z.Close()
+		return packed.Bytes()
+	})
+}
+
+// pages are the routes of the documentation.
+func (s *Server) pages() []route {
+	routes := []route{
+		{"GET", "/docs", s.page(docsHTML)},
+		{"GET", "/redoc", s.page(redocHTML)},
+	}
+	for _, a := range assets {
+		routes = append(routes, route{"GET", a.path, serveAsset(a)})
+	}
+	return routes
+}
+
+// page serves HTML in which {path} stands for the address of the asset of that path.
+func (s *Server) page(html string) http.HandlerFunc {
+	body := sync.OnceValue(func() []byte {
+		filled := html
+		for _, a := range assets {
+			filled = strings.ReplaceAll(filled, "{"+a.path+"}", a.path+"?v="+a.hash())
+		}
+		return []byte(filled)
+	})
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Content-Length", strconv.Itoa(len(body())))
+		_, _ = w.Write(body())
+	}
+}
+
+func serveAsset(a asset) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", a.contentType)
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Add("Vary", "Accept-Encoding") // next to what CORS has put there
+		body := a.packed()
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			h.Set("Content-Encoding", "gzip")
+		} else {
+			body = unpack(body)
+		}
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body)
+	}
+}
+
+func unpack(packed []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		panic(err)
+	}
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(z); err != nil {
+		panic(err)
+	}
+	return text.Bytes()
+}
+
+// openapi serves the description of the API, with this program's version.
+func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
+	version := appendString(nil, s.cfg.Version)
+	w.Header().Set("Cache-Control", "no-cache")
+	s.answer(w, http.StatusOK, bytes.Replace(openapiJSON, []byte(`"0.0.0"`), version, 1))
+}

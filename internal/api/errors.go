@@ -1,0 +1,138 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+)
+
+// parseError is what FastAPI answers when reading the body fails in any other way than
+// by its syntax: not UTF-8, nested too deeply, a number of thousands of digits.
+type parseError struct{}
+
+func (parseError) Error() string { return "There was an error parsing the body" }
+
+var errParse = parseError{}
+
+// tooLargeError says that a body, or the program in it, is longer than its limit.
+type tooLargeError struct {
+	what  string
+	limit int64 // bytes
+}
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("%s is too large: the limit is %d bytes", e.what, e.limit)
+}
+
+// invalidError is a body that is not the one asked for, in FastAPI's terms.
+type invalidError struct {
+	kind  string // pydantic's error type
+	loc   []any  // strings and ints
+	msg   string
+	input any    // as of document
+	ctx   string // the JSON decoder's message, or ""
+}
+
+func (e *invalidError) Error() string { return e.kind + ": " + e.msg }
+
+// body is FastAPI's HTTPValidationError with one error in it.
+func (e *invalidError) body() []byte {
+	detail := []member{
+		{"type", e.kind},
+		{"loc", e.loc},
+		{"msg", e.msg},
+		{"input", e.input},
+	}
+	if e.ctx != "" {
+		detail = append(detail, member{"ctx", []member{{"error", e.ctx}}})
+	}
+	return appendValue(nil, []member{{"detail", []any{detail}}})
+}
+
+var (
+	errBusyBodies  = errors.New("too many large requests at once")
+	errSlowBody    = errors.New("the request body did not arrive in time")
+	errBrokenBody  = errors.New("the client went away while it sent its request")
+	errForeignPage = errors.New("pages of this origin may not run programs here")
+	errPanic       = errors.New("panic")
+)
+
+// failure is how an error is answered and counted.
+type failure struct {
+	status int
+	detail string // never of the sandbox's inside
+	body   []byte // instead of a detail
+	reason string // for metrics.RequestRejected, or "" if a run of its own was counted
+	retry  bool   // worth another try: tell when
+	close  bool   // the connection is of no more use
+}
+
+// explain is the one table of what errors mean to a client. ok is false where there is nobody
+// left to be told.
+func explain(err error) (f failure, ok bool) {
+	var (
+		invalid  *invalidError
+		tooLarge *tooLargeError
+		setup    *jail.SetupError
+		begun    *runError
+	)
+	switch {
+	case errors.As(err, &begun) && begun.gone:
+		return failure{}, false // record has counted it
+	case errors.As(err, &invalid):
+		return failure{status: http.StatusUnprocessableEntity, body: invalid.body(), reason: metrics.InvalidBody}, true
+	case errors.Is(err, errParse):
+		return failure{status: http.StatusBadRequest, detail: errParse.Error(), reason: metrics.InvalidBody}, true
+	case errors.As(err, &tooLarge):
+		return failure{status: http.StatusRequestEntityTooLarge, detail: tooLarge.Error(), reason: metrics.BodyTooLarge}, true
+	case errors.Is(err, errForeignPage):
+		return failure{status: http.StatusForbidden, detail: errForeignPage.Error(), reason: metrics.OriginRefused}, true
+	case errors.Is(err, errSlowBody):
+		return failure{status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
+	case errors.Is(err, errBusyBodies):
+		return failure{status: http.StatusServiceUnavailable, detail: errBusyBodies.Error(), reason: metrics.BodyMemory, retry: true}, true
+	case errors.Is(err, admission.ErrFull):
+		return failure{status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
+	case errors.Is(err, admission.ErrDraining):
+		return failure{status: http.StatusServiceUnavailable, detail: "The service is shutting down: try again later", reason: metrics.Draining, retry: true, close: true}, true
+	case errors.As(err, &setup):
+		return failure{status: http.StatusInternalServerError, detail: "The sandbox could not be set up (" + setup.Stage + ")"}, true
+	case errors.Is(err, errBrokenBody), errors.Is(err, context.Canceled):
+		return failure{reason: metrics.ClientGone}, false
+	default:
+		return failure{status: http.StatusInternalServerError, detail: "Internal Server Error"}, true
+	}
+}
+
+// fail answers an error.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	f, ok := explain(err)
+	if f.reason != "" {
+		s.cfg.Metrics.RequestRejected(f.reason)
+	}
+	if !ok {
+		panic(http.ErrAbortHandler) // the client is gone, or no longer follows: end the connection
+	}
+	if f.retry {
+		w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.Gate.RetryAfter()/time.Second)))
+	}
+	if f.close {
+		w.Header().Set("Connection", "close")
+	}
+	if f.body == nil {
+		f.body = detail(f.detail)
+	}
+	s.answer(w, f.status, f.body)
+}
+
+// detail is FastAPI's shape of an error.
+func detail(text string) []byte {
+	return appendValue(nil, []member{{"detail", text}})
+}

@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/scan"
+)
+
+// Runner runs one program to its end. An error means that the sandbox failed, never the
+// program. *jail.Jail is one.
+type Runner interface {
+	Run(ctx context.Context, spec jail.Spec) (*jail.Result, error)
+}
+
+// Scanner says what the policy has against a program, in the order of the source. An error means
+// that it gave up: the run goes on without it. *scan.Scanner is one.
+type Scanner interface {
+	Scan(ctx context.Context, source []byte) ([]scan.Finding, error)
+}
+
+// execute is the way of a run: decode, scan, admit, run, encode.
+func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
+	if s.foreign(r) {
+		s.fail(w, errForeignPage)
+		return
+	}
+	source, err := s.decode(w, r)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	if len(source) == 0 { // says nothing, does nothing: no jail is needed to know that
+		s.answer(w, http.StatusOK, streams(nil, nil))
+		return
+	}
+	findings, err := s.cfg.Scanner.Scan(r.Context(), source)
+	if err != nil {
+		s.cfg.Metrics.ScanAbandoned()
+	}
+	if len(findings) > 0 {
+		s.reject(w, r, source, findings[0])
+		return
+	}
+	res, queued, err := s.run(r.Context(), source)
+	s.record(r, source, res, queued, err)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	verdictHeaders(w.Header(), res, queued)
+	s.answer(w, http.StatusOK, streams(told(res, s.cfg.Limits)))
+}
+
+// run waits for a slot and holds it no longer than the run takes: a client that is slow to
+// read its answer holds none.
+func (s *Server) run(ctx context.Context, source []byte) (res *jail.Result, queued time.Duration, err error) {
+	release, queued, err := s.cfg.Gate.Acquire(ctx)
+	if err != nil {
+		return nil, queued, err
+	}
+	defer release()
+	s.cfg.Metrics.Queued(queued)
+	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: source, Nulled: s.cfg.Nulled})
+	if err != nil {
+		// A sandbox that fails while its client goes away has failed all the same.
+		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
+	}
+	if res.Verdict == jail.Cancelled {
+		return res, queued, &runError{context.Cause(ctx), true}
+	}
+	return res, queued, nil
+}
+
+// runError is a run that was begun and has no answer: the sandbox failed, or nobody waits.
+type runError struct {
+	err  error
+	gone bool // the client
+}
+
+func (e *runError) Error() string { return e.err.Error() }
+func (e *runError) Unwrap() error { return e.err }
+
+// reject answers what the scan refused.
+func (s *Server) reject(w http.ResponseWriter, r *http.Request, source []byte, f scan.Finding) {
+	s.cfg.Metrics.ScanRejected(f.Rule)
+	s.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "run",
+		append(s.about(r, source), slog.String("verdict", metrics.Rejected),
+			slog.String("rule", f.Rule), slog.Int("line", f.Line), slog.Int("column", f.Column))...)
+	w.Header().Set(headerVerdict, metrics.Rejected)
+	s.answer(w, http.StatusOK, streams(nil, []byte(f.Message())))
+}
+
+// record writes the one log record of a run, and counts it. What is sent away before there is
+// a run is counted by fail, and seen in the requests by route and code.
+func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued time.Duration, err error) {
+	begun := (*runError)(nil)
+	if err != nil && !errors.As(err, &begun) {
+		return
+	}
+	attrs := append(s.about(r, source), slog.Duration("queued", queued))
+	level := slog.LevelInfo
+	switch {
+	case res != nil:
+		s.cfg.Metrics.RunEnded(metrics.Run{
+			Verdict:         string(res.Verdict),
+			Setup:           res.Timing.Clone + res.Timing.Setup,
+			Wall:            res.Timing.Program,
+			CPU:             res.Usage.CPU,
+			PeakMemory:      res.Usage.PeakMemory,
+			StdoutTruncated: res.Stdout.Truncated(),
+			StderrTruncated: res.Stderr.Truncated(),
+		})
+		attrs = append(attrs,
+			slog.String("verdict", string(res.Verdict)),
+			slog.Int("exit_code", res.ExitCode),
+			slog.Duration("setup", res.Timing.Clone+res.Timing.Setup),
+			slog.Duration("wall", res.Timing.Program),
+			slog.Duration("cpu", res.Usage.CPU),
+			slog.Int64("peak_memory", res.Usage.PeakMemory),
+			slog.Int64("stdout", res.Stdout.Total),
+			slog.Int64("stderr", res.Stderr.Total),
+			slog.Bool("truncated", res.Stdout.Truncated() || res.Stderr.Truncated()))
+		if res.Verdict == jail.Signaled {
+			attrs = append(attrs, slog.String("signal", signalName(res.Signal)))
+		}
+	case begun.gone:
+		s.cfg.Metrics.RunCancelled()
+		attrs = append(attrs, slog.String("verdict", metrics.Cancelled))
+	default:
+		level = slog.LevelError
+		stage := ""
+		if setup := (*jail.SetupError)(nil); errors.As(err, &setup) {
+			stage = setup.Stage
+		}
+		s.cfg.Metrics.RunFailed(stage)
+		attrs = append(attrs, slog.String("verdict", metrics.Error),
+			slog.String("stage", stage), slog.Any("error", begun.err))
+	}
+	s.cfg.Log.LogAttrs(r.Context(), level, "run", attrs...)
+}
+
+// about says which request and which program, never the program itself.
+func (s *Server) about(r *http.Request, source []byte) []slog.Attr {
+	sum := sha256.Sum256(source)
+	return []slog.Attr{
+		slog.String("request_id", requestID(r)),
+		slog.Int("source_bytes", len(source)),
+		slog.String("source_sha256", hex.EncodeToString(sum[:6])),
+	}
+}

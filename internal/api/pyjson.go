@@ -1,0 +1,487 @@
+package api
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// The service that this one replaces reads its requests with Python's json module and tells
+// the client what that says: a message and a position. encoding/json accepts another language
+// (no NaN, no lone surrogates) and words its errors in another way, so here is a reader
+// that does as CPython 3.11's Modules/_json.c does. json.loads of Python 3.13 and later says
+// "Illegal trailing comma" where this one, like 3.11, asks for a property name.
+
+// maxDepth bounds how deep arrays and objects may nest. Python gives up somewhat below 1,000,
+// depending on how deep its own stack is at that moment.
+const maxDepth = 500
+
+// maxDigits is from where on Python refuses to read an integer (sys.set_int_max_str_digits).
+const maxDigits = 4300
+
+// jsonError is what json.JSONDecodeError says.
+type jsonError struct {
+	Msg string
+	Pos int // in code points from the start of the document
+}
+
+func (e *jsonError) Error() string { return e.Msg + " at character " + strconv.Itoa(e.Pos) }
+
+// member is one key of an object, with its value.
+type member struct {
+	key   string
+	value any
+}
+
+// Values, as far as they are built: nil, bool, number, str, []any, []member.
+type (
+	number string // as written
+	str    struct {
+		text string
+		lone bool // it held a surrogate without its other half, now U+FFFD
+	}
+)
+
+// reader reads one document of valid UTF-8. It fails by panic with *jsonError or errParse, which
+// only document recovers: it calls itself as deep as the document nests, at most maxDepth.
+type reader struct {
+	doc   []byte
+	at    int
+	depth int
+	keep  bool // build values; else only the syntax is checked, and nothing allocated
+}
+
+// span is where a value lies in the document.
+type span struct{ from, to int }
+
+// document reads a whole document. If it is an object then the values of its keys that bear
+// the name wanted are left in found, the last one wins.
+func document(doc []byte, keep bool, wanted string) (value any, found *span, err error) {
+	if !utf8.Valid(doc) {
+		return nil, nil, errParse
+	}
+	r := &reader{doc: doc, keep: keep}
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case *jsonError:
+			value, found, err = nil, nil, e
+		case parseError:
+			value, found, err = nil, nil, e
+		default:
+			panic(e)
+		}
+	}()
+	r.space()
+	if wanted != "" && r.peek() == '{' {
+		value = r.object(func(key string, where span) {
+			if key == wanted {
+				found = &where
+			}
+		})
+	} else {
+		value = r.value()
+	}
+	r.space()
+	if r.at != len(r.doc) {
+		r.fail("Extra data", r.at)
+	}
+	return value, found, nil
+}
+
+func (r *reader) fail(msg string, at int) {
+	panic(&jsonError{Msg: msg, Pos: utf8.RuneCount(r.doc[:at])})
+}
+
+// peek is the byte at hand, 0 at the end. A NUL in the document begins no value either.
+func (r *reader) peek() byte {
+	if r.at < len(r.doc) {
+		return r.doc[r.at]
+	}
+	return 0
+}
+
+func (r *reader) space() {
+	for r.at < len(r.doc) {
+		switch r.doc[r.at] {
+		case ' ', '\t', '\n', '\r':
+			r.at++
+		default:
+			return
+		}
+	}
+}
+
+func (r *reader) value() any {
+	switch c := r.peek(); c {
+	case '"':
+		return r.string()
+	case '{':
+		return r.object(nil)
+	case '[':
+		return r.array()
+	default:
+		for _, w := range words {
+			if bytes.HasPrefix(r.doc[r.at:], []byte(w.text)) {
+				r.at += len(w.text)
+				return w.value
+			}
+		}
+		return r.number()
+	}
+}
+
+var words = []struct {
+	text  string
+	value any
+}{
+	{"null", nil},
+	{"true", true},
+	{"false", false},
+	// Not JSON, but Python reads them.
+	{"NaN", number("NaN")},
+	{"Infinity", number("Infinity")},
+	{"-Infinity", number("-Infinity")},
+}
+
+// enter counts a level of nesting.
+func (r *reader) enter() {
+	if r.depth++; r.depth > maxDepth {
+		panic(errParse)
+	}
+	r.at++
+	r.space()
+}
+
+// object reads an object, and tells each key to found if that is set.
+func (r *reader) object(found func(key string, where span)) any {
+	var members []member
+	index := map[string]int(nil)
+	if r.keep {
+		index = map[string]int{}
+	}
+	keep := r.keep
+	r.enter()
+	if r.peek() != '}' {
+		for {
+			if r.peek() != '"' {
+				r.fail("Expecting property name enclosed in double quotes", r.at)
+			}
+			r.keep = keep || found != nil
+			key, _ := r.string().(str)
+			r.keep = keep
+			r.space()
+			if r.peek() != ':' {
+				r.fail("Expecting ':' delimiter", r.at)
+			}
+			r.at++
+			r.space()
+			from := r.at
+			value := r.value()
+			if found != nil {
+				found(key.text, span{from, r.at})
+			}
+			if keep {
+				// As in a dict: the last value, in the place of the first.
+				if i, twice := index[key.text]; twice {
+					members[i].value = value
+				} else {
+					index[key.text] = len(members)
+					members = append(members, member{key.text, value})
+				}
+			}
+			r.space()
+			if r.peek() == '}' {
+				break
+			}
+			if r.peek() != ',' {
+				r.fail("Expecting ',' delimiter", r.at)
+			}
+			r.at++
+			r.space()
+		}
+	}
+	r.at++
+	r.depth--
+	return members
+}
+
+func (r *reader) array() any {
+	var values []any
+	r.enter()
+	if r.peek() != ']' {
+		for {
+			value := r.value()
+			if r.keep {
+				values = append(values, value)
+			}
+			r.space()
+			if r.peek() == ']' {
+				break
+			}
+			if r.peek() != ',' {
+				r.fail("Expecting ',' delimiter", r.at)
+			}
+			r.at++
+			r.space()
+		}
+	}
+	r.at++
+	r.depth--
+	return values
+}
+
+// string reads a string. Its result is a str if values are built, else nil.
+func (r *reader) string() any {
+	begin := r.at
+	r.at++
+	var text []byte
+	lone := false
+	for {
+		from := r.at
+		for r.at < len(r.doc) && r.doc[r.at] >= ' ' && r.doc[r.at] != '"' && r.doc[r.at] != '\\' {
+			r.at++
+		}
+		if r.keep {
+			text = append(text, r.doc[from:r.at]...)
+		}
+		if r.at == len(r.doc) {
+			r.fail("Unterminated string starting at", begin)
+		}
+		switch r.doc[r.at] {
+		case '"':
+			r.at++
+			if !r.keep {
+				return nil
+			}
+			return str{string(text), lone}
+		case '\\':
+			c := r.escape(begin)
+			if utf16.IsSurrogate(c) {
+				c, lone = utf8.RuneError, true
+			}
+			if r.keep {
+				text = utf8.AppendRune(text, c)
+			}
+		default:
+			r.fail("Invalid control character at", r.at)
+		}
+	}
+}
+
+// escape reads a backslash and what it stands for, which may be half of a surrogate pair.
+func (r *reader) escape(begin int) rune {
+	r.at++
+	if r.at == len(r.doc) {
+		r.fail("Unterminated string starting at", begin)
+	}
+	c := r.doc[r.at]
+	if c == 'u' {
+		return r.unicodeEscape()
+	}
+	i := strings.IndexByte(`"\/bfnrt`, c)
+	if i < 0 {
+		r.fail(`Invalid \escape`, r.at-1)
+	}
+	r.at++
+	return rune("\"\\/\b\f\n\r\t"[i])
+}
+
+func (r *reader) unicodeEscape() rune {
+	c := r.hex()
+	// The other half is looked for only where something follows it, as in _json.c.
+	if c >= 0xd800 && c < 0xdc00 && r.at+6 < len(r.doc) && r.doc[r.at] == '\\' && r.doc[r.at+1] == 'u' {
+		after := r.at
+		r.at++
+		if both := utf16.DecodeRune(c, r.hex()); both != utf8.RuneError {
+			return both
+		}
+		r.at = after
+	}
+	return c
+}
+
+// hex reads the u of an escape and its four digits, after which something must follow.
+func (r *reader) hex() rune {
+	u := r.at
+	if u+5 >= len(r.doc) {
+		r.fail(`Invalid \uXXXX escape`, u)
+	}
+	c := rune(0)
+	for _, d := range r.doc[u+1 : u+5] {
+		v, ok := hexDigit(d)
+		if !ok {
+			r.fail(`Invalid \uXXXX escape`, u)
+		}
+		c = c<<4 | v
+	}
+	r.at = u + 5
+	return c
+}
+
+func hexDigit(c byte) (rune, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10, true
+	}
+	return 0, false
+}
+
+func (r *reader) number() any {
+	start := r.at
+	if r.peek() == '-' {
+		r.at++
+	}
+	digits := r.at
+	switch c := r.peek(); {
+	case c == '0':
+		r.at++
+	case '1' <= c && c <= '9':
+		r.digits()
+	default:
+		r.fail("Expecting value", start)
+	}
+	tooLong := r.at-digits > maxDigits
+	// A point or an exponent without digits is not part of the number.
+	whole := r.at
+	if r.peek() == '.' {
+		if r.at++; !r.digits() {
+			r.at = whole
+		}
+	}
+	mantissa := r.at
+	if c := r.peek(); c == 'e' || c == 'E' {
+		r.at++
+		if c := r.peek(); c == '+' || c == '-' {
+			r.at++
+		}
+		if !r.digits() {
+			r.at = mantissa
+		}
+	}
+	if tooLong && r.at == whole {
+		panic(errParse)
+	}
+	if !r.keep {
+		return nil
+	}
+	return number(r.doc[start:r.at])
+}
+
+// digits reads digits, and reports whether there were any.
+func (r *reader) digits() bool {
+	from := r.at
+	for r.at < len(r.doc) && '0' <= r.doc[r.at] && r.doc[r.at] <= '9' {
+		r.at++
+	}
+	return r.at > from
+}
+
+// appendValue appends a value as Python's json.dumps(…, ensure_ascii=False,
+// separators=(",", ":")) writes it. What has no JSON (NaN, too large a number), where the
+// old service failed with a 500, becomes null.
+func appendValue(dst []byte, value any) []byte {
+	switch v := value.(type) {
+	case nil:
+		return append(dst, "null"...)
+	case bool:
+		return strconv.AppendBool(dst, v)
+	case int:
+		return strconv.AppendInt(dst, int64(v), 10)
+	case string:
+		return appendString(dst, v)
+	case str:
+		return appendString(dst, v.text)
+	case number:
+		return appendNumber(dst, string(v))
+	case []any:
+		dst = append(dst, '[')
+		for i, e := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendValue(dst, e)
+		}
+		return append(dst, ']')
+	case []member:
+		dst = append(dst, '{')
+		for i, m := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, m.key)
+			dst = append(dst, ':')
+			dst = appendValue(dst, m.value)
+		}
+		return append(dst, '}')
+	}
+	panic("not a JSON value")
+}
+
+// appendNumber writes integers as they are and floats as Python's repr does.
+func appendNumber(dst []byte, text string) []byte {
+	if strings.Trim(text, "-0123456789") == "" {
+		if text == "-0" {
+			text = "0"
+		}
+		return append(dst, text...)
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return append(dst, "null"...)
+	}
+	scientific := strconv.FormatFloat(f, 'e', -1, 64)
+	exponent, _ := strconv.Atoi(scientific[strings.IndexByte(scientific, 'e')+1:])
+	if exponent < -4 || exponent >= 16 {
+		return append(dst, scientific...)
+	}
+	plain := strconv.FormatFloat(f, 'f', -1, 64)
+	dst = append(dst, plain...)
+	if !strings.Contains(plain, ".") {
+		dst = append(dst, ".0"...)
+	}
+	return dst
+}
+
+// appendString appends s as a JSON string: everything as it is but what JSON requires to be
+// escaped, and U+FFFD for each byte that is not UTF-8.
+func appendString[T string | []byte](dst []byte, s T) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
+			if r == utf8.RuneError && size == 1 {
+				dst = append(dst, s[from:i]...)
+				dst = append(dst, "\ufffd"...)
+				from = i + 1
+			}
+			i += size
+			continue
+		}
+		if c >= ' ' && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch short := strings.IndexByte("\"\\\b\f\n\r\t", c); short {
+		case -1:
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		default:
+			dst = append(dst, '\\', `"\bfnrt`[short])
+		}
+		i++
+		from = i
+	}
+	dst = append(dst, s[from:]...)
+	return append(dst, '"')
+}

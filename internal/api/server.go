@@ -1,0 +1,226 @@
+// Package api is the HTTP half of the daemon: it turns requests into runs and runs into the
+// answers that the frontends of an existing FastAPI service expect. See execute.go for the way
+// of a run, errors.go for what errors mean, decode.go and pyjson.go for what FastAPI says of bad
+// requests.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/cors"
+	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+	"golang.org/x/sync/semaphore"
+)
+
+// Config is what a Server is made of. What is marked optional has a default.
+type Config struct {
+	Runner  Runner
+	Scanner Scanner
+	Nulled  []string // builtins that are None for the program, as the policy wants it
+	Gate    *admission.Gate
+	Metrics *metrics.Metrics
+	Log     *slog.Logger
+	Limits  jail.Limits // for the words in which limits are told; the Runner enforces them
+
+	Version   string
+	Isolation Isolation
+
+	// Ready tries whether a jail can be started. Its answer is used for a second. Optional.
+	Ready func(context.Context) error
+
+	// Origins are the web pages that may use the service, such as "https://example.com" or
+	// "https://*.example.com". None, or "*", means all.
+	Origins []string
+
+	// MaxBody bounds a request body, in bytes. Optional: the longest program, every byte of
+	// it escaped in JSON, and a little more.
+	MaxBody int64
+
+	ReadHeaderTimeout time.Duration // optional: 5 s for the head of a request
+	ReadTimeout       time.Duration // optional: 30 s for head and body
+	WriteTimeout      time.Duration // optional: 30 s for the client to take an answer
+	IdleTimeout       time.Duration // optional: 75 s between two requests
+}
+
+// DefaultMaxBody is what a body needs at most for a program of jail.MaxSource bytes: six bytes,
+// as in \u0041, for each.
+const DefaultMaxBody = 6*jail.MaxSource + 1<<10
+
+// Server answers HTTP. It is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	handler  http.Handler
+	cors     *cors.Cors
+	ownPages *http.CrossOriginProtection // nil where every origin is welcome
+	bodies   *semaphore.Weighted         // bytes of large bodies in memory
+	probe    probe
+	draining atomic.Bool
+}
+
+// New returns a Server. Its error names the setting that is wrong.
+func New(cfg Config) (*Server, error) {
+	if cfg.Runner == nil || cfg.Scanner == nil || cfg.Gate == nil || cfg.Metrics == nil || cfg.Log == nil {
+		return nil, errors.New("api: Runner, Scanner, Gate, Metrics and Log must be set")
+	}
+	orDefault(&cfg.MaxBody, DefaultMaxBody)
+	orDefault(&cfg.ReadHeaderTimeout, 5*time.Second)
+	orDefault(&cfg.ReadTimeout, 30*time.Second)
+	orDefault(&cfg.WriteTimeout, 30*time.Second)
+	orDefault(&cfg.IdleTimeout, 75*time.Second)
+	s := &Server{
+		cfg:    cfg,
+		bodies: semaphore.NewWeighted(max(bodiesInMemory, cfg.MaxBody)),
+		probe:  probe{try: cfg.Ready},
+	}
+	if err := s.allowOrigins(cfg.Origins); err != nil {
+		return nil, err
+	}
+	cfg.Metrics.Watch(cfg.Gate)
+	s.handler = s.observe(s.cors.Handler(s.routes()))
+	return s, nil
+}
+
+func orDefault[T int64 | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// route is one line of the table below.
+type route struct {
+	method string
+	path   string // also the metrics' label
+	handle http.HandlerFunc
+}
+
+// table is all there is.
+func (s *Server) table() []route {
+	return append(s.pages(), []route{
+		{"GET", "/", s.welcome},
+		{"POST", "/playground/execute", s.execute},
+		{"GET", "/openapi.json", s.openapi},
+		{"GET", "/healthz", s.healthz},
+		{"GET", "/readyz", s.readyz},
+		{"GET", "/metrics", s.cfg.Metrics.Handler().ServeHTTP},
+	}...)
+}
+
+// routes makes a handler of the table. A path is answered with and without its final slash as
+// Starlette does it: by a redirect to the one that is there.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range s.table() {
+		exact, allow := rt.path, rt.method
+		if exact == "/" {
+			exact = "/{$}"
+		} else {
+			mux.HandleFunc(rt.path+"/{$}", redirectTo(rt.path))
+		}
+		if rt.method == "GET" {
+			allow = "GET, HEAD" // net/http's GET patterns answer both
+		}
+		mux.HandleFunc(rt.method+" "+exact, rt.handle)
+		mux.HandleFunc(exact, s.methodNotAllowed(allow))
+	}
+	mux.HandleFunc("/", s.notFound)
+	return mux
+}
+
+func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, http.StatusOK, []byte(`{"Message":"Welcome to the Python Playground Backend!"}`))
+}
+
+func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.answer(w, http.StatusNotFound, detail("Not Found"))
+}
+
+func (s *Server) methodNotAllowed(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", allow)
+		s.answer(w, http.StatusMethodNotAllowed, detail("Method Not Allowed"))
+	}
+}
+
+func redirectTo(path string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		to := url.URL{Path: path, RawQuery: r.URL.RawQuery}
+		w.Header().Set("Location", to.String())
+		w.WriteHeader(http.StatusTemporaryRedirect) // the same method again, with its body
+	}
+}
+
+// allowOrigins sets which web pages browsers let in.
+func (s *Server) allowOrigins(origins []string) error {
+	options := cors.Options{
+		AllowedMethods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"},
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{
+			headerVerdict, headerExitCode, headerSignal, headerTruncated, headerRequestID, headerTiming, "Retry-After",
+		},
+		AllowCredentials:     true,
+		MaxAge:               600, // seconds, as Starlette's
+		OptionsSuccessStatus: http.StatusOK,
+	}
+	all := len(origins) == 0
+	for _, o := range origins {
+		if o == "*" {
+			all = true
+			continue
+		}
+		u, err := url.Parse(strings.Replace(o, "*", "x", 1))
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != strings.Replace(o, "*", "x", 1) {
+			return fmt.Errorf("origin %q: want scheme and host and nothing else, such as https://example.com", o)
+		}
+	}
+	if all {
+		// With credentials a browser accepts no "*", so the origin is sent back to it.
+		options.AllowOriginFunc = func(string) bool { return true }
+	} else {
+		options.AllowedOrigins = origins
+		s.ownPages = http.NewCrossOriginProtection()
+	}
+	s.cors = cors.New(options)
+	return nil
+}
+
+// foreign reports whether a request comes from a web page that is neither our own nor allowed.
+// CORS alone would only hide the answer from such a page: a request that needs no preflight
+// (without a content type it counts as JSON) would have run its program.
+func (s *Server) foreign(r *http.Request) bool {
+	return s.ownPages != nil && r.Header.Get("Origin") != "" &&
+		!s.cors.OriginAllowed(r) && s.ownPages.Check(r) != nil
+}
+
+// Drain starts no new run from here on: requests for one get a 503, and /readyz says so.
+// Shutting down the http.Server is the caller's, who does so next.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.cfg.Gate.Drain()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// HTTPServer returns a server for this handler that no slow client can hold up: head and body
+// have their times; taking the answer has one too, which each answer sets when it is ready, as
+// nobody can say before how long a run waits and takes.
+func (s *Server) HTTPServer() *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
+		ReadTimeout:       s.cfg.ReadTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}

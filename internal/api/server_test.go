@@ -1,0 +1,181 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/scan"
+)
+
+// missing skips a test for want of a program, or fails it if SANDBOXD_TEST_STRICT=1.
+func missing(t *testing.T, program string) {
+	t.Helper()
+	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
+		t.Fatalf("%s is missing", program)
+	}
+	t.Skipf("%s is missing", program)
+}
+
+// runFunc stands for a jail that does on demand what a real one cannot be made to do.
+type runFunc func(context.Context, jail.Spec) (*jail.Result, error)
+
+func (f runFunc) Run(ctx context.Context, spec jail.Spec) (*jail.Result, error) { return f(ctx, spec) }
+
+// exits is a run that ends by itself.
+func exits(stdout, stderr string) runFunc {
+	return func(context.Context, jail.Spec) (*jail.Result, error) {
+		return result(jail.Exited, stdout, stderr), nil
+	}
+}
+
+func result(v jail.Verdict, stdout, stderr string) *jail.Result {
+	return &jail.Result{
+		Verdict: v,
+		Stdout:  jail.Output{Kept: []byte(stdout), Total: int64(len(stdout))},
+		Stderr:  jail.Output{Kept: []byte(stderr), Total: int64(len(stderr))},
+		Usage:   jail.Usage{CPU: 20 * time.Millisecond, PeakMemory: 9 << 20},
+		Timing:  jail.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: 15 * time.Millisecond, Teardown: time.Millisecond},
+	}
+}
+
+type scanFunc func(ctx context.Context, source []byte) ([]scan.Finding, error)
+
+func (f scanFunc) Scan(ctx context.Context, source []byte) ([]scan.Finding, error) {
+	return f(ctx, source)
+}
+
+func findsNothing(context.Context, []byte) ([]scan.Finding, error) { return nil, nil }
+
+// testServer is a Server on a real socket, and what it logged and counted.
+type testServer struct {
+	*Server
+	url  string
+	logs *lockedBuffer
+}
+
+// serve starts a Server whose configuration change may change.
+func serve(t *testing.T, run runFunc, change func(*Config)) *testServer {
+	t.Helper()
+	logs := &lockedBuffer{}
+	cfg := Config{
+		Runner:  run,
+		Scanner: scanFunc(findsNothing),
+		Gate:    admission.New(2, 2),
+		Metrics: metrics.New("v0.0.0-test", []string{"clone", "cgroup"}, scan.Rules()),
+		Log:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Limits:  jail.DefaultLimits(),
+		Version: "v0.0.0-test",
+		Isolation: Isolation{Mode: "required", Layers: []Layer{
+			{"seccomp", "works"}, {"memory", "works"},
+		}},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = s.HTTPServer()
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return &testServer{Server: s, url: srv.URL, logs: logs}
+}
+
+// answerOf is a response that has been read.
+type answerOf struct {
+	*http.Response
+	body string
+}
+
+// call sends a request; headers are name, value, name, value.
+func (s *testServer) call(t *testing.T, method, path, body string, headers ...string) answerOf {
+	t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answerOf{resp, string(got)}
+}
+
+// execute posts a body as JSON.
+func (s *testServer) execute(t *testing.T, body string) answerOf {
+	t.Helper()
+	return s.call(t, "POST", "/playground/execute", body, "Content-Type", "application/json")
+}
+
+func (a answerOf) want(t *testing.T, status int, body string) {
+	t.Helper()
+	if a.StatusCode != status || a.body != body {
+		t.Errorf("answer is %d %s, want %d %s", a.StatusCode, a.body, status, body)
+	}
+}
+
+func (s *testServer) metric(t *testing.T, series string) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.cfg.Metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(w.Body.String()) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
+			return v
+		}
+	}
+	return "absent"
+}
+
+// eventually waits for what another goroutine does after the client has its answer.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for begin := time.Now(); !done(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatalf("still waiting for: %s", what)
+		}
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,261 @@
+// Package metrics holds every metric of the program, on a registry of its own. Label sets
+// are closed: whatever is not in one is counted as "other".
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Ways in which a run ends, as label values. The first five are the jail's verdicts.
+const (
+	Exited    = "exited"
+	Signaled  = "signaled"
+	Timeout   = "timeout"
+	OOM       = "oom"
+	Cancelled = "cancelled"
+	Rejected  = "rejected" // by the scan: it never ran
+	Error     = "error"    // the sandbox failed, not the program
+)
+
+var verdicts = []string{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Error}
+
+// Reasons why a request is sent away before there is a run.
+const (
+	QueueFull     = "queue_full"
+	Draining      = "draining"
+	BodyTooLarge  = "body_too_large"
+	BodyMemory    = "body_memory"    // too many large bodies at once
+	BodyTimeout   = "body_timeout"   // it came too slowly
+	InvalidBody   = "invalid_body"   // not JSON, or not the JSON that is asked for
+	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
+	ClientGone    = "client_gone"    // while it sent its body, or waited in the queue
+)
+
+var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
+
+const other = "other"
+
+// Metrics is what the program counts. All methods may be called from several goroutines.
+type Metrics struct {
+	registry *prometheus.Registry
+	stages   []string
+	rules    []string
+
+	runs           *prometheus.CounterVec
+	wallClockKills prometheus.Counter
+	oomKills       prometheus.Counter
+	setupErrors    *prometheus.CounterVec
+	wall, cpu      prometheus.Histogram
+	peakMemory     prometheus.Histogram
+	setup          prometheus.Histogram
+	queueWait      prometheus.Histogram
+	truncated      *prometheus.CounterVec
+	scanRejections *prometheus.CounterVec
+	scansAbandoned prometheus.Counter
+	rejected       *prometheus.CounterVec
+	requests       *prometheus.CounterVec
+	requestSeconds *prometheus.HistogramVec
+	layers         *prometheus.GaugeVec
+}
+
+// New returns the metrics of a program of this version. stages is the closed set of stages
+// at which a sandbox can fail (jail.Stages), rules that of the scan (scan.Rules).
+func New(version string, stages, rules []string) *Metrics {
+	r := prometheus.NewRegistry()
+	m := &Metrics{
+		registry: r,
+		stages:   stages,
+		rules:    rules,
+
+		runs:           counterVec(r, "sandboxd_runs_total", "Runs by how they ended.", "verdict"),
+		wallClockKills: counter(r, "sandboxd_wall_clock_kills_total", "Runs killed because the wall clock ran out."),
+		oomKills:       counter(r, "sandboxd_oom_kills_total", "Runs killed because they wanted more memory than their limit."),
+		setupErrors:    counterVec(r, "sandboxd_setup_errors_total", "Runs for which no sandbox could be set up, by the stage that failed.", "stage"),
+
+		wall: histogram(r, "sandboxd_run_wall_seconds", "Wall time of the program, start of the interpreter included.",
+			.01, .015, .02, .03, .05, .075, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+		cpu: histogram(r, "sandboxd_run_cpu_seconds", "User and system time of a run, all its processes together.",
+			.01, .015, .02, .03, .05, .075, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+		peakMemory: histogram(r, "sandboxd_run_peak_memory_bytes", "Peak memory of a run, all its processes together.",
+			prometheus.ExponentialBuckets(4<<20, 2, 10)...), // 4 MiB to 2 GiB
+		setup: histogram(r, "sandboxd_jail_setup_seconds", "Time from the start of a run until its jail stood.",
+			.0005, .001, .002, .003, .004, .005, .0075, .01, .015, .025, .05, .1, .5, 1),
+		queueWait: histogram(r, "sandboxd_queue_wait_seconds", "Time that a run waited for a slot, 0 if one was free.",
+			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+
+		truncated:      counterVec(r, "sandboxd_output_truncated_total", "Runs that wrote more to a stream than is kept.", "stream"),
+		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
+		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans given up because the source was too much work. The run went on."),
+		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests for a run that were sent away before there was one.", "reason"),
+		requests:       counterVec(r, "sandboxd_http_requests_total", "HTTP requests answered.", "route", "code"),
+		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "sandboxd_http_request_duration_seconds",
+			Help:    "Time from the head of a request to the end of its answer.",
+			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}, []string{"route"}),
+		layers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sandboxd_isolation_layer_info",
+			Help: "The layers of the isolation and the state of each, as found at start. Always 1.",
+		}, []string{"layer", "state"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sandboxd_build_info",
+		Help: "What this program was built from. Always 1.",
+	}, []string{"version", "goversion"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+
+	r.MustRegister(m.requestSeconds, m.layers, build,
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	// A series that appears with its first event hides that event from rate().
+	zero(m.runs, verdicts...)
+	zero(m.setupErrors, append(slices.Clone(stages), other)...)
+	zero(m.scanRejections, append(slices.Clone(rules), other)...)
+	zero(m.truncated, "stdout", "stderr")
+	zero(m.rejected, append(slices.Clone(reasons), other)...)
+	return m
+}
+
+func counter(r *prometheus.Registry, name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	r.MustRegister(c)
+	return c
+}
+
+func counterVec(r *prometheus.Registry, name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func histogram(r *prometheus.Registry, name, help string, buckets ...float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	r.MustRegister(h)
+	return h
+}
+
+func zero(c *prometheus.CounterVec, values ...string) {
+	for _, v := range values {
+		c.WithLabelValues(v)
+	}
+}
+
+// Handler serves the metrics in Prometheus' formats.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Gatherer is the registry, to be read.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Run is a program that was started, and how it went.
+type Run struct {
+	Verdict          string // Exited, Signaled, Timeout, OOM or Cancelled
+	Setup, Wall, CPU time.Duration
+	PeakMemory       int64 // bytes; 0 if it is not known
+	StdoutTruncated  bool
+	StderrTruncated  bool
+}
+
+// RunEnded counts a program that was started.
+func (m *Metrics) RunEnded(r Run) {
+	m.runs.WithLabelValues(oneOf(verdicts, r.Verdict, Error)).Inc()
+	switch r.Verdict {
+	case Timeout:
+		m.wallClockKills.Inc()
+	case OOM:
+		m.oomKills.Inc()
+	}
+	m.setup.Observe(r.Setup.Seconds())
+	m.wall.Observe(r.Wall.Seconds())
+	m.cpu.Observe(r.CPU.Seconds())
+	if r.PeakMemory > 0 {
+		m.peakMemory.Observe(float64(r.PeakMemory))
+	}
+	if r.StdoutTruncated {
+		m.truncated.WithLabelValues("stdout").Inc()
+	}
+	if r.StderrTruncated {
+		m.truncated.WithLabelValues("stderr").Inc()
+	}
+}
+
+// RunCancelled counts a run that its client gave up before the program was started.
+func (m *Metrics) RunCancelled() { m.runs.WithLabelValues(Cancelled).Inc() }
+
+// RunFailed counts a run whose sandbox failed, at this stage.
+func (m *Metrics) RunFailed(stage string) {
+	m.runs.WithLabelValues(Error).Inc()
+	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
+}
+
+// ScanRejected counts a program that the scan refused by this rule.
+func (m *Metrics) ScanRejected(rule string) {
+	m.runs.WithLabelValues(Rejected).Inc()
+	m.scanRejections.WithLabelValues(oneOf(m.rules, rule, other)).Inc()
+}
+
+// ScanAbandoned counts a scan that gave up.
+func (m *Metrics) ScanAbandoned() { m.scansAbandoned.Inc() }
+
+// Queued records how long a run waited for its slot.
+func (m *Metrics) Queued(wait time.Duration) { m.queueWait.Observe(wait.Seconds()) }
+
+// RequestRejected counts a request for a run that was sent away, for one of the reasons above.
+func (m *Metrics) RequestRejected(reason string) {
+	m.rejected.WithLabelValues(oneOf(reasons, reason, other)).Inc()
+}
+
+// Request counts an answered HTTP request. The caller keeps the set of routes closed.
+func (m *Metrics) Request(route string, code int, d time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(code)).Inc()
+	m.requestSeconds.WithLabelValues(route).Observe(d.Seconds())
+}
+
+// SetLayer says in which state a layer of the isolation is. A layer has one state at a time.
+func (m *Metrics) SetLayer(layer, state string) {
+	m.layers.DeletePartialMatch(prometheus.Labels{"layer": layer})
+	m.layers.WithLabelValues(layer, state).Set(1)
+}
+
+// Gate is what is read from the admission of runs.
+type Gate interface {
+	Slots() int
+	Room() int
+	InFlight() int
+	Depth() int
+}
+
+// Watch makes gauges of a gate, which are read at each scrape. It is called once.
+func (m *Metrics) Watch(g Gate) {
+	for _, gauge := range []struct {
+		name, help string
+		read       func() int
+	}{
+		{"sandboxd_runs_in_flight", "Runs that hold a slot now.", g.InFlight},
+		{"sandboxd_run_slots", "Runs that there can be at once.", g.Slots},
+		{"sandboxd_queue_depth", "Runs that wait for a slot now.", g.Depth},
+		{"sandboxd_queue_slots", "Runs that can wait for a slot at once.", g.Room},
+	} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help},
+			func() float64 { return float64(gauge.read()) }))
+	}
+}
+
+// oneOf keeps a label set closed.
+func oneOf(set []string, value, otherwise string) string {
+	if slices.Contains(set, value) {
+		return value
+	}
+	return otherwise
+}

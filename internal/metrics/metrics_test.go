@@ -1,0 +1,143 @@
+package metrics
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/sandboxd/sandboxd/internal/admission"
+)
+
+// used returns metrics in which every series has been touched.
+func used(t *testing.T) *Metrics {
+	t.Helper()
+	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"})
+	m.Watch(admission.New(2, 8))
+	for _, v := range []string{Exited, Signaled, Timeout, OOM, Cancelled} {
+		m.RunEnded(Run{
+			Verdict: v, Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
+			PeakMemory: 10 << 20, StdoutTruncated: true, StderrTruncated: true,
+		})
+	}
+	m.RunCancelled()
+	m.RunFailed("clone")
+	m.RunFailed("a stage nobody knows")
+	m.ScanRejected("module")
+	m.ScanRejected("a rule nobody knows")
+	m.ScanAbandoned()
+	m.Queued(0)
+	m.RequestRejected(QueueFull)
+	m.RequestRejected("a reason nobody knows")
+	m.Request("/playground/execute", 200, time.Second)
+	m.SetLayer("seccomp", "enforced")
+	return m
+}
+
+func value(t *testing.T, m *Metrics, series string) string {
+	t.Helper()
+	for line := range strings.Lines(exposition(m)) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), series+" "); ok {
+			return v
+		}
+	}
+	return "absent"
+}
+
+func exposition(m *Metrics) string {
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestNamesAndHelpsFollowPrometheusRules(t *testing.T) {
+	problems, err := testutil.GatherAndLint(used(t).Gatherer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
+	m := New("v0.0.0-test", []string{"clone"}, []string{"module"})
+	for _, series := range []string{
+		`sandboxd_runs_total{verdict="exited"}`,
+		`sandboxd_runs_total{verdict="signaled"}`,
+		`sandboxd_runs_total{verdict="timeout"}`,
+		`sandboxd_runs_total{verdict="oom"}`,
+		`sandboxd_runs_total{verdict="rejected"}`,
+		`sandboxd_runs_total{verdict="cancelled"}`,
+		`sandboxd_runs_total{verdict="error"}`,
+		`sandboxd_wall_clock_kills_total`,
+		`sandboxd_oom_kills_total`,
+		`sandboxd_setup_errors_total{stage="clone"}`,
+		`sandboxd_scan_rejections_total{rule="module"}`,
+		`sandboxd_scans_abandoned_total`,
+		`sandboxd_setup_errors_total{stage="other"}`,
+		`sandboxd_output_truncated_total{stream="stdout"}`,
+		`sandboxd_requests_rejected_total{reason="queue_full"}`,
+		`sandboxd_requests_rejected_total{reason="draining"}`,
+		`sandboxd_run_wall_seconds_count`,
+		`sandboxd_run_cpu_seconds_count`,
+		`sandboxd_run_peak_memory_bytes_count`,
+		`sandboxd_jail_setup_seconds_count`,
+		`sandboxd_queue_wait_seconds_count`,
+	} {
+		if got := value(t, m, series); got != "0" {
+			t.Errorf("%s = %s, want 0", series, got)
+		}
+	}
+}
+
+func TestEventsAreCounted(t *testing.T) {
+	m := used(t)
+	for series, want := range map[string]string{
+		`sandboxd_runs_total{verdict="exited"}`:                                "1",
+		`sandboxd_runs_total{verdict="cancelled"}`:                             "2",
+		`sandboxd_runs_total{verdict="error"}`:                                 "2",
+		`sandboxd_runs_total{verdict="rejected"}`:                              "2",
+		`sandboxd_wall_clock_kills_total`:                                      "1",
+		`sandboxd_oom_kills_total`:                                             "1",
+		`sandboxd_setup_errors_total{stage="clone"}`:                           "1",
+		`sandboxd_setup_errors_total{stage="other"}`:                           "1",
+		`sandboxd_requests_rejected_total{reason="other"}`:                     "1",
+		`sandboxd_scan_rejections_total{rule="module"}`:                        "1",
+		`sandboxd_output_truncated_total{stream="stderr"}`:                     "5",
+		`sandboxd_run_peak_memory_bytes_count`:                                 "5",
+		`sandboxd_http_requests_total{code="200",route="/playground/execute"}`: "1",
+		`sandboxd_isolation_layer_info{layer="seccomp",state="enforced"}`:      "1",
+		`sandboxd_run_slots`:                                                   "2",
+		`sandboxd_queue_slots`:                                                 "8",
+		`sandboxd_queue_depth`:                                                 "0",
+	} {
+		if got := value(t, m, series); got != want {
+			t.Errorf("%s = %s, want %s", series, got, want)
+		}
+	}
+	m.SetLayer("seccomp", "off")
+	if got := value(t, m, `sandboxd_isolation_layer_info{layer="seccomp",state="enforced"}`); got != "absent" {
+		t.Error("a layer has two states")
+	}
+	for _, prefix := range []string{"go_goroutines", "process_open_fds", "sandboxd_build_info{"} {
+		if !slices.ContainsFunc(strings.Split(exposition(m), "\n"), func(l string) bool { return strings.HasPrefix(l, prefix) }) {
+			t.Errorf("no %s", prefix)
+		}
+	}
+}
+
+func TestPromtoolFindsNothingToSay(t *testing.T) {
+	promtool := prometheusTool(t, "promtool")
+	var said bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
+	cmd.Stdin = strings.NewReader(exposition(used(t)))
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil || said.Len() > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, &said)
+	}
+}
