@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -13,51 +14,61 @@ import (
 	"time"
 )
 
-// launcher is what python3 imports before the program. See its own comments.
+// launcherSource is what python3 imports before the program. See its own comments.
 //
 //go:embed launcher.py
-var launcher []byte
+var launcherSource []byte
+
+// inspectProgram is what the interpreter is asked at start.
+//
+//go:embed inspect.py
+var inspectProgram string
 
 // interpreter is a python3 of the host.
 type interpreter struct {
 	path     string   // absolute, as configured
 	prefixes []string // directories outside /usr that it lives in
+	launcher []byte   // compiled for it: a run need not do that again
 }
 
 // interpreterPatience bounds the one start of the interpreter outside of a jail.
 const interpreterPatience = 30 * time.Second
 
-// inspectInterpreter asks python3 where it lives. It runs the operator's interpreter on a line
-// of ours, with nothing of a user's.
+// inspectInterpreter asks python3 where it lives and has it compile the launcher. It runs the
+// operator's interpreter on a program of ours, with nothing of a user's.
 func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	if !filepath.IsAbs(path) {
 		return interpreter{}, fmt.Errorf("python %q: not an absolute path", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, interpreterPatience)
 	defer cancel()
-	const question = `import sys, json; print(json.dumps([list(sys.version_info[:2]), sys.prefix, sys.base_prefix, sys.exec_prefix]))`
-	out, err := exec.CommandContext(ctx, path, "-I", "-S", "-c", question).Output()
+	cmd := exec.CommandContext(ctx, path, "-I", "-S", "-c", inspectProgram)
+	cmd.Stdin = bytes.NewReader(launcherSource)
+	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
-		return interpreter{}, fmt.Errorf("python %s: %w: %s", path, err, strings.TrimSpace(string(failed.Stderr)))
+		return interpreter{}, fmt.Errorf("python %s: %w: %s", path, err, lastLine(failed.Stderr))
 	}
 	if err != nil {
 		return interpreter{}, fmt.Errorf("python: %w", err)
 	}
-	var version [2]int
-	var prefixes [3]string
-	if err := json.Unmarshal(out, &[]any{&version, &prefixes[0], &prefixes[1], &prefixes[2]}); err != nil {
-		return interpreter{}, fmt.Errorf("python %s: no answer that makes sense: %q", path, out)
+	var told struct {
+		Version  [2]int
+		Prefixes []string
+		Launcher []byte
 	}
-	if version[0] != 3 || version[1] < 9 {
-		return interpreter{}, fmt.Errorf("python %s is version %d.%d; 3.9 or later is needed", path, version[0], version[1])
+	if err := json.Unmarshal(out, &told); err != nil {
+		return interpreter{}, fmt.Errorf("python %s: no answer that makes sense: %.100q", path, out)
+	}
+	if told.Version[0] != 3 || told.Version[1] < 9 {
+		return interpreter{}, fmt.Errorf("python %s is version %d.%d; 3.9 or later is needed", path, told.Version[0], told.Version[1])
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return interpreter{}, err
 	}
-	i := interpreter{path: path}
-	for _, dir := range append(prefixes[:], filepath.Dir(path), filepath.Dir(real)) {
+	i := interpreter{path: path, launcher: told.Launcher}
+	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)
 		}

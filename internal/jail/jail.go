@@ -143,7 +143,7 @@ func (j *Jail) order(spec Spec) *order {
 		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
 		filter:   j.filter,
 		source:   spec.Source,
-		launcher: launcher,
+		launcher: j.python.launcher,
 	}
 }
 

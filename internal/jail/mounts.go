@@ -177,7 +177,7 @@ func buildRoot(o *order) error {
 			return err
 		}
 	}
-	if err := b.file(filepath.Join(launcherDir, "sitecustomize.py"), o.launcher); err != nil {
+	if err := b.file(filepath.Join(launcherDir, "sitecustomize.pyc"), o.launcher); err != nil {
 		return err
 	}
 	if err := b.file(filepath.Join(homeDir, "main.py"), o.source); err != nil {

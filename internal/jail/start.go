@@ -224,7 +224,7 @@ func environment(nulled []string) []string {
 		"MKL_NUM_THREADS=1",
 		"NUMEXPR_NUM_THREADS=1",
 
-		"PYTHONPATH=" + launcherDir, // sitecustomize.py, see launcher.py
+		"PYTHONPATH=" + launcherDir, // sitecustomize.pyc, see launcher.py
 		"PYTHONSAFEPATH=1",
 		"PYTHONNOUSERSITE=1",
 		"SANDBOXD_NULLED=" + strings.Join(nulled, ","),
