@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sandboxd/sandboxd/internal/testenv"
 	"golang.org/x/sys/unix"
 )
 
@@ -293,7 +294,7 @@ func TestPythonWorks(t *testing.T) {
 			if tt.module != "" {
 				o.Exec = []string{python(t), "-I", "-c", "import importlib.util, sys; sys.exit(not importlib.util.find_spec('" + tt.module + "'))"}
 				if _, _, status := start(t, o); status != 0 {
-					skip(t, "python3 has no "+tt.module)
+					testenv.Missing(t, "python3-%s", tt.module)
 				}
 			}
 			name, args, _ := strings.Cut(tt.name, " ")
@@ -337,7 +338,7 @@ func python(t *testing.T) string {
 	t.Helper()
 	const path = "/usr/bin/python3"
 	if _, err := os.Stat(path); err != nil {
-		skip(t, err.Error())
+		testenv.Missing(t, "%v", err)
 	}
 	return path
 }

@@ -131,12 +131,3 @@ func defaultFilter(t testing.TB) *Filter {
 	}
 	return f
 }
-
-// skip says why a test cannot run here, and fails where nothing may be skipped.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
-		t.Fatal("would be skipped: " + why)
-	}
-	t.Skip(why)
-}

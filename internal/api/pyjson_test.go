@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
 // What CPython 3.11's json.loads says. TestReaderAgreesWithPython asks the real one.
@@ -145,7 +147,7 @@ func mutate(random *rand.Rand) string {
 func TestReaderAgreesWithPython(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		missing(t, "python3")
+		testenv.Missing(t, "python3")
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	docs := make([]string, 20000)

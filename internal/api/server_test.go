@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -18,15 +17,6 @@ import (
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/scan"
 )
-
-// missing skips a test for want of a program, or fails it if SANDBOXD_TEST_STRICT=1.
-func missing(t *testing.T, program string) {
-	t.Helper()
-	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
-		t.Fatalf("%s is missing", program)
-	}
-	t.Skipf("%s is missing", program)
-}
 
 // runFunc stands for a jail that does on demand what a real one cannot be made to do.
 type runFunc func(context.Context, jail.Spec) (*jail.Result, error)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
 // grace is how far behind its limit a verdict may come. The lab computes several times slower.
@@ -124,7 +125,8 @@ func TestCrashIsSignaled(t *testing.T) {
 func TestOutOfMemory(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
 	for _, tt := range []struct{ name, source string }{
-		{"one process", "print('before')\nx = bytearray(10**10)"},
+		{"one process, bit by bit", "print('before')\nkeep = []\nwhile True: keep.append(bytearray(1 << 20))"},
+		{"one process, at one blow", "print('before')\nx = bytearray(1 << 30)"},
 		{"thirty processes", "import os, time\nprint('before')\nfor i in range(30):\n    if os.fork() == 0: break\nx = bytearray(16 << 20)\ntime.sleep(60)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -277,7 +279,7 @@ func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
 		j.Close()
 	case err == nil:
 		t.Error("started without controllers")
-	case jailtest.InLab() || !errors.As(err, &missing):
+	case testenv.InLab() || !errors.As(err, &missing):
 		t.Error(err)
 	}
 }

@@ -1,8 +1,4 @@
 // Package jailtest helps tests that start jails.
-//
-// A test that needs what the machine lacks is skipped; with SANDBOXD_TEST_STRICT=1 that is a
-// failure. What only cgroup controllers can show is skipped natively even then, and a
-// failure with SANDBOXD_TEST_LAB=1: in the virtual machine everything must be there.
 package jailtest
 
 import (
@@ -17,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -31,25 +28,13 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Missing skips a test for lack of something that the project's own files install.
-func Missing(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
-		t.Fatalf("missing: "+format, args...)
-	}
-	t.Skipf("missing: "+format, args...)
-}
-
-// InLab reports whether the test runs in the virtual machine.
-func InLab() bool { return os.Getenv("SANDBOXD_TEST_LAB") == "1" }
-
 // RequireControllers skips a test where no cgroup controllers are to be had.
 func RequireControllers(t testing.TB) {
 	t.Helper()
 	j := New(t, nil)
 	switch {
 	case j.Enforced():
-	case InLab():
+	case testenv.InLab():
 		t.Fatal("no cgroup controllers in the lab")
 	default:
 		t.Skip("no cgroup controllers on this machine: the lab runs this")
@@ -62,7 +47,7 @@ func RequireModules(t testing.TB, names ...string) {
 	for _, name := range names {
 		found, _ := filepath.Glob("/usr/lib/python3*/dist-packages/" + name)
 		if len(found) == 0 {
-			Missing(t, "python3-%s", name)
+			testenv.Missing(t, "python3-%s", name)
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
 // prometheusTool finds a program of Prometheus' own: in SANDBOXD_PROMETHEUS_DIR, or in PATH.
@@ -26,11 +28,7 @@ func prometheusTool(t *testing.T, name string) string {
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {
-		const msg = "no %s: set SANDBOXD_PROMETHEUS_DIR to a directory that has it"
-		if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
-			t.Fatalf(msg, name)
-		}
-		t.Skipf(msg, name)
+		testenv.Missing(t, "%s: set SANDBOXD_PROMETHEUS_DIR to a directory that has it", name)
 	}
 	return path
 }

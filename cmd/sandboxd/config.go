@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/alecthomas/units"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/scan"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
+)
+
+// settings is the whole configuration. A value comes from its flag, else from SANDBOXD_ and
+// the flag's name in capitals, else from the YAML file under the flag's name, else from its
+// default. Sizes take a unit: 64MiB, 1GiB.
+type settings struct {
+	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the names below as keys."`
+
+	Listen         string        `default:"127.0.0.1:8000" help:"Address to serve HTTP on."`
+	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without cgroup controllers and nothing else (best-effort)."`
+	Python         string        `default:"/usr/bin/python3" help:"The interpreter, an absolute path."`
+	Policy         string        `enum:"strict,permissive,off" default:"strict" help:"What the scan of the source refuses before the jail: ${enum}. The jail is the same under all."`
+	RestrictModule []string      `placeholder:"NAME" help:"Modules that the scan refuses, instead of the policy's own list."`
+	RestrictName   []string      `placeholder:"NAME" help:"Builtins that the scan refuses, instead of the policy's own list."`
+	SeccompProfile string        `placeholder:"FILE" help:"Seccomp profile in the OCI format, instead of the built-in one."`
+	Concurrency    int           `default:"${concurrency}" help:"Runs at once."`
+	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
+	CORSOrigin     []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
+	DrainTimeout   time.Duration `default:"30s" help:"How long SIGTERM waits for what is running."`
+	LogFormat      string        `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
+	LogLevel       slog.Level    `default:"info" help:"debug, info, warn or error."`
+
+	Wall        time.Duration    `default:"5s" group:"Limits of one run:" help:"Wall clock."`
+	Memory      units.Base2Bytes `default:"256MiB" group:"Limits of one run:" help:"Memory, scratch space included; there is no swap on top."`
+	CPU         float64          `default:"1" group:"Limits of one run:" help:"Cores."`
+	Pids        int              `default:"64" group:"Limits of one run:" help:"Processes and threads."`
+	Scratch     units.Base2Bytes `default:"64MiB" group:"Limits of one run:" help:"Writable file system."`
+	Inodes      int64            `default:"4096" group:"Limits of one run:" help:"Files in it."`
+	OutputLimit units.Base2Bytes `default:"1MiB" group:"Limits of one run:" help:"Kept of each stream; the rest is counted and dropped."`
+
+	UIDFirst int `name:"uid-first" default:"${uid_first}" group:"As root:" help:"First of the host uids that runs get."`
+	UIDCount int `name:"uid-count" default:"${uid_count}" group:"As root:" help:"How many they are."`
+}
+
+// vars are the defaults that are not literals.
+func vars() kong.Vars {
+	uids := jail.DefaultUIDs()
+	return kong.Vars{
+		"concurrency": fmt.Sprint(max(8, 2*runtime.NumCPU())),
+		"uid_first":   fmt.Sprint(uids.First),
+		"uid_count":   fmt.Sprint(uids.Count),
+	}
+}
+
+// Validate refuses values with which nothing could be run. kong calls it.
+func (s *settings) Validate() error {
+	for _, c := range []struct {
+		flag       string
+		got        int64
+		least      int64
+		most       int64
+		understood string
+	}{
+		{"concurrency", int64(s.Concurrency), 1, 10_000, "runs"},
+		{"queue", int64(s.Queue), 0, 1_000_000, "waiting runs"},
+		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), "nanoseconds (100ms to 1h)"},
+		{"memory", int64(s.Memory), jail.MinMemory, math.MaxInt64, "bytes"},
+		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, "thousandths of a core"},
+		{"pids", int64(s.Pids), jail.MinPids, 1 << 22, "processes"},
+		{"scratch", int64(s.Scratch), jail.MinScratch, math.MaxInt64, "bytes"},
+		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, "files"},
+		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, "bytes"},
+		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), "nanoseconds (0 to 1h)"},
+	} {
+		if c.got < c.least || c.got > c.most {
+			return fmt.Errorf("--%s: %d %s: give a value from %d to %d", c.flag, c.got, c.understood, c.least, c.most)
+		}
+	}
+	return nil
+}
+
+func (s *settings) limits() jail.Limits {
+	return jail.Limits{
+		Wall:    s.Wall,
+		Memory:  int64(s.Memory),
+		CPU:     s.CPU,
+		Pids:    s.Pids,
+		Scratch: int64(s.Scratch),
+		Inodes:  s.Inodes,
+		Output:  int64(s.OutputLimit),
+	}
+}
+
+func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
+	profile := seccompprofiles.Default
+	if s.SeccompProfile != "" {
+		var err error
+		if profile, err = os.ReadFile(s.SeccompProfile); err != nil {
+			return jail.Config{}, fmt.Errorf("--seccomp-profile: %w", err)
+		}
+	}
+	filter, err := seccompprofiles.Compile(profile)
+	if err != nil {
+		return jail.Config{}, fmt.Errorf("seccomp profile: %w", err)
+	}
+	return jail.Config{
+		Python:     s.Python,
+		Limits:     s.limits(),
+		Filter:     filter.Program,
+		BestEffort: s.Isolation == "best-effort",
+		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
+		Log:        log,
+	}, nil
+}
+
+func (s *settings) scanner() (*scan.Scanner, error) {
+	return scan.New(scan.Config{Policy: scan.Policy(s.Policy), Modules: s.RestrictModule, Builtins: s.RestrictName})
+}
+
+func (s *settings) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// yamlFile resolves flags from a YAML file of flat keys. kong-yaml would do, but lets unknown
+// keys pass in silence and a file outrank the environment.
+type yamlFile map[string]any
+
+func loadYAML(r io.Reader) (kong.Resolver, error) {
+	file := yamlFile{}
+	if err := yaml.NewDecoder(r).Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("not a YAML map of settings: %w", err)
+	}
+	return file, nil
+}
+
+// Validate refuses keys that are no setting.
+func (f yamlFile) Validate(app *kong.Application) error {
+	var known []string
+	for _, flag := range app.Flags {
+		known = append(known, flag.Name)
+	}
+	for key := range f {
+		if !slices.Contains(known, key) || key == "config" || key == "help" {
+			return fmt.Errorf("configuration file: unknown key %q; `sandboxd --help` lists the settings", key)
+		}
+	}
+	return nil
+}
+
+// Resolve gives a flag its value from the file, unless the environment has one.
+func (f yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	for _, name := range flag.Envs {
+		if _, set := os.LookupEnv(name); set {
+			return nil, nil
+		}
+	}
+	value, ok := f[flag.Name]
+	if !ok {
+		return nil, nil
+	}
+	switch v := value.(type) {
+	case []any:
+		var words []string
+		for _, item := range v {
+			words = append(words, fmt.Sprint(item))
+		}
+		return strings.Join(words, ","), nil
+	case map[string]any, nil:
+		return nil, fmt.Errorf("configuration file: key %q wants a value, not %v", flag.Name, v)
+	default:
+		return fmt.Sprint(v), nil
+	}
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+)
+
+// Every row of the HTTP contract, against the running daemon with its defaults.
+func TestContract(t *testing.T) {
+	d := start(t)
+	for _, tt := range []struct {
+		name         string
+		method, path string
+		body         string
+		status       int
+		want         string // the whole body
+	}{
+		{"welcome", "GET", "/", "", 200, `{"Message":"Welcome to the Python Playground Backend!"}`},
+		{"execute", "POST", "/playground/execute", `{"code":"print('Hello, World!')"}`, 200, `{"stdout":"Hello, World!\n","stderr":""}`},
+		{"exit code does not matter", "POST", "/playground/execute", `{"code":"print(1)\nraise SystemExit(3)"}`, 200, `{"stdout":"1\n","stderr":""}`},
+		{"traceback", "POST", "/playground/execute", `{"code":"print(1)\n\nx = undefined"}`, 200,
+			`{"stdout":"1\n","stderr":"Traceback (most recent call last):\n  File \"main.py\", line 3, in <module>\n    x = undefined\n        ^^^^^^^^^\nNameError: name 'undefined' is not defined\n"}`},
+		{"restricted import", "POST", "/playground/execute", `{"code":"import os"}`, 200,
+			`{"stdout":"","stderr":"Security Error: Module 'os' is not allowed for security reasons."}`},
+		{"restricted operation", "POST", "/playground/execute", `{"code":"open('x')"}`, 200,
+			`{"stdout":"","stderr":"Security Error: Operation 'open(' is not allowed for security reasons."}`},
+		{"empty code", "POST", "/playground/execute", `{"code":""}`, 200, `{"stdout":"","stderr":""}`},
+		{"missing field", "POST", "/playground/execute", `{}`, 422,
+			`{"detail":[{"type":"missing","loc":["body","code"],"msg":"Field required","input":{}}]}`},
+		{"wrong type", "POST", "/playground/execute", `{"code":5}`, 422,
+			`{"detail":[{"type":"string_type","loc":["body","code"],"msg":"Input should be a valid string","input":5}]}`},
+		{"broken JSON", "POST", "/playground/execute", `{`, 422,
+			`{"detail":[{"type":"json_invalid","loc":["body",1],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting property name enclosed in double quotes"}}]}`},
+		{"wrong method", "GET", "/playground/execute", "", 405, `{"detail":"Method Not Allowed"}`},
+		{"unknown path", "GET", "/nowhere", "", 404, `{"detail":"Not Found"}`},
+		{"unknown fields are ignored", "POST", "/playground/execute", `{"language":"python","code":"print(2)","x":[1]}`, 200, `{"stdout":"2\n","stderr":""}`},
+		{"unicode stays as it is", "POST", "/playground/execute", `{"code":"print('žluťoučký 🐍 <&>')"}`, 200, `{"stdout":"žluťoučký 🐍 <&>\n","stderr":""}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, err := d.do(t.Context(), tt.method, tt.path, strings.NewReader(tt.body), "Content-Type", "application/json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.status != tt.status || a.body != tt.want {
+				t.Errorf("status %d: %s\nwant   %d: %s", a.status, a.body, tt.status, tt.want)
+			}
+			if got := a.header.Get("Content-Type"); got != "application/json" {
+				t.Errorf("content type %q", got)
+			}
+			if tt.status == http.StatusMethodNotAllowed && a.header.Get("Allow") != "POST" {
+				t.Errorf("Allow: %q", a.header.Get("Allow"))
+			}
+		})
+	}
+	for _, path := range []string{"/openapi.json", "/docs", "/redoc"} {
+		t.Run(path, func(t *testing.T) {
+			if a := d.get(t, path); a.status != 200 || len(a.body) < 100 {
+				t.Errorf("status %d, %d bytes", a.status, len(a.body))
+			}
+		})
+	}
+	t.Run("preflight", func(t *testing.T) {
+		a, err := d.do(t.Context(), "OPTIONS", "/playground/execute", nil,
+			"Origin", "https://playground.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type,x-anything")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for header, want := range map[string]string{
+			"Access-Control-Allow-Origin":      "https://playground.example",
+			"Access-Control-Allow-Credentials": "true",
+			"Access-Control-Allow-Methods":     "POST",
+			"Access-Control-Allow-Headers":     "content-type,x-anything",
+		} {
+			if got := a.header.Get(header); a.status != 200 || !strings.EqualFold(got, want) {
+				t.Errorf("status %d, %s: %q, want %q", a.status, header, got, want)
+			}
+		}
+	})
+}
+
+// What is restricted by default.
+func TestContractRestrictions(t *testing.T) {
+	d := start(t)
+	for _, module := range []string{"os", "sys", "pathlib", "shutil", "socket", "urllib", "requests", "http", "subprocess"} {
+		for _, code := range []string{"import " + module, "import math, " + module + " as x", "from " + module + " import *", "def f():\n    import " + module} {
+			s, _ := d.execute(t, code)
+			if want := fmt.Sprintf("Security Error: Module '%s' is not allowed for security reasons.", module); s.Stdout != "" || s.Stderr != want {
+				t.Errorf("%q: %+v", code, s)
+			}
+		}
+	}
+	for _, builtin := range []string{"eval", "exec", "compile", "__import__", "open", "file", "input", "raw_input"} {
+		s, _ := d.execute(t, "print(1)\n"+builtin+"('x')")
+		if want := fmt.Sprintf("Security Error: Operation '%s(' is not allowed for security reasons.", builtin); s.Stdout != "" || s.Stderr != want {
+			t.Errorf("%s: %+v", builtin, s)
+		}
+	}
+	// And at run time, for a program that the scan let through: None, and only for it.
+	s, _ := d.execute(t, "for name in ('eval', 'exec', 'compile', 'open', 'input'):\n    print(globals()['__built' + 'ins__'][name])")
+	if s.Stdout != strings.Repeat("None\n", 5) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Where the old service fell short. Each fault of it that the contract lists is a case.
+func TestOldFaults(t *testing.T) {
+	d := start(t, "--wall=2s")
+	for _, tt := range []struct{ name, code, stdout, stderr string }{
+		{"a string that contains os.", `print("photos.jpg")`, "photos.jpg\n", ""},
+		{"a module that begins with os", "try:\n    import osquery\nexcept ImportError as e: print(e)", "No module named 'osquery'\n", ""},
+		{"a comment that mentions an import", "# import os\nprint(1)  # open('x')", "1\n", ""},
+		{"a string that mentions an import", "print('''\nimport os\nopen(''')", "\nimport os\nopen(\n", ""},
+		{"the ladder of dunders", "().__class__.__base__.__subclasses__()", "", "Security Error: Operation '__base__' is not allowed for security reasons."},
+		{"imports work", "import math\nimport json\nprint(math.floor(2.5), json.dumps([1]))", "2 [1]\n", ""},
+		{"line numbers and names in tracebacks", "\n\n1/0", "", "Traceback (most recent call last):\n  File \"main.py\", line 3, in <module>\n    1/0\n    ~^~\nZeroDivisionError: division by zero\n"},
+		{"a timeout keeps what was printed", "print('before', end='')\nwhile True: pass", "before", "Error: Code execution timed out (2 second limit)."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := d.execute(t, tt.code)
+			if s.Stdout != tt.stdout || s.Stderr != tt.stderr {
+				t.Errorf("got  %+v\nwant {Stdout:%s Stderr:%s}", s, tt.stdout, tt.stderr)
+			}
+		})
+	}
+	t.Run("one run does not block the others", func(t *testing.T) {
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() { d.execute(t, "import time\ntime.sleep(1)") })
+		}
+		wg.Wait()
+		if took := time.Since(begin); took > 4*time.Second {
+			t.Errorf("8 sleeps of a second took %v", took)
+		}
+	})
+}
+
+func TestInvalidUTF8IsReplaced(t *testing.T) {
+	d := start(t, "--policy=off")
+	s, _ := d.execute(t, `import sys; sys.stdout.buffer.write(b"a\xff\xc3b\0c")`)
+	if s.Stdout != "a\uFFFD\uFFFDb\x00c" {
+		t.Errorf("%+q", s)
+	}
+}
+
+func TestSourceLimit(t *testing.T) {
+	d := start(t)
+	s, _ := d.execute(t, "print(1)\n#"+strings.Repeat("x", jail.MaxSource-20))
+	if s.Stdout != "1\n" {
+		t.Errorf("%+v", s)
+	}
+	a := d.post(t, `{"code":"#`+strings.Repeat("x", jail.MaxSource)+`"}`)
+	if a.status != http.StatusRequestEntityTooLarge || !strings.HasPrefix(a.body, `{"detail":"`) {
+		t.Errorf("status %d: %.200s", a.status, a.body)
+	}
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+)
+
+// The tests start the real program: this test binary, which is main when the variable is set.
+const beMain = "SANDBOXD_TEST_BE_MAIN"
+
+func TestMain(m *testing.M) {
+	if jail.IsInit() {
+		jail.Init()
+	}
+	if os.Getenv(beMain) == "1" {
+		os.Unsetenv(beMain) // or kong takes it for a setting
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// command is the program with arguments.
+func command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), beMain+"=1")
+	return cmd
+}
+
+// isolation is what this machine can enforce. In the lab it is everything.
+var isolation = sync.OnceValue(func() string {
+	cmd := exec.Command("/proc/self/exe", "doctor")
+	cmd.Env = append(os.Environ(), beMain+"=1")
+	if cmd.Run() == nil {
+		return "--isolation=required"
+	}
+	return "--isolation=best-effort"
+})
+
+// sandboxd is a running daemon.
+type sandboxd struct {
+	url  string
+	cmd  *exec.Cmd
+	log  *lockedBuffer
+	done chan error
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) WriteString(s string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.WriteString(s)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var servingAt = regexp.MustCompile(`msg=serving address=(http://\S+)`)
+
+// start starts a daemon on a port of its own and waits until it serves. It ends with the test.
+func start(t testing.TB, args ...string) *sandboxd {
+	t.Helper()
+	d := &sandboxd{
+		cmd:  command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...),
+		log:  &lockedBuffer{},
+		done: make(chan error, 1),
+	}
+	stderr, err := d.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := make(chan string, 1)
+	go func() {
+		for lines := bufio.NewReader(stderr); ; {
+			line, err := lines.ReadString('\n')
+			d.log.WriteString(line)
+			if m := servingAt.FindStringSubmatch(line); m != nil {
+				address <- m[1]
+			}
+			if err != nil {
+				d.done <- d.cmd.Wait()
+				close(d.done)
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		d.cmd.Process.Kill()
+		<-d.done
+		if t.Failed() {
+			t.Logf("the daemon's log:\n%s", d.log)
+		}
+	})
+	select {
+	case d.url = <-address:
+	case err := <-d.done:
+		t.Fatalf("the daemon ended: %v\n%s", err, d.log)
+	case <-time.After(time.Minute):
+		t.Fatalf("the daemon does not serve\n%s", d.log)
+	}
+	return d
+}
+
+// answer is what came back of a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	took   time.Duration
+}
+
+func (d *sandboxd) do(ctx context.Context, method, path string, body io.Reader, header ...string) (answer, error) {
+	request, err := http.NewRequestWithContext(ctx, method, d.url+path, body)
+	if err != nil {
+		return answer{}, err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	begin := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(data), time.Since(begin)}, err
+}
+
+// get fetches a page.
+func (d *sandboxd) get(t testing.TB, path string) answer {
+	t.Helper()
+	a, err := d.do(t.Context(), "GET", path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// post sends a body to /playground/execute.
+func (d *sandboxd) post(t testing.TB, body string) answer {
+	t.Helper()
+	a, err := d.do(t.Context(), "POST", "/playground/execute", strings.NewReader(body), "Content-Type", "application/json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// streams is an answer of /playground/execute.
+type streams struct {
+	Stdout string `json:"stdout"`
+	Stderr string `json:"stderr"`
+}
+
+// execute runs a program and expects an answer of two streams.
+func (d *sandboxd) execute(t testing.TB, code string) (streams, answer) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"code": code})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := d.post(t, string(body))
+	var s streams
+	decoder := json.NewDecoder(strings.NewReader(a.body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); a.status != http.StatusOK || err != nil {
+		t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	return s, a
+}
+
+// metric reads one sample.
+func (d *sandboxd) metric(t testing.TB, series string) string {
+	t.Helper()
+	for line := range strings.Lines(d.get(t, "/metrics").body) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Errorf("no sample %s", series)
+	return ""
+}
+
+// closeIdle closes the connections that this client keeps, which the daemon counts as its own.
+func closeIdle() { http.DefaultClient.CloseIdleConnections() }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+)
+
+type doctorCommand struct {
+	JSON bool `name:"json" help:"Print the findings as JSON."`
+}
+
+// finding is one layer as the doctor prints it.
+type finding struct {
+	Layer    string `json:"layer"`
+	Works    bool   `json:"works"`
+	Required bool   `json:"required"`
+	Detail   string `json:"detail,omitempty"`
+	Error    string `json:"error,omitempty"`
+	Remedy   string `json:"remedy,omitempty"`
+}
+
+// Run probes every layer. Its error names the required layers that are missing.
+func (d doctorCommand) Run(s *settings) error {
+	config, err := s.jail(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	layers := jail.Probe(context.Background(), config)
+	findings := make([]finding, 0, len(layers))
+	for _, l := range layers {
+		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail, Remedy: l.Remedy}
+		if l.Err != nil {
+			f.Error = l.Err.Error()
+		}
+		findings = append(findings, f)
+	}
+	if d.JSON {
+		encoder := json.NewEncoder(os.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(findings)
+	} else {
+		err = printFindings(os.Stdout, findings)
+	}
+	if err != nil {
+		return err
+	}
+	return missingLayers(layers)
+}
+
+func printFindings(w io.Writer, findings []finding) error {
+	var text strings.Builder
+	for _, f := range findings {
+		switch {
+		case f.Works:
+			fmt.Fprintf(&text, "works    %-18s %s\n", f.Layer, f.Detail)
+		case f.Required:
+			fmt.Fprintf(&text, "MISSING  %-18s %s\n%28sremedy: %s\n", f.Layer, f.Error, "", f.Remedy)
+		default:
+			fmt.Fprintf(&text, "weaker   %-18s %s\n%28sremedy: %s\n", f.Layer, f.Error, "", f.Remedy)
+		}
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// missingLayers is the error of a machine on which a required layer does not work.
+func missingLayers(layers []jail.Layer) error {
+	var missing []string
+	for _, l := range jail.Missing(layers) {
+		missing = append(missing, fmt.Sprintf("\n  %s: %v\n    remedy: %s", l.Name, l.Err, l.Remedy))
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this machine cannot enforce the isolation; missing:%s", strings.Join(missing, ""))
+}

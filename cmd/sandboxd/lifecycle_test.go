@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+func TestOverloadIsHonest(t *testing.T) {
+	d := start(t, "--concurrency=1", "--queue=1", "--policy=off", "--wall=20s")
+	const sleeper = `{"code":"import time\ntime.sleep(2)\nprint(1)"}`
+	var wg sync.WaitGroup
+	wg.Go(func() { d.post(t, sleeper) })
+	waitFor(t, "the slot to be taken", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	wg.Go(func() {
+		if a := d.post(t, sleeper); a.status != 200 {
+			t.Errorf("the one in the queue: %d %s", a.status, a.body)
+		}
+	})
+	waitFor(t, "the queue to be full", func() bool { return d.metric(t, "sandboxd_queue_depth") == "1" })
+	a := d.post(t, sleeper)
+	if a.status != 503 || a.header.Get("Retry-After") == "" || !strings.HasPrefix(a.body, `{"detail":"`) {
+		t.Errorf("status %d, Retry-After %q: %s", a.status, a.header.Get("Retry-After"), a.body)
+	}
+	wg.Wait()
+}
+
+func TestDrain(t *testing.T) {
+	d := start(t, "--policy=off", "--wall=20s")
+	var running streams
+	var wg sync.WaitGroup
+	wg.Go(func() { running, _ = d.execute(t, "import time\ntime.sleep(2)\nprint('finished')") })
+	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	if running.Stdout != "finished\n" {
+		t.Errorf("the run that was under way: %+v", running)
+	}
+	if err := <-d.done; err != nil {
+		t.Errorf("exit: %v", err)
+	}
+}
+
+// kill -9 on the daemon in mid-run leaves no process of the run alive, and the next start
+// cleans up what else there is.
+func TestKilledDaemon(t *testing.T) {
+	before := jailtest.Count(t, 1)
+	d := start(t, "--policy=off", "--wall=60s")
+	go d.do(t.Context(), "POST", "/playground/execute",
+		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nimport time\ntime.sleep(3600)"}`), "Content-Type", "application/json")
+	waitFor(t, "its processes", func() bool { return len(programs(t)) > 0 })
+	d.cmd.Process.Kill()
+	<-d.done
+	waitFor(t, "its processes to be gone", func() bool { return len(programs(t)) == 0 })
+	next := start(t)
+	waitFor(t, "its leaves to be gone", func() bool { return jailtest.Count(t, 1).Leaves == before.Leaves })
+	if s, _ := next.execute(t, "print(1)"); s.Stdout != "1\n" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// programs lists the processes that run the launcher's compiled main.
+func programs(t testing.TB) []string {
+	t.Helper()
+	var found []string
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		if line, _ := os.ReadFile(path); bytes.Contains(line, []byte("/run/main.pyc")) {
+			found = append(found, filepath.Base(filepath.Dir(path)))
+		}
+	}
+	return found
+}
+
+func TestReadiness(t *testing.T) {
+	d := start(t)
+	if a := d.get(t, "/readyz"); a.status != 200 {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+	a := d.get(t, "/healthz")
+	var health struct {
+		Status    string
+		Isolation struct {
+			Mode   string
+			Layers map[string]string
+		}
+	}
+	if err := json.Unmarshal([]byte(a.body), &health); err != nil || health.Status != "ok" {
+		t.Fatalf("%v: %s", err, a.body)
+	}
+	if health.Isolation.Layers["seccomp"] != "enforced" || "--isolation="+health.Isolation.Mode != isolation() {
+		t.Errorf("%+v", health.Isolation)
+	}
+	memory := "missing"
+	if isolation() == "--isolation=required" {
+		memory = "enforced"
+	}
+	if got := health.Isolation.Layers["memory"]; got != memory {
+		t.Errorf("the memory layer is %q, want %q", got, memory)
+	}
+	if got := d.metric(t, `sandboxd_isolation_layer_info{layer="memory",state="`+memory+`"}`); got != "1" {
+		t.Errorf("the metric is %q", got)
+	}
+}
+
+func TestFailsClosed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"no python", []string{"--python=/nonexistent/python3"}, []string{"python", "remedy: install python3"}},
+		{"a profile that is none", []string{"--seccomp-profile=/etc/passwd"}, []string{"seccomp profile"}},
+		{"an address that is taken or wrong", []string{"--listen=nowhere"}, []string{"--listen"}},
+		{"an unknown policy", []string{"--policy=lax"}, []string{"--policy", "strict"}},
+		{"an impossible value", []string{"--concurrency=0"}, []string{"--concurrency", "from 1"}},
+		{"a size that is none", []string{"--memory=lots"}, []string{"--memory"}},
+		{"an origin that is none", []string{"--cors-origin=example.com"}, []string{"example.com"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out, err := command(t, append([]string{"serve", isolation(), "--listen=127.0.0.1:0"}, tt.args...)...).CombinedOutput()
+			if err == nil {
+				t.Fatal("it started")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%q is not in:\n%s", want, out)
+				}
+			}
+		})
+	}
+	if isolation() == "--isolation=best-effort" {
+		out, err := command(t, "serve", "--isolation=required", "--listen=127.0.0.1:0").CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "memory: cgroup v2 controllers memory are missing") || !strings.Contains(string(out), "remedy:") {
+			t.Errorf("%v:\n%s", err, out)
+		}
+	}
+}
+
+// Flag over environment over file over default.
+func TestSettingsPrecedence(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("wall: 1s\npolicy: \"off\"\npids: 33\ncors-origin: [https://a.example, https://b.example]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		env  []string
+		args []string
+		want string
+	}{
+		{"the default", nil, nil, "5s strict 64 *"},
+		{"the file", nil, []string{"--config=" + file}, "1s off 33 https://a.example,https://b.example"},
+		{"the environment over the file", []string{"SANDBOXD_WALL=2s", "SANDBOXD_PIDS=44"}, []string{"--config=" + file}, "2s off 44 https://a.example,https://b.example"},
+		{"a flag over both", []string{"SANDBOXD_WALL=2s"}, []string{"--config=" + file, "--wall=3s"}, "3s off 33 https://a.example,https://b.example"},
+		{"the file named by the environment", []string{"SANDBOXD_CONFIG=" + file}, nil, "1s off 33 https://a.example,https://b.example"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, e := range tt.env {
+				name, value, _ := strings.Cut(e, "=")
+				t.Setenv(name, value)
+			}
+			c, err := parse(tt.args)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join([]string{c.Wall.String(), c.Policy, strconv.Itoa(c.Pids), strings.Join(c.CORSOrigin, ",")}, " ")
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	for _, tt := range []struct{ name, content, want string }{
+		{"an unknown key", "walls: 1s", `unknown key "walls"`},
+		{"a value of the wrong kind", "pids: many", "--pids"},
+		{"an impossible value", "wall: 0s", "--wall"},
+		{"a map where a value belongs", "wall: {a: 1}", "wall"},
+		{"no map", "- 1", "YAML"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bad := filepath.Join(t.TempDir(), "bad.yaml")
+			if err := os.WriteFile(bad, []byte(tt.content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parse([]string{"--config=" + bad}); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestRunCommand(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		name           string
+		code           string
+		args           []string
+		status         int
+		stdout, stderr string
+	}{
+		{"mirrors", "import math\nprint('out')", nil, 0, "out\n", ""},
+		{"mirrors the exit status", "raise SystemExit(7)", nil, 7, "", ""},
+		{"timeout", "print('up')\nwhile True: pass", []string{"--wall=1s"}, 124, "up\n", "still running after 1s"},
+		{"out of memory", "x = bytearray(1 << 30)", []string{"--memory=64MiB"}, 137, "", "more than 64 MiB"},
+		{"crash", "import ctypes\nctypes.string_at(0)", []string{"--policy=off"}, 139, "", "SIGSEGV"},
+		{"refused by the scan", "\nimport os", nil, 126, "", "main.py:2:8: Security Error: Module 'os'"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(dir, "program.py")
+			if err := os.WriteFile(file, []byte(tt.code), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range []string{file, "-"} {
+				cmd := command(t, append([]string{"run", isolation(), "--log-level=error", from}, tt.args...)...)
+				var stdout, stderr bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &stdout, &stderr
+				if from == "-" {
+					cmd.Stdin = strings.NewReader(tt.code)
+				}
+				err := cmd.Run()
+				var exit *exec.ExitError
+				if err != nil && !errors.As(err, &exit) {
+					t.Fatal(err)
+				}
+				if got := cmd.ProcessState.ExitCode(); got != tt.status || stdout.String() != tt.stdout || !strings.Contains(stderr.String(), tt.stderr) {
+					t.Errorf("status %d, stdout %q, stderr %q", got, stdout.String(), stderr.String())
+				}
+			}
+		})
+	}
+}
+
+// Output comes while the program runs, not at its end.
+func TestRunCommandStreamsLive(t *testing.T) {
+	cmd := command(t, "run", isolation(), "--wall=30s", "--log-level=error", "-")
+	cmd.Stdin = strings.NewReader("print('first')\nimport time\ntime.sleep(20)")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 6)
+	if _, err := stdout.Read(line); err != nil || string(line) != "first\n" || time.Since(begin) > 15*time.Second {
+		t.Errorf("%q, %v, after %v", line, err, time.Since(begin))
+	}
+	cmd.Process.Signal(syscall.SIGINT)
+	cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != 130 {
+		t.Errorf("interrupted, it ends with %d", got)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	out, err := command(t, "doctor", "--json", isolation()).Output()
+	var findings []finding
+	if jsonErr := json.Unmarshal(out, &findings); err != nil || jsonErr != nil || len(findings) < 15 {
+		t.Fatalf("%v, %v: %s", err, jsonErr, out)
+	}
+	out, err = command(t, "doctor", "--python=/nonexistent").Output()
+	if err == nil || !strings.Contains(string(out), "MISSING  python") || !strings.Contains(string(out), "remedy: install python3") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	out, err := command(t, "version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "sandboxd ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func parse(args []string) (*commands, error) {
+	var c commands
+	app, err := kong.New(&c, options()...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = app.Parse(args)
+	return &c, err
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+)
+
+type runCommand struct {
+	File string `arg:"" help:"The program; - is standard input."`
+}
+
+// Exit statuses that are not the program's own: timeout(1)'s and the shell's.
+const (
+	statusRefused = 126
+	statusTimeout = 124
+	statusSignal  = 128 // and the signal's number on top; 137 is also out of memory
+)
+
+// Run runs one file through the scan and the jail, as a request would be.
+func (c runCommand) Run(s *settings) error {
+	source, err := c.read()
+	if err != nil {
+		return err
+	}
+	scanner, err := s.scanner()
+	if err != nil {
+		return err
+	}
+	findings, err := scanner.Scan(context.Background(), source)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandboxd: scan given up:", err)
+	}
+	if len(findings) > 0 {
+		for _, f := range findings {
+			fmt.Fprintf(os.Stderr, "main.py:%d:%d: %s\n", f.Line, f.Column, f.Message())
+		}
+		os.Exit(statusRefused)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	config, err := s.jail(s.logger())
+	if err != nil {
+		return err
+	}
+	j, err := jail.New(ctx, config)
+	if err != nil {
+		return fmt.Errorf("%w (`sandboxd doctor` tells what to do)", err)
+	}
+	if !j.Enforced() {
+		config.Log.Warn("no cgroup controllers: memory is watched, not limited (best effort)")
+	}
+	result, err := j.Run(ctx, jail.Spec{Source: source, Nulled: scanner.Nulled(), Stdout: os.Stdout, Stderr: os.Stderr})
+	closed := j.Close()
+	if err != nil {
+		return err
+	}
+	if closed != nil {
+		return closed
+	}
+	status, why := exitStatus(result, s.limits())
+	if why != "" {
+		fmt.Fprintln(os.Stderr, "sandboxd:", why)
+	}
+	os.Exit(status)
+	return nil
+}
+
+// read reads the program, and no more than can be run.
+func (c runCommand) read() ([]byte, error) {
+	file := os.Stdin
+	if c.File != "-" {
+		var err error
+		if file, err = os.Open(c.File); err != nil {
+			return nil, err
+		}
+		defer file.Close()
+	}
+	source, err := io.ReadAll(io.LimitReader(file, jail.MaxSource+1))
+	if err == nil && len(source) > jail.MaxSource {
+		err = fmt.Errorf("%s is longer than %d bytes", c.File, jail.MaxSource)
+	}
+	return source, err
+}
+
+// exitStatus mirrors how the program ended, and says what the status cannot.
+func exitStatus(r *jail.Result, limits jail.Limits) (status int, why string) {
+	switch r.Verdict {
+	case jail.Timeout:
+		return statusTimeout, fmt.Sprintf("killed: still running after %v (--wall)", limits.Wall)
+	case jail.OOM:
+		return statusSignal + int(unix.SIGKILL), fmt.Sprintf("killed: wanted more than %d MiB of memory (--memory)", limits.Memory>>20)
+	case jail.Cancelled:
+		return statusSignal + int(unix.SIGINT), fmt.Sprintf("killed: interrupted after %v", r.Timing.Program.Round(time.Millisecond))
+	case jail.Signaled:
+		return statusSignal + int(r.Signal), fmt.Sprintf("killed by %s", unix.SignalName(r.Signal))
+	default:
+		return r.ExitCode, ""
+	}
+}
