@@ -48,10 +48,10 @@ func (d doctorCommand) Run(s *settings) error {
 	} else {
 		err = printFindings(os.Stdout, findings)
 	}
-	if err != nil {
-		return err
+	if missing := len(jail.Missing(layers)); err == nil && missing > 0 {
+		err = fmt.Errorf("%d required layers of the isolation do not work on this machine", missing)
 	}
-	return missingLayers(layers)
+	return err
 }
 
 func printFindings(w io.Writer, findings []finding) error {

@@ -4,7 +4,9 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -101,19 +103,21 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", cfg.UIDs.First), id.shared())
 	}
 
-	var flags uintptr
+	// Without a user namespace there is no right to any other: that one error is all there is to say.
+	noUserNS := probeClone(unix.CLONE_NEWUSER, id)
+	add(LayerUserNS, true, "made by clone", noUserNS)
 	for _, ns := range []struct {
 		name string
 		flag uintptr
 	}{
-		{LayerUserNS, unix.CLONE_NEWUSER}, {LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID},
-		{LayerNetNS, unix.CLONE_NEWNET}, {LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
+		{LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID}, {LayerNetNS, unix.CLONE_NEWNET},
+		{LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
 	} {
-		err := probeClone(flags|ns.flag, id)
-		add(ns.name, true, "made by clone", err)
-		if err == nil {
-			flags |= ns.flag
+		var err error = &needsError{LayerUserNS}
+		if noUserNS == nil {
+			err = probeClone(unix.CLONE_NEWUSER|ns.flag, id)
 		}
+		add(ns.name, true, "made by clone", err)
 	}
 
 	probeCgroup(cfg, add)
@@ -123,10 +127,15 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	best.Log = quiet
 	seen, err := probeJail(ctx, best)
 	for _, c := range seen.claims(cfg.Limits) {
-		if err == nil && !c.holds {
+		switch {
+		case err != nil && c.layer != LayerRoot:
+			add(c.layer, true, "", &needsError{LayerRoot})
+		case err != nil:
+			add(c.layer, true, "", err)
+		case !c.holds:
 			add(c.layer, true, "", fmt.Errorf("from inside: %s", c.seen))
-		} else {
-			add(c.layer, true, c.seen, err)
+		default:
+			add(c.layer, true, c.seen, nil)
 		}
 	}
 	return layers
@@ -143,9 +152,19 @@ func Missing(layers []Layer) []Layer {
 	return missing
 }
 
-// probeClone starts the init in namespaces of the given kinds; without an order it ends.
+// needsError says that a layer could not be tried without another.
+type needsError struct{ layer string }
+
+func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
+
+// probeClone starts the init in namespaces of the given kinds, a user namespace among them: with
+// id maps and without that, os.StartProcess waits for ever. Without an order the init ends.
 func probeClone(flags uintptr, id hostID) error {
 	proc, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{Sys: initAttr(flags, id)})
+	var path *fs.PathError
+	if errors.As(err, &path) { // os says fork/exec, whichever it was
+		return os.NewSyscallError("clone", path.Err)
+	}
 	if err != nil {
 		return err
 	}
@@ -218,6 +237,7 @@ type claim struct {
 // claims judges what was seen.
 func (i inside) claims(limits Limits) []claim {
 	return []claim{
+		// First: what it takes to start any jail shows here.
 		{LayerRoot, i.RootWrite == "Read-only file system" && !slices.Contains(i.Root, "root"),
 			fmt.Sprintf("/ holds %s; writing there: %q", strings.Join(i.Root, " "), i.RootWrite)},
 		{LayerCgroupNS, !slices.ContainsFunc(i.Cgroup, func(line string) bool { return line != "0::/" }),

@@ -12,7 +12,10 @@ import (
 // settings to say which of the known reasons it is.
 func remedy(layer string, err error) string {
 	var missing *MissingControllersError
+	var needs *needsError
 	switch {
+	case errors.As(err, &needs):
+		return "see " + needs.layer
 	case layer == LayerPython:
 		return "install python3 (apt-get install python3), or name another interpreter with --python"
 	case layer == LayerHostUID:
@@ -34,6 +37,8 @@ func remedy(layer string, err error) string {
 	case strings.Contains(err.Error(), "proc") && errors.Is(err, unix.EPERM):
 		return "something is mounted over parts of /proc, so that a new one is refused: start the daemon without " +
 			"ProtectKernelTunables=, ProtectProc= and the like"
+	case layer == LayerUserNS && permission(err):
+		return "the kernel or a security module refuses it (a process in a chroot may make none): see journalctl -k"
 	case permission(err):
 		return "the kernel or a security module refuses it: see the audit log (journalctl -k)"
 	case errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL):
