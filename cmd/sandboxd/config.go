@@ -36,6 +36,7 @@ type settings struct {
 	SeccompProfile string        `placeholder:"FILE" help:"Seccomp profile in the OCI format, instead of the built-in one."`
 	Concurrency    int           `default:"${concurrency}" help:"Runs at once."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
+	Connections    int           `default:"1024" help:"Open HTTP connections at once; more wait to be accepted."`
 	CORSOrigin     []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
 	DrainTimeout   time.Duration `default:"30s" help:"How long SIGTERM waits for what is running."`
 	LogFormat      string        `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
@@ -74,6 +75,7 @@ func (s *settings) Validate() error {
 	}{
 		{"concurrency", int64(s.Concurrency), 1, 10_000, "runs"},
 		{"queue", int64(s.Queue), 0, 1_000_000, "waiting runs"},
+		{"connections", int64(s.Connections), 1, 1_000_000, "connections"},
 		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), "nanoseconds (100ms to 1h)"},
 		{"memory", int64(s.Memory), jail.MinMemory, math.MaxInt64, "bytes"},
 		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, "thousandths of a core"},
@@ -81,6 +83,9 @@ func (s *settings) Validate() error {
 		{"scratch", int64(s.Scratch), jail.MinScratch, math.MaxInt64, "bytes"},
 		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, "files"},
 		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, "bytes"},
+		// Some more than slots: the readiness probe takes one outside of them.
+		{"uid-count", int64(s.UIDCount), int64(s.Concurrency) + 8, 1 << 31, "uids; each concurrent run takes one"},
+		{"uid-first", int64(s.UIDFirst), 1, 1<<32 - 2 - int64(s.UIDCount), "is a uid"},
 		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), "nanoseconds (0 to 1h)"},
 	} {
 		if c.got < c.least || c.got > c.most {

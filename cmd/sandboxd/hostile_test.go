@@ -41,6 +41,7 @@ func TestHostile(t *testing.T) {
 		{"closes its streams", "import os, time\nos.close(1); os.close(2)\ntime.sleep(60)", "timeout", "", "timed out"},
 		{"leaves a child", "import os, time\nprint('parent', flush=True)\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(3600)\nos._exit(0)", "exited", "parent\n", ""},
 		{"ignores every signal", "import signal\nfor s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass", "timeout", "deaf\n", "timed out"},
+		{"lets its first thread exit", "import ctypes, threading, time\nx = bytearray(50 << 20)\ndef work():\n    while True: time.sleep(1)\nthreading.Thread(target=work).start()\nctypes.CDLL(None).pthread_exit(None)", "timeout", "", "timed out"},
 		{"stops itself", "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nimport time\ntime.sleep(60)", "timeout", "", "timed out"},
 		{"crashes", "import ctypes\nctypes.string_at(0)", "signaled", "", "SIGSEGV"},
 	} {

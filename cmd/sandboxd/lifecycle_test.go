@@ -130,6 +130,8 @@ func TestFailsClosed(t *testing.T) {
 		{"an unknown policy", []string{"--policy=lax"}, []string{"--policy", "strict"}},
 		{"an impossible value", []string{"--concurrency=0"}, []string{"--concurrency", "from 1"}},
 		{"a size that is none", []string{"--memory=lots"}, []string{"--memory"}},
+		{"more connections than descriptors", []string{"--connections=1000000"}, []string{"open files", "--connections"}},
+		{"fewer uids than runs", []string{"--concurrency=100", "--uid-count=100"}, []string{"--uid-count", "from 108"}},
 		{"an origin that is none", []string{"--cors-origin=example.com"}, []string{"example.com"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -44,6 +44,7 @@ func (c runCommand) Run(s *settings) error {
 		}
 		os.Exit(statusRefused)
 	}
+	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	config, err := s.jail(s.logger())

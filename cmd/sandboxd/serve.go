@@ -10,6 +10,7 @@ import (
 	"os/signal"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
@@ -43,14 +44,36 @@ func (serveCommand) Run(s *settings) error {
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
-	listener, err := net.Listen("tcp", s.Listen)
+	listener, err := listen(s)
 	if err != nil {
-		return errors.Join(fmt.Errorf("--listen: %w", err), j.Close())
+		return errors.Join(err, j.Close())
 	}
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency)
 	err = serve(ctx, s, server, listener, log)
 	return errors.Join(err, j.Close())
+}
+
+// descriptorsPerRun is what a run holds of the daemon's descriptors: its leaf, a socket, pipes and
+// their other ends until the init has them, a pidfd.
+const descriptorsPerRun = 16
+
+// listen takes no more connections than leave the runs the descriptors that they need.
+func listen(s *settings) (net.Listener, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("RLIMIT_NOFILE: %w", err)
+	}
+	const own = 64
+	if need := uint64(s.Connections + s.Concurrency*descriptorsPerRun + own); limit.Cur < need {
+		return nil, fmt.Errorf("the limit on open files is %d, less than the %d that --connections and --concurrency need: "+
+			"lower those, or raise it (ulimit -n, LimitNOFILE=)", limit.Cur, need)
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	return netutil.LimitListener(listener, s.Connections), nil
 }
 
 // newServer wires the HTTP half to the jail.

@@ -75,6 +75,15 @@ func openTree(log *slog.Logger) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	// One at a time: between mkdir and flock a place looks like a dead daemon's.
+	lock, err := os.Open(base)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, &fs.PathError{Op: "flock", Path: base, Err: err}
+	}
 	sweep(base, log)
 
 	t := &tree{mountpoint: mountpoint, base: base, next: make(chan int64, 1)}
@@ -208,12 +217,17 @@ func sweep(base string, log *slog.Logger) {
 	}
 }
 
-// removeGroup kills what runs in a group and removes it with its leaves.
+// removeGroup kills what runs in a group and removes it with its leaves. See process.kill for
+// why cgroup.kill is not enough.
 func removeGroup(path string) error {
 	_ = os.WriteFile(filepath.Join(path, "cgroup.kill"), []byte("1"), 0) // fails where there is none
 	leaves, _ := filepath.Glob(filepath.Join(path, "*", "cgroup.procs"))
 	for _, procs := range leaves {
-		if err := rmdirEmptied(filepath.Dir(procs)); err != nil {
+		l := leaf{path: filepath.Dir(procs)}
+		for _, pid := range l.procs() {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		if err := rmdirEmptied(l.path); err != nil {
 			return err
 		}
 	}
@@ -222,7 +236,7 @@ func removeGroup(path string) error {
 
 // rmdirEmptied removes a group whose processes are dead or dying: EBUSY until the last is gone.
 func rmdirEmptied(path string) error {
-	for wait, begin := 50*time.Microsecond, time.Now(); ; wait *= 2 {
+	for wait, begin := 50*time.Microsecond, time.Now(); ; wait = min(2*wait, 20*time.Millisecond) {
 		err := unix.Rmdir(path)
 		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > killPatience {
 			if err != nil && !errors.Is(err, unix.ENOENT) {
@@ -236,8 +250,9 @@ func rmdirEmptied(path string) error {
 
 // leaf is the cgroup of one run.
 type leaf struct {
-	dir    *os.File
-	memory bool // the memory controller enforces the limit
+	path   string
+	dir    *os.File // for clone3
+	memory bool     // the memory controller enforces the limit
 }
 
 // newLeaf makes a cgroup with the limits of one run.
@@ -258,7 +273,7 @@ func (t *tree) newLeaf(limits Limits) (*leaf, error) {
 	if err != nil {
 		return nil, errors.Join(err, dir.Close(), rmdirEmptied(path))
 	}
-	return &leaf{dir: dir, memory: t.has("memory")}, nil
+	return &leaf{path: path, dir: dir, memory: t.has("memory")}, nil
 }
 
 // limit writes the limits that the kernel enforces for a leaf as a whole.
@@ -299,17 +314,7 @@ func (l *leaf) kill() error {
 	if l == nil {
 		return unix.ENOSYS
 	}
-	return l.write("cgroup.kill", "1")
-}
-
-func (l *leaf) write(file, value string) error {
-	fd, err := unix.Openat(int(l.dir.Fd()), file, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &fs.PathError{Op: "open", Path: filepath.Join(l.dir.Name(), file), Err: err}
-	}
-	defer unix.Close(fd)
-	_, err = unix.Write(fd, []byte(value))
-	return err
+	return os.WriteFile(filepath.Join(l.path, "cgroup.kill"), []byte("1"), 0)
 }
 
 func (l *leaf) controlsMemory() bool { return l != nil && l.memory }
@@ -319,7 +324,7 @@ func (l *leaf) remove() error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(rmdirEmptied(l.dir.Name()), l.dir.Close())
+	return errors.Join(rmdirEmptied(l.path), l.dir.Close())
 }
 
 // procs lists the processes of the leaf.
@@ -335,7 +340,7 @@ func (l *leaf) procs() []int {
 
 // read returns what a file of the leaf says, or nothing where the file does not exist.
 func (l *leaf) read(file string) []byte {
-	data, err := os.ReadFile(filepath.Join(l.dir.Name(), file))
+	data, err := os.ReadFile(filepath.Join(l.path, file))
 	if err != nil {
 		return nil
 	}

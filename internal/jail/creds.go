@@ -2,6 +2,7 @@ package jail
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 
@@ -67,7 +68,8 @@ func newIDPool(uids UIDRange) (*idPool, error) {
 	if uids.First < 1 || uids.Count < 1 || int64(uids.First)+int64(uids.Count) >= 1<<32-1 {
 		return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
 	}
-	return &idPool{uids: uids, taken: map[int]bool{}}, nil
+	// Another daemon may use the same range: begin somewhere else.
+	return &idPool{uids: uids, next: rand.IntN(uids.Count), taken: map[int]bool{}}, nil
 }
 
 // mayChooseIDs reports whether we may map any host uid into a namespace (user_namespaces(7):
@@ -82,19 +84,22 @@ func mayChooseIDs() bool {
 	return data[0].Effective&want == want
 }
 
-func (p *idPool) take() hostID {
+func (p *idPool) take() (hostID, error) {
 	if p.own {
-		return hostID{uid: os.Geteuid(), gid: os.Getegid(), ours: true}
+		return hostID{uid: os.Geteuid(), gid: os.Getegid(), ours: true}, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.taken[p.next] { // ends: admission keeps runs far fewer than uids
+	if len(p.taken) == p.uids.Count {
+		return hostID{}, fmt.Errorf("all %d host uids are taken", p.uids.Count)
+	}
+	for p.taken[p.next] {
 		p.next = (p.next + 1) % p.uids.Count
 	}
 	n := p.next
 	p.taken[n] = true
 	p.next = (n + 1) % p.uids.Count
-	return hostID{uid: p.uids.First + n, gid: p.uids.First + n}
+	return hostID{uid: p.uids.First + n, gid: p.uids.First + n}, nil
 }
 
 func (p *idPool) give(id hostID) {

@@ -28,7 +28,8 @@
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
 // story), cgroup, start, handoff (the daemon's side), init (the table of contents of what
-// happens inside), then its chapters: net, mounts, pivot, creds, rlimits, seccomp; then
+// happens inside), then its chapters: net, mounts, pivot, creds, rlimits,
+// descriptors, seccomp; then
 // output and watchdog, and probe, which tries every layer before the daemon promises it.
 //
 // # Who trusts whom

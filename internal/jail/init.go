@@ -50,7 +50,7 @@ func become(o *order, ready func()) (stage string, err error) {
 		{stageSession, newSession},
 		{stageCredentials, dropPrivileges},
 		{stageRlimits, func() error { return setRlimits(o.Limits) }}, // late: NPROC would hit our own threads
-		{stageDescriptors, closeOnExec},
+		{stageDescriptors, ownDescriptors},
 		{stageSeccomp, func() error { ready(); return loadFilter(o.filter) }}, // last: it forbids the steps above
 		{stageExec, func() error { return execve(o.Argv, o.Env) }},
 	} {

@@ -81,7 +81,16 @@ for family in (16, 17, 38, 40, 31, 29, 15):  # netlink, packet, alg, vsock, blue
         except OSError: pass
 attempt(socket.socket, socket.AF_INET, socket.SOCK_RAW, 1)`, "EPERM "},
 		{"no System V or POSIX object of others", `[attempt(os.stat, p) for p in ("/proc/sysvipc", "/dev/mqueue")]; print(os.listdir("/dev/shm"))`, "ENOENT ENOENT []\n"},
-		{"no core dump", `import resource; print(resource.getrlimit(resource.RLIMIT_CORE))`, "(0, 0)\n"},
+		{"no core dump, and none for a pipe of the host's", `import resource; print(resource.getrlimit(resource.RLIMIT_CORE))`, "(1, 1)\n"},
+		{"its standard input is its own", `
+import fcntl
+print(oct(fcntl.fcntl(0, fcntl.F_GETFL)), os.fstat(0).st_dev == os.stat("/dev/null").st_dev)
+attempt(os.utime, 0)
+attempt(os.utime, "/dev/null")
+fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)  # no later run sees it: see TestRunsShareNothing`, "0o100000 True\nEROFS EROFS "},
+		{"little of the host's memory for TCP", `
+s = socket.socket()
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 32768)`, "True True\n"},
 		{"an environment built from nothing", `print(sorted(k for k in os.environ if k.startswith(("SANDBOXD", "PYTHON", "GO", "INVOCATION", "NOTIFY"))))`, "[]\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -134,13 +143,15 @@ func TestRunsShareNothing(t *testing.T) {
 	const mark = "sandboxd-test-mark"
 	jailtest.Output(t, j, `
 import os, socket
+import fcntl
+fcntl.fcntl(0, fcntl.F_SETFL, os.O_NONBLOCK | os.O_APPEND)
 for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run"):
     open(d + "/`+mark+`", "w").write("x")
 `)
 	got := jailtest.Output(t, j, `
-import os
-print([os.listdir(d) for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run")])`)
-	if got != "[[], ['main.py'], [], ['main.pyc']]\n" {
+import fcntl, os
+print([os.listdir(d) for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run")], oct(fcntl.fcntl(0, fcntl.F_GETFL)))`)
+	if got != "[[], ['main.py'], [], ['main.pyc']] 0o100000\n" {
 		t.Errorf("a later run sees %s", got)
 	}
 	for _, dir := range []string{"/tmp", "/home", "/dev/shm", "/run", "/var/tmp"} {

@@ -36,7 +36,7 @@ type Jail struct {
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
 // what it had printed and python3 still buffered. See launcher.py.
-const graceForFlush = 100 * time.Millisecond
+const graceForFlush = 250 * time.Millisecond
 
 // killPatience is how long the kernel may take to end what was killed.
 const killPatience = 10 * time.Second
@@ -68,6 +68,9 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil && !cfg.BestEffort {
 		return nil, errors.Join(err, tree.close())
 	}
+	if tree == nil {
+		cfg.Log.Warn("there is no cgroup for runs", "reason", err)
+	}
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
@@ -90,16 +93,19 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	if len(spec.Source) > MaxSource {
 		return nil, errSourceTooLong
 	}
-	id := j.ids.take()
-	defer j.ids.give(id)
-
+	id, err := j.ids.take()
+	if err != nil {
+		return nil, atStage(stageClone, err)
+	}
 	begin := time.Now()
 	leaf, err := j.tree.newLeaf(j.cfg.Limits)
 	if err != nil {
+		j.ids.give(id)
 		return nil, atStage(stageCgroup, err)
 	}
 	p, err := j.start(leaf, id)
 	if err != nil {
+		j.ids.give(id)
 		return nil, errors.Join(atStage(stageClone, err), leaf.remove())
 	}
 	cloned := time.Now()
@@ -110,6 +116,9 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 		cause = p.attend(ctx, j.cfg.Limits)
 	}
 	ended, endErr := p.end(cause)
+	if endErr == nil { // or something of the run lives on under this uid
+		j.ids.give(id)
+	}
 	finished := time.Now()
 	stdout, stderr := streams.wait()
 	account := leaf.account()

@@ -1,6 +1,10 @@
 package jail
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // loopbackUp switches on the only interface of the new network namespace, so that a program
 // can talk to itself over 127.0.0.1. There is no way out of it and no way in.
@@ -15,5 +19,15 @@ func loopbackUp() error {
 		return err
 	}
 	lo.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return failed("SIOCSIFFLAGS lo", unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo))
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return failed("SIOCSIFFLAGS lo", err)
+	}
+	// What waits in TCP's buffers counts against a limit of the whole host (tcp_mem): these are
+	// of this namespace, and small. "min default max" bytes for each socket (tcp(7)).
+	for _, setting := range []string{"/proc/sys/net/ipv4/tcp_rmem", "/proc/sys/net/ipv4/tcp_wmem"} {
+		if err := os.WriteFile(setting, []byte("4096 16384 32768"), 0); err != nil {
+			return failed(setting, err)
+		}
+	}
+	return nil
 }

@@ -96,10 +96,13 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	python, err := inspectInterpreter(ctx, cfg.Python)
 	add(LayerPython, true, python.path, err)
 	id := hostID{}
-	if ids, err := newIDPool(cfg.UIDs); err != nil {
+	ids, err := newIDPool(cfg.UIDs)
+	if err == nil {
+		id, err = ids.take()
+	}
+	if err != nil {
 		add(LayerHostUID, true, "", err)
 	} else {
-		id = ids.take()
 		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", cfg.UIDs.First), id.shared())
 	}
 

@@ -19,12 +19,15 @@ func setRlimits(limits Limits) error {
 		resource int
 		value    uint64
 	}{
-		{"NOFILE", unix.RLIMIT_NOFILE, 512},
+		{"NOFILE", unix.RLIMIT_NOFILE, 256},
 		{"NPROC", unix.RLIMIT_NPROC, uint64(limits.Pids)},
 		{"FSIZE", unix.RLIMIT_FSIZE, uint64(limits.Scratch)},
 		{"CPU", unix.RLIMIT_CPU, seconds},
 		{"STACK", unix.RLIMIT_STACK, 8 << 20},
-		{"CORE", unix.RLIMIT_CORE, 0},
+		// 1, not 0: where core_pattern is a pipe the kernel asks for no size but this one, at
+		// which it starts no helper (core(5)). The helper would be the host's root, reading
+		// what the program left.
+		{"CORE", unix.RLIMIT_CORE, 1},
 		{"MEMLOCK", unix.RLIMIT_MEMLOCK, 64 << 10},
 		{"MSGQUEUE", unix.RLIMIT_MSGQUEUE, 0},
 		{"SIGPENDING", unix.RLIMIT_SIGPENDING, 256},
@@ -33,15 +36,15 @@ func setRlimits(limits Limits) error {
 	} {
 		// prlimit, not setrlimit: Go restores the soft NOFILE that it found at start when
 		// it execs, unless its own Setrlimit was told otherwise.
-		if err := unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}, nil); err != nil {
+		var now unix.Rlimit
+		err := unix.Prlimit(0, l.resource, nil, &now)
+		if err == nil {
+			value := min(l.value, now.Max) // the daemon may be under a lower one itself
+			err = unix.Prlimit(0, l.resource, &unix.Rlimit{Cur: value, Max: value}, nil)
+		}
+		if err != nil {
 			return failed("RLIMIT_"+l.name, err)
 		}
 	}
 	return nil
-}
-
-// closeOnExec leaves the program descriptors 0, 1 and 2. Closing the others now would pull the
-// rug from under Go's poller.
-func closeOnExec() error {
-	return failed("close_range", unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC))
 }

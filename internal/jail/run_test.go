@@ -30,6 +30,7 @@ func TestTimeout(t *testing.T) {
 		{"asleep", "print('before')\nimport time\ntime.sleep(60)", "before\n"},
 		{"in the middle of a line", "print('50%', end='')\nwhile True: pass", "50%"},
 		{"ignores every signal", "import signal\nfor s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass", "deaf\n"},
+		{"its main thread gone, another at work", "import ctypes, threading, time\nx = bytearray(1)\ndef work():\n    while True: time.sleep(0.01)\nthreading.Thread(target=work).start()\nctypes.CDLL(None).pthread_exit(None)", ""},
 		{"in a child", "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos.wait()", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,6 +139,79 @@ func TestOutOfMemory(t *testing.T) {
 				t.Errorf("peak %d bytes is over the limit", r.Usage.PeakMemory)
 			}
 		})
+	}
+}
+
+// Ways around a sum of resident sets. With a memory controller there is nothing to get around.
+func TestOutOfMemoryByDetour(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
+	for _, tt := range []struct{ name, source string }{
+		{"by a thread whose process has lost its first", `
+import ctypes, threading, time
+def work():
+    keep = []
+    while True: keep.append(bytearray(1 << 20))
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)`},
+		{"by page tables", `
+import mmap
+m = mmap.mmap(-1, 1 << 38, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE | 0x4000)  # MAP_NORESERVE
+for at in range(0, 1 << 38, 2 << 20): m[at]
+import time
+time.sleep(60)`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if r := jailtest.Run(t, j, tt.source); r.Verdict != jail.OOM {
+				t.Errorf("verdict %s, status %d, stderr %s", r.Verdict, r.ExitCode, r.Stderr.Kept)
+			}
+		})
+	}
+}
+
+// A child between vfork and execve has its parent's memory, not as much again.
+func TestChildrenAreNotCountedTwice(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
+	got := jailtest.Output(t, j, `
+import subprocess
+x = bytearray(150 << 20)
+for i in range(300): subprocess.run(["/bin/true"])
+print("ok")`)
+	if got != "ok\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Daemons that start at the same time do not sweep away one another's place.
+func TestJailsStartTogether(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			j, err := jail.New(t.Context(), jailtest.Config(t))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer j.Close()
+			if r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); err != nil || string(r.Stdout.Kept) != "1\n" {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestUIDsRunOut(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root chooses host uids: the same suite runs as root")
+	}
+	j := jailtest.New(t, func(c *jail.Config) { c.UIDs.Count = 1 })
+	up := &notifyWriter{written: make(chan struct{})}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go j.Run(ctx, jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(60)"), Stdout: up})
+	<-up.written
+	if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != "clone" {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	var opened []*os.File
 	defer func() {
 		for _, f := range opened {
-			err = errors.Join(err, f.Close())
+			f.Close() // nothing was written through our copy: there is nothing to lose
 		}
 	}()
 	channel, theirs, err := socketPair()
@@ -169,9 +169,7 @@ func (p *process) end(cause Verdict) (ended, error) {
 	select {
 	case <-p.exited:
 	default:
-		if p.leaf.kill() != nil { // no leaf, or a kernel without cgroup.kill
-			_ = p.proc.Kill()
-		}
+		p.kill()
 	}
 	select {
 	case <-p.exited:
@@ -182,6 +180,15 @@ func (p *process) end(cause Verdict) (ended, error) {
 		return ended{}, &SetupError{stageWait, p.reaped}
 	}
 	return ended{cause: cause, status: unix.WaitStatus(p.state.Sys().(syscall.WaitStatus))}, nil
+}
+
+// kill kills the program in two ways, always both. cgroup.kill takes all processes at once, a
+// fork bomb in mid-flight included; but it signals each process's first thread, and has no effect
+// on one whose first thread has exited while others go on. kill(2) reaches those: and
+// the first process's death takes its whole pid namespace along.
+func (p *process) kill() {
+	_ = p.leaf.kill() // fails where there is no leaf, or no cgroup.kill
+	_ = p.proc.Kill() // fails when it is dead already
 }
 
 // peakSeen is the most memory that was seen from outside, in bytes.

@@ -4,55 +4,64 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// watchInterval is how often the watchdog looks. A program can take memory at several GB per
-// second: what it has taken between two looks is the price of best effort.
-const watchInterval = 10 * time.Millisecond
+const (
+	// watchInterval is how often the watchdog looks at least. A program can take memory at
+	// several GB per second: what it has taken between two looks is the price of best effort.
+	watchInterval = 10 * time.Millisecond
+
+	// watchShare bounds the watchdog's own cost: after a look that took long it rests this many
+	// times as long.
+	watchShare = 10
+
+	// hostReserve is the part of the host's memory that best effort does not let runs take: below
+	// it every watched run is killed. It is for memory that no sum over processes shows, such
+	// as socket buffers and shared pages that nobody maps any more.
+	hostReserve = 1. / 20
+)
 
 // watch is a running watchdog.
 type watch struct {
-	exceeded chan struct{}
+	exceeded chan struct{} // closed when the program has more than it may
 	quit     chan struct{}
-	done     chan struct{}
 }
 
 // watchMemory watches the memory of the jail's processes where no memory controller does, and
-// closes exceeded when it is more than the limit. With a controller it only sleeps.
+// closes exceeded when it is more than the limit.
 func (p *process) watchMemory(limit int64) watch {
-	w := watch{exceeded: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
+	w := watch{exceeded: make(chan struct{}), quit: make(chan struct{})}
 	if p.leaf.controlsMemory() {
-		close(w.done)
 		return w
 	}
 	go func() {
-		defer close(w.done)
-		ticks := time.NewTicker(watchInterval)
-		defer ticks.Stop()
-		for {
+		for rest := watchInterval; ; {
 			select {
 			case <-w.quit:
 				return
-			case <-ticks.C:
+			case <-time.After(rest):
 			}
+			begin := time.Now()
 			used := p.memory(limit)
 			p.peak.Store(max(p.peak.Load(), used))
-			if used > limit {
+			if used > limit || hostIsShort() {
 				close(w.exceeded)
 				return
 			}
+			rest = max(watchInterval, watchShare*time.Since(begin))
 		}
 	}()
 	return w
 }
 
-func (w watch) stop() {
-	close(w.quit)
-	<-w.done
-}
+// stop ends the watch without waiting for a look that is under way.
+func (w watch) stop() { close(w.quit) }
 
 // memory is what the jail's processes hold, in bytes. The sum of resident sets counts a page
 // as often as it is shared; only when that sum is over the limit the dearer proportional sets
@@ -61,14 +70,21 @@ func (p *process) memory(limit int64) int64 {
 	pids := p.pids()
 	var resident int64
 	for _, pid := range pids {
-		resident += residentSet(pid)
+		resident += memoryOf(pid).total()
 	}
 	if resident <= limit {
 		return resident
 	}
 	var proportional int64
 	for _, pid := range pids {
-		proportional += proportionalSet(pid)
+		m := memoryOf(pid)
+		if m.parent > 0 && sameMemory(pid, m.parent) {
+			continue // between vfork and execve: it has its parent's memory, which is counted
+		}
+		if share := proportionalSet(pid); share > 0 {
+			m.resident = share
+		}
+		proportional += m.total()
 	}
 	return proportional
 }
@@ -94,18 +110,53 @@ func (p *process) pids() []int {
 	return found
 }
 
-// residentSet is the second field of /proc/PID/statm, in bytes; 0 for a process that is gone.
-func residentSet(pid int) int64 {
-	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	fields := bytes.Fields(statm)
-	if err != nil || len(fields) < 2 {
-		return 0
-	}
-	pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-	return pages * int64(os.Getpagesize())
+// processMemory is what one process holds, in bytes.
+type processMemory struct {
+	resident   int64 // VmRSS
+	pageTables int64 // VmPTE: a program can make many of them with no resident page at all
+	parent     int   // process id, 0 for none that we see
 }
 
-// proportionalSet is the Pss of /proc/PID/smaps_rollup (Linux 4.14), in bytes.
+func (m processMemory) total() int64 { return m.resident + m.pageTables }
+
+// memoryOf reads /proc/PID/status; nothing for a process that is gone. A process whose first
+// thread has exited shows its memory at the others only.
+func memoryOf(pid int) processMemory {
+	m, ok := readStatus(fmt.Sprintf("/proc/%d/status", pid))
+	if ok {
+		return m
+	}
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	for _, thread := range threads {
+		if m, ok := readStatus(thread); ok {
+			return m
+		}
+	}
+	return processMemory{}
+}
+
+// readStatus reports whether the thread has memory.
+func readStatus(path string) (m processMemory, ok bool) {
+	status, err := os.ReadFile(path)
+	if err != nil {
+		return m, false
+	}
+	for line := range bytes.Lines(status) {
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		switch string(key) {
+		case "PPid":
+			m.parent = int(leadingNumber(value))
+		case "VmRSS":
+			m.resident, ok = leadingNumber(value)<<10, true
+		case "VmPTE":
+			m.pageTables = leadingNumber(value) << 10
+		}
+	}
+	return m, ok
+}
+
+// proportionalSet is the Pss of /proc/PID/smaps_rollup (Linux 4.14), in bytes; 0 when it cannot
+// be read.
 func proportionalSet(pid int) int64 {
 	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
@@ -113,9 +164,43 @@ func proportionalSet(pid int) int64 {
 	}
 	for line := range bytes.Lines(rollup) {
 		if rest, ok := bytes.CutPrefix(line, []byte("Pss:")); ok {
-			kilobytes, _ := strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
-			return kilobytes << 10
+			return leadingNumber(rest) << 10
 		}
 	}
 	return 0
+}
+
+// sameMemory reports whether two processes share one address space (kcmp(2), KCMP_VM).
+func sameMemory(a, b int) bool {
+	const kcmpVM = 1
+	order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), kcmpVM, 0, 0, 0)
+	return errno == 0 && order == 0
+}
+
+// hostIsShort reports whether less of the host's memory is available than its reserve.
+func hostIsShort() bool {
+	info, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return false
+	}
+	var total, available int64
+	for line := range bytes.Lines(info) {
+		switch key, value, _ := bytes.Cut(line, []byte(":")); string(key) {
+		case "MemTotal":
+			total = leadingNumber(value)
+		case "MemAvailable":
+			available = leadingNumber(value)
+		}
+	}
+	return float64(available) < hostReserve*float64(total)
+}
+
+// leadingNumber reads the number at the beginning of a field such as "   1234 kB".
+func leadingNumber(field []byte) int64 {
+	words := bytes.Fields(field)
+	if len(words) == 0 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(words[0]), 10, 64)
+	return n
 }
