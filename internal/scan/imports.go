@@ -1,0 +1,106 @@
+package scan
+
+import "sort"
+
+// wordIndex returns the index of the first word at or after a place in the reduced text.
+func (w *walk) wordIndex(at uint32) int {
+	return sort.Search(len(w.words), func(i int) bool { return w.words[i].at >= int(at) })
+}
+
+// offsetOf returns where in the source a node of an import statement begins. All names in such a
+// statement are words.
+func (w *walk) offsetOf(node *tsNode) int {
+	i := w.wordIndex(uint32(node.StartByte()))
+	return w.words[min(i, len(w.words)-1)].offset
+}
+
+// noteImport records what an import statement brings in, and under which names.
+func (w *walk) noteImport(f frame) {
+	k := kinds()
+	cursor := f.node.Walk()
+	defer cursor.Close()
+	module, relative, refused := "", false, false
+	for ok := cursor.GotoFirstChild(); ok && w.tick(); ok = cursor.GotoNextSibling() {
+		node := cursor.Node()
+		if kind(node.KindId()) == k.wildcardImport {
+			for _, name := range starExports()[module] {
+				w.bind(name, f.scope, false)
+			}
+			continue
+		}
+		switch field(cursor.FieldId()) {
+		case k.fieldModuleName:
+			relative = kind(node.KindId()) == k.relativeImport
+			module = w.dotted(node)
+			if !relative {
+				refused = w.refuseImport(module, w.offsetOf(node))
+			}
+		case k.fieldName:
+			path, alias := w.dotted(node), ""
+			place := node
+			if kind(node.KindId()) == k.aliasedImport {
+				place = node.ChildByFieldId(uint16(k.fieldName))
+				path = w.dotted(place)
+				alias = w.textOfNode(node.ChildByFieldId(uint16(k.fieldAlias)))
+			}
+			if f.kind == k.importStatement {
+				w.refuseImport(path, w.offsetOf(place))
+				if alias == "" { // import a.b binds a
+					first := path
+					if i := indexDot(path); i >= 0 {
+						first = path[:i]
+					}
+					w.importAs(f.scope, first, first)
+				} else {
+					w.importAs(f.scope, alias, path)
+				}
+				continue
+			}
+			if alias == "" {
+				alias = path
+			}
+			if relative {
+				w.bind(alias, f.scope, false)
+				continue
+			}
+			if !refused && f.kind == k.importFromStatement && !w.refuseImport(module+"."+path, w.offsetOf(place)) {
+				if name, ok := leaked()[path]; ok && w.rules.detours && w.rules.modules[name] {
+					w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, w.offsetOf(place))
+				}
+			}
+			w.importAs(f.scope, alias, module+"."+path)
+		}
+	}
+}
+
+// maxImportsAs bounds how many meanings of one imported name are kept.
+const maxImportsAs = 8
+
+func (w *walk) importAs(s *scope, name, path string) {
+	w.bind(name, s, false)
+	if len(w.imported[name]) < maxImportsAs {
+		w.imported[name] = append(w.imported[name], path)
+	}
+}
+
+// refuseImport records a finding if the policy forbids the import of a path.
+func (w *walk) refuseImport(path string, offset int) bool {
+	if name, ok := w.rules.restrictedModule(path); ok {
+		w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, offset)
+		return true
+	}
+	if name, ok := w.rules.restrictedMember(path); ok {
+		w.add(mention{verdict: verdict{rule: RuleMember, name: name}}, offset)
+		return true
+	}
+	return false
+}
+
+func indexDot(s string) int {
+	for i := range len(s) {
+		if s[i] == '.' {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,321 @@
+package scan
+
+import "strings"
+
+// role is what a name is where it stands.
+type role uint8
+
+const (
+	loads role = iota
+	binds
+	bindsWalrus
+	neither // it only says a type, or is deleted
+)
+
+// binding tells the role of the identifier at path[i].
+func (w *walk) binding(i int) role {
+	k := kinds()
+	for ; i > 0; i-- {
+		self, parent := w.path[i], w.path[i-1]
+		switch parent.kind {
+		case k.assignment, k.augmentedAssignment, k.forStatement, k.forInClause:
+			return roleIf(self.field == k.fieldLeft)
+		case k.typeAliasStatement:
+			return roleIf(self.field == k.fieldLeft)
+		case k.functionDefinition, k.classDefinition, k.defaultParameter, k.typedDefaultParameter:
+			return roleIf(self.field == k.fieldName)
+		case k.namedExpression:
+			if self.field == k.fieldName {
+				return bindsWalrus
+			}
+			return loads
+		case k.typedParameter:
+			return roleIf(self.field != k.fieldType)
+		case k.deleteStatement:
+			return neither
+		case k.parameters, k.lambdaParameters, k.asPatternTarget, k.splatPattern:
+			return binds
+		case k.exceptClause:
+			return roleIf(self.field == k.fieldAlias)
+		case k.asPattern: // `case … as name`; the target of an `as` elsewhere is a node of its own
+			return roleIf(i >= 2 && w.path[i-2].kind == k.casePattern)
+		case k.dottedName:
+			// A lone name in a pattern captures, but for the class in `case Point(…)`.
+			return roleIf(i >= 2 && w.path[i-2].kind != k.classPattern)
+		case k.typeNode:
+			if i < 2 {
+				return neither
+			}
+			if above := w.path[i-2]; above.kind == k.typeAliasStatement && w.path[i-1].field == k.fieldLeft {
+				return binds
+			}
+			return neither
+		case k.patternList, k.tuplePattern, k.listPattern, k.listSplatPattern, k.dictionarySplatPattern,
+			k.tuple, k.list, k.listSplat, k.parenthesizedExpression, k.expressionList:
+			// on to what holds the pattern
+		default:
+			return loads
+		}
+	}
+	return loads
+}
+
+func roleIf(binding bool) role {
+	if binding {
+		return binds
+	}
+	return loads
+}
+
+// noteLoad records a restricted builtin, or one of the module's own dunders, that is read.
+func (w *walk) noteLoad(word word, name string) {
+	k := kinds()
+	n := len(w.path)
+	self, parent := w.path[n-1], w.path[n-2]
+	m := mention{when: ifUnbound, name: name, scope: self.scope}
+	if name == "__import__" && parent.kind == k.call && self.field == k.fieldFunction {
+		if args := parent.node.ChildByFieldId(uint16(k.fieldArguments)); args != nil {
+			if module, ok := w.rules.restrictedModule(w.constant(args.NamedChild(0))); ok {
+				m.verdict = verdict{rule: RuleModule, name: module}
+				w.add(m, word.offset)
+				return
+			}
+		}
+	}
+	if w.rules.builtins[name] {
+		m.verdict = verdict{rule: RuleBuiltin, name: name}
+		w.add(m, word.offset)
+		return
+	}
+	if name == "__import__" {
+		return
+	}
+	if v, ok := w.reach(n-1, name); ok {
+		m.verdict = v
+		w.add(m, word.offset)
+	}
+}
+
+// onlyLook are the builtins that look at an object and hand nothing of it on.
+var onlyLook = setOf("dir help type isinstance hasattr print repr str id len callable")
+
+// harmless are the attributes of __loader__ and __spec__ that are mere facts.
+var harmless = setOf("name parent origin cached path has_location __name__ __doc__")
+
+// handOn are the methods that give out what a dictionary or an object holds.
+var handOn = setOf("get pop setdefault values items copy __getitem__ __getattribute__")
+
+// reach tells what the object at path[i], one of __builtins__, __loader__ and __spec__, is used for,
+// and whether that is a detour. To look at it is none: dir(__builtins__) is a lesson in every course.
+func (w *walk) reach(i int, name string) (verdict, bool) {
+	k := kinds()
+	detour := verdict{rule: RuleDetour, name: name}
+	if !w.rules.detours || i == 0 {
+		return verdict{}, false
+	}
+	self, parent := w.path[i], w.path[i-1]
+	target := ""
+	switch parent.kind {
+	case k.expressionStatement, k.comparisonOperator, k.ifStatement, k.notOperator, k.interpolation:
+		return verdict{}, false
+	case k.attribute:
+		target = w.textOfNode(parent.node.ChildByFieldId(uint16(k.fieldAttribute)))
+	case k.subscript:
+		if self.field != k.fieldValue {
+			return verdict{}, false
+		}
+		target = w.constant(parent.node.ChildByFieldId(uint16(k.fieldSubscript)))
+	case k.argumentList:
+		if i < 2 || w.path[i-2].kind != k.call {
+			return detour, true
+		}
+		function := w.textOfNode(w.path[i-2].node.ChildByFieldId(uint16(k.fieldFunction)))
+		if onlyLook.has(function) {
+			return verdict{}, false
+		}
+		if function == "getattr" {
+			target = w.constant(parent.node.NamedChild(1))
+		}
+	}
+	switch {
+	case target == "":
+		return detour, true
+	case name != "__builtins__":
+		return detour, !harmless.has(target)
+	case w.rules.builtins[target]:
+		return verdict{rule: RuleBuiltin, name: target}, true
+	case handOn.has(target):
+		return detour, true
+	}
+	return detour, strings.HasPrefix(target, "__") && !harmless.has(target)
+}
+
+// noteAttribute records a restricted attribute; path[i] is the node of the whole access.
+func (w *walk) noteAttribute(word word, name string, i int) {
+	k := kinds()
+	access := w.path[i]
+	object := access.node.ChildByFieldId(uint16(k.fieldObject))
+	if word.of&asAttribute == 0 || object == nil {
+		return
+	}
+	ladder := mention{verdict: verdict{rule: RuleDunder, name: name}}
+	switch {
+	case !w.rules.detours:
+	case ladderEnds.has(name):
+		if name != "__subclasses__" || !w.ownClass(w.dotted(object)) {
+			w.add(ladder, word.offset)
+		}
+		return
+	case ladderSteps.has(name):
+		if w.fromLiteral(object) {
+			w.add(ladder, word.offset)
+		}
+		return
+	case name == "__self__":
+		if builtinFunctions.has(w.dotted(object)) {
+			w.add(ladder, word.offset)
+		}
+		return
+	case name == "__code__":
+		if w.replacesCode(i) {
+			w.add(ladder, word.offset)
+		}
+		return
+	case name == "__loader__" || name == "__spec__":
+		if v, ok := w.reach(i, name); ok && i > 0 && w.path[i-1].kind == k.attribute {
+			w.add(mention{verdict: v}, word.offset)
+		}
+		return
+	}
+	of := w.dotted(object)
+	if of == "" {
+		return
+	}
+	if name == "import_module" {
+		if i > 0 && w.path[i-1].kind == k.assignment && access.field == k.fieldRight {
+			left := w.textOfNode(w.path[i-1].node.ChildByFieldId(uint16(k.fieldLeft)))
+			w.assigned = append(w.assigned, assignment{name: left, of: of, member: name})
+		}
+		return
+	}
+	w.add(mention{when: ifRestricted, name: name, of: of}, word.offset)
+}
+
+// builtinFunctions have the module of the builtins as their __self__.
+var builtinFunctions = setOf(`abs all any ascii bin callable chr delattr dir divmod format getattr globals
+	hasattr hash hex id isinstance issubclass iter len locals max min next oct ord pow print repr round
+	setattr sorted sum vars`)
+
+// ownClass reports whether a dotted name is a class of the source itself, or what such a class is
+// called from within.
+func (w *walk) ownClass(name string) bool {
+	return w.classes[name] || name == "cls" || name == "self.__class__"
+}
+
+// fromLiteral reports whether a chain of attributes and subscripts starts from a literal. The start of
+// a ladder is near its steps; a chain of more than 16 is something else.
+func (w *walk) fromLiteral(node *tsNode) bool {
+	k := kinds()
+	for range 16 {
+		if node == nil {
+			return false
+		}
+		switch kind(node.KindId()) {
+		case k.attribute:
+			node = node.ChildByFieldId(uint16(k.fieldObject))
+		case k.subscript:
+			node = node.ChildByFieldId(uint16(k.fieldValue))
+		case k.call: // ().__class__.mro()
+			if node = node.ChildByFieldId(uint16(k.fieldFunction)); node == nil || kind(node.KindId()) != k.attribute {
+				return false
+			}
+		case k.parenthesizedExpression:
+			node = node.NamedChild(0)
+		case k.string, k.concatenatedString, k.tuple, k.list, k.dictionary, k.set, k.integer, k.float,
+			k.trueNode, k.falseNode, k.none, k.ellipsis, k.lambda, k.listComprehension,
+			k.dictionaryComprehension, k.setComprehension, k.generatorExpression:
+			return true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// replacesCode reports whether the access to __code__ at path[i] puts other code in its place, rather
+// than reading it.
+func (w *walk) replacesCode(i int) bool {
+	k := kinds()
+	if i == 0 {
+		return false
+	}
+	switch parent := w.path[i-1]; parent.kind {
+	case k.assignment:
+		return w.path[i].field == k.fieldLeft
+	case k.attribute:
+		return w.textOfNode(parent.node.ChildByFieldId(uint16(k.fieldAttribute))) == "replace"
+	}
+	return false
+}
+
+// noteString records a string that names something restricted where that is looked up or imported.
+func (w *walk) noteString(word word) {
+	k := kinds()
+	n := len(w.path)
+	if n < 3 {
+		return
+	}
+	self, parent, above := w.path[n-1], w.path[n-2], w.path[n-3]
+	value := w.constant(self.node)
+	if parent.kind == k.keywordArgument && above.kind == k.argumentList && n > 3 {
+		self, parent, above = parent, above, w.path[n-4]
+	}
+	if parent.kind == k.subscript {
+		// To set it is to take builtins away: namespace['__builtins__'] = {}.
+		if w.rules.detours && ladderEnds.has(value) && self.field == k.fieldSubscript &&
+			!(above.kind == k.assignment && parent.field == k.fieldLeft) {
+			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.offset)
+		}
+		return
+	}
+	if parent.kind != k.argumentList || above.kind != k.call {
+		return
+	}
+	function := above.node.ChildByFieldId(uint16(k.fieldFunction))
+	if function == nil {
+		return
+	}
+	name, of := "", ""
+	switch kind(function.KindId()) {
+	case k.identifier:
+		name = w.textOfNode(function)
+	case k.attribute:
+		name = w.textOfNode(function.ChildByFieldId(uint16(k.fieldAttribute)))
+		if object := function.ChildByFieldId(uint16(k.fieldObject)); object != nil {
+			of = w.dotted(object)
+		}
+	}
+	if ladderEnds.has(value) {
+		isAttribute := kind(function.KindId()) == k.attribute
+		if w.rules.detours && (name == "getattr" || name == "attrgetter" || isAttribute && handOn.has(name)) {
+			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.offset)
+		}
+		return
+	}
+	first := parent.node.NamedChild(0)
+	if module, ok := w.rules.restrictedModule(value); ok && first != nil && uint32(first.StartByte()) == self.start {
+		v := verdict{rule: RuleModule, name: module}
+		w.add(mention{verdict: v, when: ifImporting, name: name, of: of}, word.offset)
+	}
+}
+
+func (w *walk) textOfNode(node *tsNode) string {
+	if node == nil {
+		return ""
+	}
+	start, end := node.ByteRange()
+	if end-start > maxStringName {
+		return ""
+	}
+	return string(w.text[start:end])
+}
