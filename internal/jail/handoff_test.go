@@ -2,76 +2,60 @@ package jail
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-func TestOrderSurvivesTheSocket(t *testing.T) {
-	sent := &order{
-		Plan:     []node{{Op: opDir, Path: "/usr", Mode: 0o755}, {Op: opLink, Path: "/bin", Source: "usr/bin"}},
-		Limits:   DefaultLimits(),
-		Argv:     []string{"/usr/bin/python3", compiledPath},
-		Env:      environment([]string{"open", "eval"}),
-		filter:   []byte{1, 2, 3, 4, 5, 6, 7, 8},
-		launcher: []byte("pass"),
-		source:   bytes.Repeat([]byte("é\x00\n"), 1000),
-	}
-	var wire bytes.Buffer
-	if err := sent.send(&wire); err != nil {
-		t.Fatal(err)
-	}
-	got, err := receive(&wire)
-	if err != nil || !reflect.DeepEqual(got, sent) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
-// reports is what an init writes.
-func reports(t *testing.T, write func(*os.File)) *os.File {
+// told is our end of a socket on which an init has said something and then ended.
+func told(t *testing.T, reports ...[]byte) *os.File {
 	t.Helper()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ours.Close() })
-	write(theirs)
+	for _, r := range reports {
+		if _, err := theirs.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
 	theirs.Close()
 	return ours
 }
 
 func TestAwaitGo(t *testing.T) {
-	goAhead := func(f *os.File) { sendReport(f, reportGo, 0, nil) }
+	goAhead := inside.Report{Kind: inside.Go}.Encode()
+	failure := func(stage, object string, errno unix.Errno) []byte {
+		return inside.Report{Kind: inside.Failure, Stage: stage, Object: object, Errno: errno}.Encode()
+	}
 	for _, tt := range []struct {
-		name  string
-		write func(*os.File)
-		stage string
-		errno unix.Errno
-		text  string // part of the error; "" for none
+		name    string
+		reports [][]byte
+		stage   string
+		errno   unix.Errno
+		text    string // part of the error; "" for none
 	}{
-		{"go and execve", goAhead, "", 0, ""},
-		{"death without a word", func(*os.File) {}, "", 0, "without a report"},
-		{"a failed step", func(f *os.File) {
-			sendReport(f, reportFailure, stageNumber(stageRoot), &stepError{"open_tree /usr", unix.EPERM})
-		}, stageRoot, unix.EPERM, "open_tree /usr: operation not permitted"},
-		{"a failed execve after go", func(f *os.File) {
-			goAhead(f)
-			sendReport(f, reportFailure, stageNumber(stageExec), &stepError{"execve /x", unix.ENOENT})
-		}, stageExec, unix.ENOENT, "execve /x"},
-		{"an object of any length", func(f *os.File) {
-			sendReport(f, reportFailure, stageNumber(stageRoot), &stepError{strings.Repeat("x", 10_000), unix.EIO})
-		}, stageRoot, unix.EIO, "xxx"},
-		{"a report cut short", func(f *os.File) { f.Write([]byte{reportFailure, 1}) }, "", 0, "unexpected EOF"},
-		{"a stage that does not exist", func(f *os.File) { sendReport(f, reportFailure, 200, &stepError{"", unix.EIO}) }, "", 0, "no report that makes sense"},
-		{"go twice", func(f *os.File) { goAhead(f); goAhead(f) }, "", 0, "no report that makes sense"},
+		{"go and execve", [][]byte{goAhead}, "", 0, ""},
+		{"death without a word", nil, "", 0, "without a report"},
+		{"a failed step", [][]byte{failure(inside.StageRoot, "open_tree /usr", unix.EPERM)},
+			inside.StageRoot, unix.EPERM, "open_tree /usr: operation not permitted"},
+		{"a failed execve after go", [][]byte{goAhead, failure(inside.StageExec, "execve /x", unix.ENOENT)},
+			inside.StageExec, unix.ENOENT, "execve /x"},
+		{"an object of any length", [][]byte{failure(inside.StageRoot, strings.Repeat("x", 10_000), unix.EIO)},
+			inside.StageRoot, unix.EIO, "xxx"},
+		{"a report cut short", [][]byte{goAhead[:5]}, "", 0, "malformed"},
+		{"a stage that does not exist", [][]byte{failure("lunch", "", unix.EIO)}, "", 0, "no report that makes sense"},
+		{"go twice", [][]byte{goAhead, goAhead}, "", 0, "no report that makes sense"},
+		{"what is no report", [][]byte{bytes.Repeat([]byte("x"), 5000)}, "", 0, "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := awaitGo(reports(t, tt.write))
+			err := awaitGo(told(t, tt.reports...))
 			if tt.text == "" {
 				if err != nil {
 					t.Error(err)
@@ -91,25 +75,11 @@ func TestAwaitGo(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	var good bytes.Buffer
-	_ = binary.Write(&good, binary.NativeEndian, report{Kind: reportFailure, Stage: 4, Errno: 1, Len: 3})
-	good.WriteString("abc")
-	f.Add(good.Bytes())
-	f.Add([]byte{reportGo, 0, 0, 0, 0, 0, 0, 0})
+	f.Add(inside.Report{Kind: inside.Go}.Encode())
+	f.Add(inside.Report{Kind: inside.Failure, Stage: inside.StageRoot, Object: "abc", Errno: 1}.Encode())
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		err := awaitGo(bytes.NewReader(wire))
-		if len(wire) == 0 && err == nil {
-			t.Error("silence was taken for a start")
+		if err := awaitGo(bytes.NewReader(wire)); len(wire) < 5 && err == nil {
+			t.Errorf("%q was taken for a start", wire)
 		}
 	})
-}
-
-func FuzzOrder(f *testing.F) {
-	var wire bytes.Buffer
-	o := &order{Argv: []string{"x"}, filter: []byte("12345678"), launcher: []byte("l"), source: []byte("s")}
-	if err := o.send(&wire); err != nil {
-		f.Fatal(err)
-	}
-	f.Add(wire.Bytes())
-	f.Fuzz(func(t *testing.T, wire []byte) { _, _ = receive(bytes.NewReader(wire)) })
 }

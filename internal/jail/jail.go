@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
 // Config is what all runs of a Jail share.
@@ -27,11 +29,12 @@ type Config struct {
 type Jail struct {
 	cfg    Config
 	python interpreter
-	plan   []node
+	plan   []inside.Node
 	filter []byte // cfg.Filter as the init wants it
 	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	null   *os.File
+	init   initBinary
 }
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
@@ -75,12 +78,19 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}
-	return &Jail{cfg: cfg, python: python, plan: rootPlan(python), filter: encodeFilter(cfg.Filter), tree: tree, ids: ids, null: null}, nil
+	init, err := openInit()
+	if err != nil {
+		return nil, errors.Join(err, null.Close(), tree.close())
+	}
+	return &Jail{
+		cfg: cfg, python: python, plan: rootPlan(python), filter: encodeFilter(cfg.Filter),
+		tree: tree, ids: ids, null: null, init: init,
+	}, nil
 }
 
 // Close gives back the jail's place in the cgroup tree. No run may be under way.
 func (j *Jail) Close() error {
-	return errors.Join(j.null.Close(), j.tree.close())
+	return errors.Join(j.init.close(), j.null.Close(), j.tree.close())
 }
 
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
@@ -144,15 +154,16 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 }
 
 // order is what init is told to do for this run.
-func (j *Jail) order(spec Spec) *order {
-	return &order{
-		Plan:     j.plan,
-		Limits:   j.cfg.Limits,
-		Argv:     j.python.argv(),
-		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
-		filter:   j.filter,
-		source:   spec.Source,
-		launcher: j.python.launcher,
+func (j *Jail) order(spec Spec) *inside.Order {
+	return &inside.Order{
+		Plan: append(slices.Clip(j.plan),
+			inside.Node{Op: inside.File, Path: launcherDir + "/sitecustomize.pyc", Data: string(j.python.launcher)},
+			inside.Node{Op: inside.File, Path: homeDir + "/main.py", Data: string(spec.Source)}),
+		Scratch: scratchOptions(j.cfg.Limits),
+		Rlimits: rlimits(j.cfg.Limits),
+		Argv:    j.python.argv(),
+		Env:     environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
+		Filter:  j.filter,
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
 // Layer is one layer of the isolation as the probe found it: by doing it, not by asking for a
@@ -65,8 +67,8 @@ func LayerNames() []string {
 	}
 }
 
-// inside is what probeProgram prints.
-type inside struct {
+// view is what probeProgram prints.
+type view struct {
 	UID          int      `json:"uid"`
 	PID          int      `json:"pid"`
 	Capabilities string   `json:"capabilities"`
@@ -163,7 +165,12 @@ func (e *needsError) Error() string { return "not tried: it needs the layer " + 
 // probeClone starts the init in namespaces of the given kinds, a user namespace among them: with
 // id maps and without that, os.StartProcess waits for ever. Without an order the init ends.
 func probeClone(flags uintptr, id hostID) error {
-	proc, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{Sys: initAttr(flags, id)})
+	init, err := openInit()
+	if err != nil {
+		return err
+	}
+	defer init.close()
+	proc, err := os.StartProcess(init.path, []string{inside.Name}, &os.ProcAttr{Sys: initAttr(flags, id)})
 	var path *fs.PathError
 	if errors.As(err, &path) { // os says fork/exec, whichever it was
 		return os.NewSyscallError("clone", path.Err)
@@ -211,8 +218,8 @@ func probeCgroup(cfg Config, add func(string, bool, string, error)) {
 }
 
 // probeJail runs probeProgram.
-func probeJail(ctx context.Context, cfg Config) (inside, error) {
-	var seen inside
+func probeJail(ctx context.Context, cfg Config) (view, error) {
+	var seen view
 	cfg.Limits.Wall = max(cfg.Limits.Wall, interpreterPatience)
 	j, err := New(ctx, cfg)
 	if err != nil {
@@ -238,7 +245,7 @@ type claim struct {
 }
 
 // claims judges what was seen.
-func (i inside) claims(limits Limits) []claim {
+func (i view) claims(limits Limits) []claim {
 	return []claim{
 		// First: what it takes to start any jail shows here.
 		{LayerRoot, i.RootWrite == "Read-only file system" && !slices.Contains(i.Root, "root"),

@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// initName is argv[0] of the re-executed daemon: the mark by which IsInit knows itself.
-const initName = "sandboxd-init"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+)
 
 // Ids inside the jail. Never 0: a program that is root in its own user namespace reaches much
 // more of the kernel, and would regain capabilities at every execve.
@@ -91,7 +90,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	if leaf != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
 	}
-	proc, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
+	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
 		Env:   []string{"GOMAXPROCS=1", "GOGC=off"}, // the init lives for milliseconds
 		Files: []*os.File{j.null, outW, errW, theirs},
 		Sys:   attr,

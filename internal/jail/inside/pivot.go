@@ -1,4 +1,4 @@
-package jail
+package inside
 
 import "golang.org/x/sys/unix"
 
@@ -12,11 +12,14 @@ func pivotRoot() error {
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return failed("detach the old root", err)
 	}
-	return failed("chdir "+homeDir, unix.Chdir(homeDir))
+	return failed("chdir "+Home, unix.Chdir(Home))
 }
 
+// Hostname is what every program sees.
+const Hostname = "sandbox"
+
 func setHostname() error {
-	if err := unix.Sethostname([]byte(hostName)); err != nil {
+	if err := unix.Sethostname([]byte(Hostname)); err != nil {
 		return failed("sethostname", err)
 	}
 	return failed("setdomainname", unix.Setdomainname([]byte("(none)")))

@@ -9,39 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dropPrivileges empties every capability set for good and sees to it that no execve gives
-// anything back. From here on we are an ordinary user, in a namespace that has no root.
-func dropPrivileges() error {
-	for capability := uintptr(0); ; capability++ {
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
-		if err == unix.EINVAL && capability > unix.CAP_AUDIT_READ {
-			break // past the last one that this kernel knows
-		}
-		if err != nil {
-			return failed(fmt.Sprintf("PR_CAPBSET_DROP %d", capability), err)
-		}
-	}
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, secureBits, 0, 0, 0); err != nil {
-		return failed("PR_SET_SECUREBITS", err)
-	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return failed("PR_CAP_AMBIENT_CLEAR_ALL", err)
-	}
-	none := [2]unix.CapUserData{}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return failed("capset", err)
-	}
-	return failed("PR_SET_NO_NEW_PRIVS", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-}
-
-// secureBits, each with its lock: uid 0 means nothing, setuid changes no capability, none is
-// kept over setuid, none can become ambient (capabilities(7); the header is not in x/sys).
-const secureBits = 1<<0 | 1<<1 | // NOROOT
-	1<<2 | 1<<3 | // NO_SETUID_FIXUP
-	1<<5 | // KEEP_CAPS_LOCKED, with the bit itself off
-	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
-
 // UIDRange are host uids (and gids of the same numbers) that belong to nobody else. A run gets
 // one of them for itself.
 type UIDRange struct {

@@ -1,0 +1,74 @@
+package jail
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+)
+
+// embedded holds cmd/sandboxd-init, compiled by make before this package is (see
+// initbinary/README.md). A run executes it in place of the whole daemon, which is several times
+// its size and has many more packages to initialise.
+//
+//go:embed initbinary
+var embedded embed.FS
+
+// embeddedInit is its path in there; the file is missing when the build was not by make.
+const embeddedInit = "initbinary/sandboxd-init"
+
+// initBinary is what a run executes first.
+type initBinary struct {
+	path string
+	file *os.File // what path leads to; nil for our own executable
+}
+
+// openInit makes the embedded init executable: as a sealed file in memory, so that no file of the
+// host's need be trusted. Without one it is this process's own executable, which then must
+// begin with IsInit.
+func openInit() (initBinary, error) {
+	program, err := embedded.ReadFile(embeddedInit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return initBinary{path: "/proc/self/exe"}, nil
+	}
+	if err != nil {
+		return initBinary{}, err
+	}
+	// MFD_EXEC is Linux 6.3; older kernels refuse the flag, and mean it.
+	fd, err := unix.MemfdCreate(inside.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(inside.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	}
+	if err != nil {
+		return initBinary{}, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), inside.Name)
+	if _, err := file.Write(program); err != nil {
+		return initBinary{}, errors.Join(err, file.Close())
+	}
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return initBinary{}, errors.Join(os.NewSyscallError("F_ADD_SEALS", err), file.Close())
+	}
+	return initBinary{path: fmt.Sprintf("/proc/self/fd/%d", file.Fd()), file: file}, nil
+}
+
+func (b initBinary) close() error {
+	if b.file == nil {
+		return nil
+	}
+	return b.file.Close()
+}
+
+// IsInit reports whether this process is the init of a jail: it is when a program was built
+// without the embedded one. Such a program must ask first of all in main (a test: in TestMain),
+// and hand over to Init.
+func IsInit() bool { return len(os.Args) == 1 && os.Args[0] == inside.Name }
+
+// Init builds the jail around this process and becomes the program. It does not return.
+func Init() { inside.Main() }

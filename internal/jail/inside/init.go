@@ -1,0 +1,113 @@
+package inside
+
+import (
+	"errors"
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is argv[0] of an init.
+const Name = "sandboxd-init"
+
+// channelFD is where the init finds its end of the hand-off socket.
+const channelFD = 3
+
+// Stages of the init at which the sandbox can fail.
+const (
+	StageNetwork     = "network"
+	StageRoot        = "root"
+	StagePivot       = "pivot"
+	StageHostname    = "hostname"
+	StageCgroupNS    = "cgroup-ns"
+	StageSession     = "session"
+	StageCredentials = "credentials"
+	StageRlimits     = "rlimits"
+	StageDescriptors = "descriptors"
+	StageSeccomp     = "seccomp"
+	StageExec        = "exec" // python3 could not be started
+)
+
+// Stages are all of them, in order.
+var Stages = []string{
+	StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
+	StageCredentials, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
+}
+
+// Main builds the jail around this process and becomes the program. It does not return.
+func Main() {
+	// Capabilities, the cgroup namespace and the seccomp filter belong to a thread. execve
+	// keeps those of the thread that calls it and ends the others.
+	runtime.LockOSThread()
+	channel := os.NewFile(channelFD, "hand-off")
+	o, err := Receive(channel)
+	if err != nil {
+		os.Exit(1) // the daemon is gone, or cannot be understood: there is nobody to tell
+	}
+	report := func(r Report) { _, _ = unix.Write(channelFD, r.Encode()) }
+	stage, err := become(o, func() { report(Report{Kind: Go}) })
+	var step *stepError
+	if !errors.As(err, &step) {
+		step = &stepError{err.Error(), errnoOf(err)}
+	}
+	report(Report{Kind: Failure, Stage: stage, Object: step.object, Errno: step.errno})
+	os.Exit(1)
+}
+
+// become is what happens inside, in order. We are uid 1000 of a user namespace of our own, with
+// the capabilities that these steps need over it and over the other new namespaces; from
+// "credentials" on with none. It returns only when a step fails.
+func become(o *Order, ready func()) (stage string, err error) {
+	for _, step := range []struct {
+		stage string
+		do    func() error
+	}{
+		{StageNetwork, loopbackUp},
+		{StageRoot, func() error { return buildRoot(o) }},
+		{StagePivot, pivotRoot},
+		{StageHostname, setHostname},
+		{StageCgroupNS, unshareCgroup},
+		{StageSession, newSession},
+		{StageCredentials, dropPrivileges},
+		{StageRlimits, func() error { return setRlimits(o.Rlimits) }}, // late: NPROC would hit our own threads
+		{StageDescriptors, ownDescriptors},
+		{StageSeccomp, func() error { ready(); return loadFilter(o.Filter) }}, // last: it forbids the steps above
+		{StageExec, func() error { return execve(o.Argv, o.Env) }},
+	} {
+		if err := step.do(); err != nil {
+			return step.stage, err
+		}
+	}
+	return StageExec, errors.New("execve returned")
+}
+
+// execve becomes python3.
+func execve(argv, env []string) error {
+	return failed("execve "+argv[0], unix.Exec(argv[0], argv, env))
+}
+
+// stepError is a failed step: the object that it was working on, and the errno.
+type stepError struct {
+	object string
+	errno  unix.Errno
+}
+
+func (e *stepError) Error() string { return e.object + ": " + e.errno.Error() }
+func (e *stepError) Unwrap() error { return e.errno }
+
+// failed gives an errno the name of the object it was about; nil stays nil.
+func failed(object string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &stepError{object, errnoOf(err)}
+}
+
+func errnoOf(err error) unix.Errno {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EINVAL
+}

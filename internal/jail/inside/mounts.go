@@ -1,0 +1,232 @@
+package inside
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Node is one entry of the new root, made in the order of the plan.
+type Node struct {
+	Op     Op
+	Path   string // in the new root, absolute
+	Source string // bind: path on the host; link: target
+	Data   string // file: content
+	Mode   uint32 // dir, scratch: permission bits
+}
+
+// Op is how a Node is made.
+type Op string
+
+const (
+	Dir     Op = "dir"
+	Link    Op = "link"
+	File    Op = "file"    // read-only like all of the root
+	Tree    Op = "tree"    // bind of a host directory with what is mounted below it
+	Bind    Op = "bind"    // bind of one host file, not executable
+	Device  Op = "device"  // bind of a host device node
+	Proc    Op = "proc"    //
+	Scratch Op = "scratch" // a directory of the scratch file system
+)
+
+const (
+	readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+	inert    = readOnly | unix.MOUNT_ATTR_NOEXEC
+	writable = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	devices  = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+)
+
+// assembly is where the new root is attached while it is being filled: any directory of the host
+// does, it is hidden in our mount namespace only.
+const assembly = "/tmp"
+
+// Home is the program's working directory; the plan makes it.
+const Home = "/home/sandbox"
+
+// buildRoot replays the plan and leaves the new root as our working directory. All paths below
+// are relative to its descriptor: nothing of the old tree is under it to be followed.
+func buildRoot(o *Order) error {
+	unix.Umask(0)
+	defer unix.Umask(0o022)
+	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return failed("private mounts", err)
+	}
+	root, err := newMount("tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
+	if err != nil {
+		return err
+	}
+	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
+	if err := unix.MoveMount(root, "", unix.AT_FDCWD, assembly, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return failed("attach the new root", err)
+	}
+	b := builder{root: root}
+	if err := b.scratchSpace(o.Scratch); err != nil {
+		return err
+	}
+	for _, n := range o.Plan {
+		if err := b.make(n); err != nil {
+			return err
+		}
+	}
+	if err := b.detachScratch(); err != nil {
+		return err
+	}
+	if err := setAttributes(root, inert, 0); err != nil {
+		return failed("read-only root", err)
+	}
+	return failed("enter the new root", unix.Fchdir(root))
+}
+
+// builder fills a new root.
+type builder struct {
+	root int // descriptor of its topmost directory
+}
+
+// scratchAt is where the scratch file system is attached while its directories are handed out.
+const scratchAt = ".scratch"
+
+func (b builder) make(n Node) error {
+	path := relative(n.Path)
+	switch n.Op {
+	case Dir:
+		err := unix.Mkdirat(b.root, path, n.Mode)
+		if err == unix.EEXIST {
+			err = nil
+		}
+		return failed("mkdir "+n.Path, err)
+	case Link:
+		return failed("symlink "+n.Path, unix.Symlinkat(n.Source, b.root, path))
+	case File:
+		return b.file(n.Path, n.Data)
+	case Tree:
+		return b.bind(n, readOnly, unix.AT_RECURSIVE)
+	case Bind:
+		if err := b.file(n.Path, ""); err != nil {
+			return err
+		}
+		return b.bind(n, inert, 0)
+	case Device:
+		if err := b.file(n.Path, ""); err != nil {
+			return err
+		}
+		return b.bind(n, devices, 0)
+	case Proc:
+		return b.proc(n)
+	case Scratch:
+		return b.scratch(n)
+	default:
+		return failed("plan "+string(n.Op), unix.EINVAL)
+	}
+}
+
+// file writes a small file, readable by all.
+func (b builder) file(path, data string) error {
+	fd, err := unix.Openat(b.root, relative(path), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return failed("create "+path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if _, err := f.WriteString(data); err != nil {
+		return failed("write "+path, err)
+	}
+	return failed("close "+path, f.Close())
+}
+
+// bind clones a mount of the host, which takes on its attributes before it becomes visible.
+func (b builder) bind(n Node, attributes uint64, recursive uint) error {
+	from, err := unix.OpenTree(unix.AT_FDCWD, n.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)
+	if err != nil {
+		return failed("open_tree "+n.Source, err)
+	}
+	defer unix.Close(from)
+	if err := setAttributes(from, attributes, recursive); err != nil {
+		return failed("mount_setattr "+n.Source, err)
+	}
+	return b.attach(from, n.Path)
+}
+
+// proc mounts what a program may know of processes: its own pid namespace's, and of the rest
+// of /proc nothing (subset=pid: no cpuinfo, no sys, no kernel addresses).
+func (b builder) proc(n Node) error {
+	if err := unix.Mkdirat(b.root, relative(n.Path), 0o555); err != nil {
+		return failed("mkdir "+n.Path, err)
+	}
+	fd, err := newMount("proc", inert, "subset=pid")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return b.attach(fd, n.Path)
+}
+
+// scratchSpace makes the file system whose directories are all that a program can write to.
+func (b builder) scratchSpace(options []string) error {
+	fd, err := newMount("tmpfs", writable, options...)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.Mkdirat(b.root, scratchAt, 0o700); err != nil {
+		return failed("mkdir scratch", err)
+	}
+	return b.attach(fd, "/"+scratchAt)
+}
+
+// scratch hands out one directory of it.
+func (b builder) scratch(n Node) error {
+	inside := scratchAt + "/" + strings.ReplaceAll(relative(n.Path), "/", "-")
+	if err := unix.Mkdirat(b.root, inside, n.Mode); err != nil {
+		return failed("mkdir "+inside, err)
+	}
+	if err := unix.Mkdirat(b.root, relative(n.Path), 0o755); err != nil {
+		return failed("mkdir "+n.Path, err)
+	}
+	fd, err := unix.OpenTree(b.root, inside, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return failed("open_tree "+inside, err)
+	}
+	defer unix.Close(fd)
+	return b.attach(fd, n.Path)
+}
+
+// detachScratch leaves the handed out directories as the only ways to the scratch space.
+func (b builder) detachScratch() error {
+	at := assembly + "/" + scratchAt
+	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+		return failed("detach scratch", err)
+	}
+	return failed("rmdir scratch", unix.Unlinkat(b.root, scratchAt, unix.AT_REMOVEDIR))
+}
+
+func (b builder) attach(mount int, path string) error {
+	err := unix.MoveMount(mount, "", b.root, relative(path), unix.MOVE_MOUNT_F_EMPTY_PATH)
+	return failed("move_mount "+path, err)
+}
+
+// newMount makes a detached mount of a new file system. Options are "key=value".
+func newMount(fstype string, attributes uint64, options ...string) (int, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, failed("fsopen "+fstype, err)
+	}
+	defer unix.Close(fs)
+	for _, option := range options {
+		key, value, _ := strings.Cut(option, "=")
+		if err := unix.FsconfigSetString(fs, key, value); err != nil {
+			return -1, failed(fstype+" "+option, err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, failed("make "+fstype, err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attributes))
+	return mount, failed("fsmount "+fstype, err)
+}
+
+func setAttributes(mount int, attributes uint64, recursive uint) error {
+	return unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH|recursive, &unix.MountAttr{Attr_set: attributes})
+}
+
+func relative(path string) string { return strings.TrimPrefix(path, "/") }

@@ -1,0 +1,126 @@
+package jail
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+)
+
+// The file system that a program sees, described as data by the daemon (rootPlan) and replayed
+// by the init (inside, mounts.go) over a tmpfs that becomes read-only when it is filled:
+//
+//	/usr /bin /lib …   the host's, read-only
+//	/etc               a handful of files, ours or the host's
+//	/dev               null, zero, full, random, urandom; shm is scratch
+//	/proc              of the new pid namespace, nothing but processes, read-only
+//	/sandbox           the launcher
+//	/home/sandbox      main.py and whatever it writes   ┐
+//	/tmp /dev/shm      writable                         ├ one scratch tmpfs: one quota
+//	/run               the launcher's compiled main     ┘
+const (
+	homeDir      = inside.Home
+	userName     = "sandbox"
+	launcherDir  = "/sandbox"
+	runDir       = "/run"
+	compiledPath = runDir + "/main.pyc"
+)
+
+// etcFromHost are the files of the host's /etc that python3 and its packages need: how to find
+// libraries, types of files, the plots' defaults. Nothing in them tells of the host's users
+// or its place in the network.
+var etcFromHost = []string{
+	"/etc/alternatives", // libblas.so.3 is a link through it
+	"/etc/ld.so.cache",
+	"/etc/fonts",
+	"/etc/matplotlibrc",
+	"/etc/mime.types",
+}
+
+// rootPlan describes the new root on this host.
+func rootPlan(python interpreter) []inside.Node {
+	plan := []inside.Node{
+		{Op: inside.Dir, Path: "/usr", Mode: 0o755},
+		{Op: inside.Tree, Path: "/usr", Source: "/usr"},
+	}
+	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
+		plan = append(plan, mirror(dir)...)
+	}
+	plan = append(plan, inside.Node{Op: inside.Dir, Path: "/etc", Mode: 0o755})
+	for _, path := range etcFromHost {
+		plan = append(plan, mirror(path)...)
+	}
+	passwd := fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", userName, insideUID, insideGID, homeDir)
+	plan = append(plan,
+		inside.Node{Op: inside.File, Path: "/etc/passwd", Data: passwd},
+		inside.Node{Op: inside.File, Path: "/etc/group", Data: fmt.Sprintf("%s:x:%d:\n", userName, insideGID)},
+		inside.Node{Op: inside.File, Path: "/etc/hosts", Data: "127.0.0.1 localhost " + inside.Hostname + "\n::1 localhost\n"},
+		inside.Node{Op: inside.File, Path: "/etc/hostname", Data: inside.Hostname + "\n"},
+		inside.Node{Op: inside.File, Path: "/etc/nsswitch.conf", Data: "passwd: files\ngroup: files\nhosts: files\n"},
+		inside.Node{Op: inside.Dir, Path: "/dev", Mode: 0o755},
+	)
+	for _, name := range []string{"null", "zero", "full", "random", "urandom"} {
+		plan = append(plan, inside.Node{Op: inside.Device, Path: "/dev/" + name, Source: "/dev/" + name})
+	}
+	plan = append(plan,
+		inside.Node{Op: inside.Link, Path: "/dev/fd", Source: "/proc/self/fd"},
+		inside.Node{Op: inside.Link, Path: "/dev/stdin", Source: "/proc/self/fd/0"},
+		inside.Node{Op: inside.Link, Path: "/dev/stdout", Source: "/proc/self/fd/1"},
+		inside.Node{Op: inside.Link, Path: "/dev/stderr", Source: "/proc/self/fd/2"},
+		inside.Node{Op: inside.Proc, Path: "/proc"},
+		inside.Node{Op: inside.Dir, Path: "/home", Mode: 0o755},
+		inside.Node{Op: inside.Scratch, Path: homeDir, Mode: 0o700},
+		inside.Node{Op: inside.Scratch, Path: "/tmp", Mode: 0o1777},
+		inside.Node{Op: inside.Scratch, Path: "/dev/shm", Mode: 0o1777},
+		inside.Node{Op: inside.Scratch, Path: runDir, Mode: 0o700},
+		inside.Node{Op: inside.Dir, Path: launcherDir, Mode: 0o755},
+	)
+	for _, prefix := range python.prefixes {
+		for _, dir := range parents(prefix) {
+			plan = append(plan, inside.Node{Op: inside.Dir, Path: dir, Mode: 0o755})
+		}
+		plan = append(plan, inside.Node{Op: inside.Dir, Path: prefix, Mode: 0o755}, inside.Node{Op: inside.Tree, Path: prefix, Source: prefix})
+	}
+	return plan
+}
+
+// mirror plans a file, link or directory of the host at its own path; nothing where it is
+// not there.
+func mirror(path string) []inside.Node {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return nil
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, err := os.Readlink(path)
+		if err != nil {
+			return nil
+		}
+		return []inside.Node{{Op: inside.Link, Path: path, Source: target}}
+	case info.IsDir():
+		return []inside.Node{{Op: inside.Dir, Path: path, Mode: 0o755}, {Op: inside.Tree, Path: path, Source: path}}
+	default:
+		return []inside.Node{{Op: inside.Bind, Path: path, Source: path}}
+	}
+}
+
+// parents lists the directories above path, the topmost first, without the root.
+func parents(path string) []string {
+	dir := filepath.Dir(path)
+	if dir == "/" {
+		return nil
+	}
+	return append(parents(dir), dir)
+}
+
+// scratchOptions bound what a program can write.
+func scratchOptions(limits Limits) []string {
+	return []string{
+		"size=" + strconv.FormatInt(limits.Scratch, 10),
+		"nr_inodes=" + strconv.FormatInt(limits.Inodes, 10),
+		"mode=755",
+	}
+}
