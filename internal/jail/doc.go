@@ -2,8 +2,8 @@
 //
 // # Theory of operation
 //
-// There are two processes and one socket pair. The daemon re-executes its own binary as
-// "sandboxd-init", born into new user, mount, pid, network, ipc and uts namespaces and
+// There are two processes and one socket pair. The daemon executes a small binary that it
+// carries within itself, "sandboxd-init", born into new user, mount, pid, network, ipc and uts namespaces and
 // straight into a fresh cgroup v2 leaf. The init builds the root file system, gives up every
 // privilege that it has, loads the seccomp filter and becomes python3 by execve: the
 // program is process 1 of its pid namespace, so nothing of it can outlive it.
@@ -27,10 +27,9 @@
 // "go", and Run returns a SetupError. End of file without "go" means that init died.
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
-// story), cgroup, start, handoff (the daemon's side), init (the table of contents of what
-// happens inside), then its chapters: net, mounts, pivot, creds, rlimits,
-// descriptors, seccomp; then
-// output and watchdog, and probe, which tries every layer before the daemon promises it.
+// story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package
+// inside (what happens inside, in order); then output and watchdog, and probe, which
+// tries every layer before the daemon promises it.
 //
 // # Who trusts whom
 //
