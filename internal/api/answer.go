@@ -1,8 +1,8 @@
 package api
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,26 +24,27 @@ const (
 	headerTiming    = "Server-Timing" // where the time went, in milliseconds
 )
 
-// streams is the answer to a request that was understood, in the order of the contract.
-func streams(stdout, stderr []byte) []byte {
-	dst := make([]byte, 0, len(stdout)+len(stderr)+64)
-	dst = append(dst, `{"stdout":`...)
-	dst = appendString(dst, stdout)
-	dst = append(dst, `,"stderr":`...)
-	dst = appendString(dst, stderr)
-	return append(dst, '}')
+// spoken is the answer to a request that was understood: two streams, which are the run's own
+// bytes and no copy of them, and what we have to say ourselves.
+type spoken struct {
+	stdout, stderr []byte
+	notes          []byte // goes after stderr
 }
 
 // told gives the streams of a run as the client gets them: what the program wrote, and in
-// stderr, each on a line of its own, what the program cannot have said itself: what was
-// dropped, and last why it was ended.
-func told(res *jail.Result, limits jail.Limits) (stdout, stderr []byte) {
-	stdout, stderr = whole(res.Stdout), whole(res.Stderr)
+// stderr, each on a line of its own, what we add to it: what was dropped, and last why the
+// program was ended. A program can print the same lines; only the headers are ours alone.
+func told(res *jail.Result, limits jail.Limits) spoken {
+	a := spoken{stdout: whole(res.Stdout), stderr: whole(res.Stderr)}
 	say := func(format string, args ...any) {
-		if len(stderr) > 0 && stderr[len(stderr)-1] != '\n' {
-			stderr = append(stderr, '\n')
+		last := a.notes
+		if len(last) == 0 {
+			last = a.stderr
 		}
-		stderr = fmt.Appendf(stderr, format, args...)
+		if len(last) > 0 && last[len(last)-1] != '\n' {
+			a.notes = append(a.notes, '\n')
+		}
+		a.notes = fmt.Appendf(a.notes, format, args...)
 	}
 	if res.Stdout.Truncated() {
 		say("Warning: stdout was truncated (%d of %d bytes kept).", len(res.Stdout.Kept), res.Stdout.Total)
@@ -59,12 +60,12 @@ func told(res *jail.Result, limits jail.Limits) (stdout, stderr []byte) {
 	case jail.Signaled:
 		say("Error: Program was killed by signal %s%s.", signalName(res.Signal), signalMeaning[res.Signal])
 	}
-	return stdout, stderr
+	return a
 }
 
 // whole is what was kept of a stream, less a character that the cap cut in two.
 func whole(o jail.Output) []byte {
-	kept := bytes.Clone(o.Kept)
+	kept := o.Kept
 	if !o.Truncated() {
 		return kept
 	}
@@ -136,12 +137,95 @@ func ms(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 3, 64)
 }
 
-// answer writes a JSON answer. From now on the client has WriteTimeout to take it.
+// answer writes a JSON answer.
 func (s *Server) answer(w http.ResponseWriter, status int, body []byte) {
+	s.head(w, status, int64(len(body)))
+	_, _ = w.Write(body) // an error means that the client went away
+}
+
+// answerStreams writes both streams. JSON makes up to six bytes of one, so it is made while it
+// is sent, in pieces: of a client that does not read, the memory holds no more than the run
+// itself left. The length is found by doing it twice.
+func (s *Server) answerStreams(w http.ResponseWriter, a spoken) {
+	var length counter
+	e := encoder{to: &length}
+	_ = e.encode(a) // a counter has no error
+	s.head(w, http.StatusOK, int64(length))
+	e.to = w
+	_ = e.encode(a) // an error means that the client went away
+}
+
+// head begins a JSON answer. From now on the client has WriteTimeout to take it.
+func (s *Server) head(w http.ResponseWriter, status int, length int64) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // an error means that the client went away
+}
+
+const (
+	sendFrom = 32 << 10 // bytes of JSON that are worth a write
+	pieceMax = 4 << 10  // bytes of a stream made into JSON at a time: 24 KiB of it at most
+)
+
+// encoder writes streams as JSON through a buffer of less than sendFrom + 6*pieceMax bytes. It
+// stops at the first error.
+type encoder struct {
+	to  io.Writer
+	buf []byte
+	err error
+}
+
+// encode writes the two fields in the order of the contract.
+func (e *encoder) encode(a spoken) error {
+	e.buf = append(e.buf, `{"stdout":"`...)
+	e.text(a.stdout)
+	e.buf = append(e.buf, `","stderr":"`...)
+	e.text(a.stderr)
+	e.text(a.notes)
+	e.buf = append(e.buf, `"}`...)
+	e.send()
+	return e.err
+}
+
+func (e *encoder) text(s []byte) {
+	for len(s) > 0 && e.err == nil {
+		n := cut(s, pieceMax)
+		e.buf = appendEscaped(e.buf, s[:n])
+		s = s[n:]
+		if len(e.buf) >= sendFrom {
+			e.send()
+		}
+	}
+}
+
+func (e *encoder) send() {
+	if e.err == nil {
+		_, e.err = e.to.Write(e.buf)
+	}
+	e.buf = e.buf[:0]
+}
+
+// cut is where to cut s so that at most limit bytes, at least utf8.UTFMax, come first and no
+// character is cut in two. No character begins or goes on across a byte that can begin one, and
+// none is so long that it reaches over UTFMax bytes of which none can.
+func cut(s []byte, limit int) int {
+	if len(s) <= limit {
+		return len(s)
+	}
+	for n := limit; n > limit-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return n
+		}
+	}
+	return limit
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// bodiesInMemory bounds the memory of all request bodies together, those up to
-	// smallBody aside. A body lives only until the program in it is decoded.
-	bodiesInMemory = 64 << 20
-	smallBody      = 64 << 10
+	// A body may keep us waiting for bodyPatience, and earns that back at bodyRate bytes a
+	// second, both within ReadTimeout.
+	bodyPatience = 10 * time.Second
+	bodyRate     = 16 << 10
 
 	// maxEcho bounds what is sent back as "input" of a validation error; longer ones are null.
 	maxEcho = 64 << 10
@@ -39,49 +39,89 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	return program(body)
 }
 
-// readBody reads a whole body, not longer than the limit, within the server's ReadTimeout.
+// readBody reads a whole body, not longer than the limit, and not slower than pace allows.
 // The caller calls done when it does not need the body any more.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
 	limit := s.cfg.MaxBody
-	tooLarge := &tooLargeError{"The request body", limit}
 	if r.ContentLength > limit {
 		s.refuseBody(w, r)
-		return nil, nil, tooLarge
+		return nil, nil, &tooLargeError{"The request body", limit}
 	}
-	weight := r.ContentLength
-	if weight < 0 {
-		weight = limit // not announced
-	}
-	done = func() {}
-	if weight > smallBody {
-		if !s.bodies.TryAcquire(weight) {
-			return nil, nil, errBusyBodies
-		}
-		done = func() { s.bodies.Release(weight) }
-	}
-	// One more than allowed tells a body that is too large. io.ReadAll takes memory as the
-	// bytes come, not as they were announced.
-	body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	space := share{of: s.bodies}
+	body, err = s.arrive(w, r, &space)
 	switch {
-	case err != nil:
-		done()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, nil, errSlowBody
-		}
-		return nil, nil, errBrokenBody
-	case int64(len(body)) > limit:
-		done()
+	case err == nil:
+		// From here on the deadline for reading has nothing to guard, and net/http would
+		// take it for the end of the connection and cancel the run.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		return body, space.release, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errSlowBody
+	case errors.As(err, new(*tooLargeError)), errors.Is(err, errBusyBodies):
 		s.refuseBody(w, r)
-		return nil, nil, tooLarge
+	default:
+		err = errBrokenBody
 	}
-	// From here on the deadline for reading has nothing to guard, and net/http would take it
-	// for the end of the connection and cancel the run.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	return body, done, nil
+	space.release()
+	return nil, nil, err
 }
 
-// refuseBody throws away what is left of a body that is too large. It goes on until
-// ReadTimeout at most. A client that asked for leave first (Expect: 100-continue) has not
+// arrive reads a body as it comes. Memory is taken, and beyond smallBody counted, when there
+// are bytes to fill half of it, whatever was announced: silence takes nothing from others.
+func (s *Server) arrive(w http.ResponseWriter, r *http.Request, space *share) ([]byte, error) {
+	// One more than allowed tells a body that is too large, one more than announced its end.
+	most := s.cfg.MaxBody + 1
+	if r.ContentLength >= 0 {
+		most = r.ContentLength + 1
+	}
+	body := make([]byte, 0, min(most, 4<<10))
+	deadline := http.NewResponseController(w)
+	pace := newPace(time.Now(), s.cfg.ReadTimeout)
+	defer func() { _ = deadline.SetReadDeadline(pace.end) }() // for refuseBody
+	for {
+		_ = deadline.SetReadDeadline(pace.deadline)
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		pace.came(time.Now(), n)
+		switch {
+		case int64(len(body)) > s.cfg.MaxBody:
+			return nil, &tooLargeError{"The request body", s.cfg.MaxBody}
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) < cap(body):
+			continue
+		}
+		room := min(2*int64(cap(body)), most)
+		if room > smallBody && !space.grow(room) {
+			return nil, errBusyBodies
+		}
+		body = append(make([]byte, 0, room), body...)
+	}
+}
+
+// pace says until when the next bytes of a body must have come. Each byte moves that on by what
+// it takes at bodyRate, but never further than bodyPatience from now, nor past the end: so a
+// body can be neither slow for long nor fast first and silent then.
+type pace struct{ deadline, end time.Time }
+
+func newPace(now time.Time, timeout time.Duration) pace {
+	return pace{now.Add(min(bodyPatience, timeout)), now.Add(timeout)}
+}
+
+// came takes in that n bytes have come.
+func (p *pace) came(now time.Time, n int) {
+	p.deadline = p.deadline.Add(time.Duration(n) * time.Second / bodyRate)
+	for _, latest := range []time.Time{now.Add(bodyPatience), p.end} {
+		if p.deadline.After(latest) {
+			p.deadline = latest
+		}
+	}
+}
+
+// refuseBody throws away what is left of a body that is too large, or has no room now. It goes
+// on until ReadTimeout at most. A client that asked for leave first (Expect: 100-continue) has not
 // sent anything and is not asked to.
 func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")

@@ -112,19 +112,21 @@ func (s *Server) page(html string) http.HandlerFunc {
 }
 
 func serveAsset(a asset) http.HandlerFunc {
+	// Once for all: a copy for each client that does not read would be a way to take memory.
+	unpacked := sync.OnceValue(func() []byte { return unpack(a.packed()) })
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", a.contentType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		h.Add("Vary", "Accept-Encoding") // next to what CORS has put there
-		body := a.packed()
+		body := a.packed
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
 		} else {
-			body = unpack(body)
+			body = unpacked
 		}
-		h.Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write(body)
+		h.Set("Content-Length", strconv.Itoa(len(body())))
+		_, _ = w.Write(body())
 	}
 }
 

@@ -58,6 +58,7 @@ func (e *invalidError) body() []byte {
 
 var (
 	errBusyBodies  = errors.New("too many large requests at once")
+	errBusyAnswers = errors.New("too many answers are waiting to be read: try again later")
 	errSlowBody    = errors.New("the request body did not arrive in time")
 	errBrokenBody  = errors.New("the client went away while it sent its request")
 	errForeignPage = errors.New("pages of this origin may not run programs here")
@@ -98,18 +99,23 @@ func explain(err error) (f failure, ok bool) {
 		return failure{status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
 	case errors.Is(err, errBusyBodies):
 		return failure{status: http.StatusServiceUnavailable, detail: errBusyBodies.Error(), reason: metrics.BodyMemory, retry: true}, true
+	case errors.Is(err, errBusyAnswers):
+		return failure{status: http.StatusServiceUnavailable, detail: errBusyAnswers.Error(), reason: metrics.AnswerMemory, retry: true}, true
 	case errors.Is(err, admission.ErrFull):
 		return failure{status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
 	case errors.Is(err, admission.ErrDraining):
 		return failure{status: http.StatusServiceUnavailable, detail: "The service is shutting down: try again later", reason: metrics.Draining, retry: true, close: true}, true
 	case errors.As(err, &setup):
-		return failure{status: http.StatusInternalServerError, detail: "The sandbox could not be set up (" + setup.Stage + ")"}, true
+		return failure{status: http.StatusInternalServerError, detail: "The " + failedAt(setup)}, true
 	case errors.Is(err, errBrokenBody), errors.Is(err, context.Canceled):
 		return failure{reason: metrics.ClientGone}, false
 	default:
 		return failure{status: http.StatusInternalServerError, detail: "Internal Server Error"}, true
 	}
 }
+
+// failedAt is all that strangers are told of a sandbox that failed.
+func failedAt(e *jail.SetupError) string { return "sandbox could not be set up (" + e.Stage + ")" }
 
 // fail answers an error.
 func (s *Server) fail(w http.ResponseWriter, err error) {

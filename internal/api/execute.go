@@ -38,7 +38,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(source) == 0 { // says nothing, does nothing: no jail is needed to know that
-		s.answer(w, http.StatusOK, streams(nil, nil))
+		s.answerStreams(w, spoken{})
 		return
 	}
 	findings, err := s.cfg.Scanner.Scan(r.Context(), source)
@@ -49,30 +49,40 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.reject(w, r, source, findings[0])
 		return
 	}
-	res, queued, err := s.run(r.Context(), source)
+	space := share{of: s.answers}
+	defer space.release() // when the answer is written, or nobody is there to take it
+	res, queued, err := s.run(r.Context(), source, &space)
 	s.record(r, source, res, queued, err)
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
 	verdictHeaders(w.Header(), res, queued)
-	s.answer(w, http.StatusOK, streams(told(res, s.cfg.Limits)))
+	s.answerStreams(w, told(res, s.cfg.Limits))
 }
 
 // run waits for a slot and holds it no longer than the run takes: a client that is slow to
-// read its answer holds none.
-func (s *Server) run(ctx context.Context, source []byte) (res *jail.Result, queued time.Duration, err error) {
+// read its answer holds none. What it does hold is space, in which there must be room for the
+// largest answer before the run begins, and which then is made as small as the answer is. Those
+// who wait for a slot hold no space, and nobody who holds a slot waits for space.
+func (s *Server) run(ctx context.Context, source []byte, space *share) (res *jail.Result, queued time.Duration, err error) {
 	release, queued, err := s.cfg.Gate.Acquire(ctx)
 	if err != nil {
 		return nil, queued, err
 	}
 	defer release()
 	s.cfg.Metrics.Queued(queued)
+	if !space.grow(largestAnswer(s.cfg.Limits)) {
+		return nil, queued, errBusyAnswers
+	}
 	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: source, Nulled: s.cfg.Nulled})
 	if err != nil {
 		// A sandbox that fails while its client goes away has failed all the same.
 		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
 	}
+	clip(&res.Stdout)
+	clip(&res.Stderr)
+	space.shrink(int64(len(res.Stdout.Kept)+len(res.Stderr.Kept)) + answerSlack)
 	if res.Verdict == jail.Cancelled {
 		return res, queued, &runError{context.Cause(ctx), true}
 	}
@@ -95,7 +105,7 @@ func (s *Server) reject(w http.ResponseWriter, r *http.Request, source []byte, f
 		append(s.about(r, source), slog.String("verdict", metrics.Rejected),
 			slog.String("rule", f.Rule), slog.Int("line", f.Line), slog.Int("column", f.Column))...)
 	w.Header().Set(headerVerdict, metrics.Rejected)
-	s.answer(w, http.StatusOK, streams(nil, []byte(f.Message())))
+	s.answerStreams(w, spoken{notes: []byte(f.Message())})
 }
 
 // record writes the one log record of a run, and counts it. What is sent away before there is

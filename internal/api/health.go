@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
 // Isolation is what stands between a run and the host, as it was found at start.
@@ -48,10 +51,23 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	if err != nil {
 		w.Header().Set("Retry-After", strconv.Itoa(int(probeEvery/time.Second)))
-		s.answer(w, http.StatusServiceUnavailable, detail("Not ready: "+err.Error()))
+		s.answer(w, http.StatusServiceUnavailable, detail(notReady(err)))
 		return
 	}
 	s.answer(w, http.StatusOK, []byte(`{"status":"ready"}`))
+}
+
+// notReady says why not, and nothing of the sandbox's inside: anybody may ask.
+func notReady(err error) string {
+	var setup *jail.SetupError
+	switch {
+	case errors.Is(err, admission.ErrDraining):
+		return "Not ready: " + admission.ErrDraining.Error()
+	case errors.As(err, &setup):
+		return "Not ready: the " + failedAt(setup)
+	default:
+		return "Not ready: a trial run failed"
+	}
 }
 
 const (
@@ -62,10 +78,12 @@ const (
 // probe tries something at most once in probeEvery, however often it is asked.
 type probe struct {
 	try func(context.Context) error
+	log *slog.Logger
 
 	mu   sync.Mutex
 	last time.Time
 	err  error
+	said string // of err, to strangers; "" if there is none
 }
 
 func (p *probe) result(ctx context.Context) error {
@@ -80,6 +98,25 @@ func (p *probe) result(ctx context.Context) error {
 		defer cancel()
 		p.err = p.try(ctx)
 		p.last = time.Now()
+		p.report(ctx)
 	}
 	return p.err
+}
+
+// report logs the whole error where it is another than the last time. Which it is goes by what
+// strangers are told of it: its text may name the leaf of the one run.
+func (p *probe) report(ctx context.Context) {
+	said := ""
+	if p.err != nil {
+		said = notReady(p.err)
+	}
+	if said == p.said {
+		return
+	}
+	p.said = said
+	if p.err != nil {
+		p.log.LogAttrs(ctx, slog.LevelWarn, "not ready", slog.Any("error", p.err))
+	} else {
+		p.log.LogAttrs(ctx, slog.LevelInfo, "ready again")
+	}
 }

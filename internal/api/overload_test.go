@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -338,7 +340,7 @@ func TestReadinessIsTriedOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int64
 		var err error
-		p := probe{try: func(context.Context) error { tries.Add(1); return err }}
+		p := probe{try: func(context.Context) error { tries.Add(1); return err }, log: slog.New(slog.DiscardHandler)}
 		for range 10 {
 			if got := p.result(t.Context()); got != nil {
 				t.Fatal(got)
@@ -361,9 +363,52 @@ func TestReadinessIsTriedOnceASecond(t *testing.T) {
 	})
 }
 
-func TestReadinessTellsWhyNot(t *testing.T) {
-	s := serve(t, exits("", ""), func(c *Config) {
-		c.Ready = func(context.Context) error { return errors.New("no python3") }
+func TestReadinessTellsStrangersTheStageAndTheLogTheRest(t *testing.T) {
+	mkdir := errors.New("mkdir /sys/fs/cgroup/system.slice/run-7: permission denied")
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"the sandbox failed", &jail.SetupError{Stage: "cgroup", Err: mkdir}, "the sandbox could not be set up (cgroup)"},
+		{"anything else", mkdir, "a trial run failed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, exits("", ""), func(c *Config) {
+				c.Ready = func(context.Context) error { return tt.err }
+			})
+			s.call(t, "GET", "/readyz", "").want(t, 503, `{"detail":"Not ready: `+tt.want+`"}`)
+			if logs := s.logs.String(); !strings.Contains(logs, "level=WARN") || !strings.Contains(logs, mkdir.Error()) {
+				t.Errorf("the log is %q", logs)
+			}
+		})
+	}
+}
+
+func TestReadinessIsLoggedOncePerChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		logs := &lockedBuffer{}
+		p := probe{try: func(context.Context) error { return err }, log: slog.New(slog.NewTextHandler(logs, nil))}
+		at := func(stage string, run int) error {
+			return &jail.SetupError{Stage: stage, Err: fmt.Errorf("run-%d", run)}
+		}
+		for _, err = range []error{nil, at("cgroup", 1), at("cgroup", 2), at("clone", 3), nil, nil} {
+			_ = p.result(t.Context())
+			time.Sleep(probeEvery)
+		}
+		var got []string
+		for line := range strings.Lines(logs.String()) {
+			_, line, _ = strings.Cut(strings.TrimSpace(line), " ") // the time
+			got = append(got, line)
+		}
+		want := []string{
+			`level=WARN msg="not ready" error="sandbox set-up failed at cgroup: run-1"`,
+			`level=WARN msg="not ready" error="sandbox set-up failed at clone: run-3"`,
+			`level=INFO msg="ready again"`,
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("logged %q", got)
+		}
 	})
-	s.call(t, "GET", "/readyz", "").want(t, 503, `{"detail":"Not ready: no python3"}`)
 }

@@ -450,11 +450,15 @@ func appendNumber(dst []byte, text string) []byte {
 	return dst
 }
 
-// appendString appends s as a JSON string: everything as it is but what JSON requires to be
-// escaped, and U+FFFD for each byte that is not UTF-8.
+// appendString appends s as a JSON string.
 func appendString[T string | []byte](dst []byte, s T) []byte {
+	return append(appendEscaped(append(dst, '"'), s), '"')
+}
+
+// appendEscaped appends the inside of a JSON string: everything as it is but what JSON requires
+// to be escaped, and U+FFFD for each byte that is not UTF-8.
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -482,6 +486,5 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 		i++
 		from = i
 	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
+	return append(dst, s[from:]...)
 }

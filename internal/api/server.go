@@ -30,7 +30,7 @@ type Config struct {
 	Gate    *admission.Gate
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
-	Limits  jail.Limits // for the words in which limits are told; the Runner enforces them
+	Limits  jail.Limits // for words, and for the memory of answers; the Runner enforces them
 
 	Version   string
 	Isolation Isolation
@@ -47,7 +47,7 @@ type Config struct {
 	MaxBody int64
 
 	ReadHeaderTimeout time.Duration // optional: 5 s for the head of a request
-	ReadTimeout       time.Duration // optional: 30 s for head and body
+	ReadTimeout       time.Duration // optional: 30 s for a body; a slow one has less, see pace
 	WriteTimeout      time.Duration // optional: 30 s for the client to take an answer
 	IdleTimeout       time.Duration // optional: 75 s between two requests
 }
@@ -63,6 +63,7 @@ type Server struct {
 	cors     *cors.Cors
 	ownPages *http.CrossOriginProtection // nil where every origin is welcome
 	bodies   *semaphore.Weighted         // bytes of large bodies in memory
+	answers  *semaphore.Weighted         // bytes of answers in memory, or soon
 	probe    probe
 	draining atomic.Bool
 }
@@ -78,9 +79,10 @@ func New(cfg Config) (*Server, error) {
 	orDefault(&cfg.WriteTimeout, 30*time.Second)
 	orDefault(&cfg.IdleTimeout, 75*time.Second)
 	s := &Server{
-		cfg:    cfg,
-		bodies: semaphore.NewWeighted(max(bodiesInMemory, cfg.MaxBody)),
-		probe:  probe{try: cfg.Ready},
+		cfg:     cfg,
+		bodies:  semaphore.NewWeighted(max(bodiesInMemory, cfg.MaxBody+1)),
+		answers: semaphore.NewWeighted(unreadInMemory + int64(cfg.Gate.Slots())*largestAnswer(cfg.Limits)),
+		probe:   probe{try: cfg.Ready, log: cfg.Log},
 	}
 	if err := s.allowOrigins(cfg.Origins); err != nil {
 		return nil, err
@@ -212,7 +214,7 @@ func (s *Server) Drain() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // HTTPServer returns a server for this handler that no slow client can hold up: head and body
-// have their times; taking the answer has one too, which each answer sets when it is ready, as
+// have their times, which readBody makes shorter for a slow body; taking the answer has one too, which each answer sets when it is ready, as
 // nobody can say before how long a run waits and takes.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{

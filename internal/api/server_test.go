@@ -59,6 +59,16 @@ type testServer struct {
 func serve(t *testing.T, run runFunc, change func(*Config)) *testServer {
 	t.Helper()
 	logs := &lockedBuffer{}
+	s := configured(t, run, change, logs)
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = s.HTTPServer()
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return &testServer{Server: s, url: srv.URL, logs: logs}
+}
+
+func configured(t *testing.T, run runFunc, change func(*Config), logs io.Writer) *Server {
+	t.Helper()
 	cfg := Config{
 		Runner:  run,
 		Scanner: scanFunc(findsNothing),
@@ -78,11 +88,7 @@ func serve(t *testing.T, run runFunc, change func(*Config)) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = s.HTTPServer()
-	srv.Start()
-	t.Cleanup(srv.Close)
-	return &testServer{Server: s, url: srv.URL, logs: logs}
+	return s
 }
 
 // answerOf is a response that has been read.

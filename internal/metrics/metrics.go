@@ -33,13 +33,14 @@ const (
 	Draining      = "draining"
 	BodyTooLarge  = "body_too_large"
 	BodyMemory    = "body_memory"    // too many large bodies at once
+	AnswerMemory  = "answer_memory"  // too many answers that their clients do not read
 	BodyTimeout   = "body_timeout"   // it came too slowly
 	InvalidBody   = "invalid_body"   // not JSON, or not the JSON that is asked for
 	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
 	ClientGone    = "client_gone"    // while it sent its body, or waited in the queue
 )
 
-var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
+var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
 
 const other = "other"
 

@@ -83,6 +83,7 @@ func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
 		`sandboxd_output_truncated_total{stream="stdout"}`,
 		`sandboxd_requests_rejected_total{reason="queue_full"}`,
 		`sandboxd_requests_rejected_total{reason="draining"}`,
+		`sandboxd_requests_rejected_total{reason="answer_memory"}`,
 		`sandboxd_run_wall_seconds_count`,
 		`sandboxd_run_cpu_seconds_count`,
 		`sandboxd_run_peak_memory_bytes_count`,

@@ -1,0 +1,36 @@
+package jail
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/testenv"
+)
+
+// What is embedded is what is in the tree: a plain `go test` after a change of package inside
+// would otherwise try the init of yesterday.
+func TestEmbeddedInitIsCurrent(t *testing.T) {
+	embedded, err := embedded.ReadFile(embeddedInit)
+	if err != nil {
+		testenv.Missing(t, "the embedded init: run make init")
+	}
+	if testenv.InLab() {
+		t.Skip("no compiler in the lab: this is tried outside of it")
+	}
+	fresh := filepath.Join(t.TempDir(), "sandboxd-init")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", fresh, "../../cmd/sandboxd-init")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	current, err := os.ReadFile(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(current, embedded) {
+		t.Error("the embedded init is not of this tree: run make init")
+	}
+}
