@@ -48,27 +48,31 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 		return nil, nil, &tooLargeError{"The request body", limit}
 	}
 	space := share{of: s.bodies}
-	body, err = s.arrive(w, r, &space)
-	switch {
-	case err == nil:
+	pace := newPace(time.Now(), s.cfg.ReadTimeout)
+	deadline := http.NewResponseController(w)
+	body, err = s.arrive(w, r, pace, &space)
+	if err == nil {
 		// From here on the deadline for reading has nothing to guard, and net/http would
 		// take it for the end of the connection and cancel the run.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+		_ = deadline.SetReadDeadline(time.Time{})
 		return body, space.release, nil
+	}
+	space.release()
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errSlowBody
 	case errors.As(err, new(*tooLargeError)), errors.Is(err, errBusyBodies):
+		_ = deadline.SetReadDeadline(pace.end)
 		s.refuseBody(w, r)
 	default:
 		err = errBrokenBody
 	}
-	space.release()
 	return nil, nil, err
 }
 
 // arrive reads a body as it comes. Memory is taken, and beyond smallBody counted, when there
 // are bytes to fill half of it, whatever was announced: silence takes nothing from others.
-func (s *Server) arrive(w http.ResponseWriter, r *http.Request, space *share) ([]byte, error) {
+func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space *share) ([]byte, error) {
 	// One more than allowed tells a body that is too large, one more than announced its end.
 	most := s.cfg.MaxBody + 1
 	if r.ContentLength >= 0 {
@@ -76,8 +80,6 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, space *share) ([
 	}
 	body := make([]byte, 0, min(most, 4<<10))
 	deadline := http.NewResponseController(w)
-	pace := newPace(time.Now(), s.cfg.ReadTimeout)
-	defer func() { _ = deadline.SetReadDeadline(pace.end) }() // for refuseBody
 	for {
 		_ = deadline.SetReadDeadline(pace.deadline)
 		n, err := r.Body.Read(body[len(body):cap(body)])
@@ -121,8 +123,8 @@ func (p *pace) came(now time.Time, n int) {
 }
 
 // refuseBody throws away what is left of a body that is too large, or has no room now. It goes
-// on until ReadTimeout at most. A client that asked for leave first (Expect: 100-continue) has not
-// sent anything and is not asked to.
+// on until ReadTimeout at most. A client that asked for leave first (Expect: 100-continue) has
+// not sent anything and is not asked to.
 func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	if r.Header.Get("Expect") == "" && r.ContentLength <= maxDrained {

@@ -252,6 +252,31 @@ func TestBodiesCountAsTheyCome(t *testing.T) {
 	eventually(t, "it to be given back", func() bool { return free(bodiesInMemory) })
 }
 
+// A body that found no room holds none while the rest of it is awaited to be thrown away.
+func TestBodyWithoutRoomHoldsNone(t *testing.T) {
+	s := serve(t, exits("", ""), nil)
+	const room = 256 << 10
+	if !s.bodies.TryAcquire(bodiesInMemory - room) {
+		t.Fatal("not free")
+	}
+	c := dial(t, s)
+	fmt.Fprint(c, "POST /playground/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 4180000\r\n\r\n")
+	if _, err := io.CopyN(c, &letters{left: room}, room-1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all the room to be taken", func() bool {
+		taken := !s.bodies.TryAcquire(1)
+		if !taken {
+			s.bodies.Release(1)
+		}
+		return taken
+	})
+	if _, err := io.CopyN(c, &letters{left: room}, room); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it to be given back", func() bool { return s.bodies.TryAcquire(room) })
+}
+
 // pipes is a listener for connections in memory, whose deadlines go by the test's clock.
 type pipes struct {
 	conns chan net.Conn

@@ -214,8 +214,9 @@ func (s *Server) Drain() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // HTTPServer returns a server for this handler that no slow client can hold up: head and body
-// have their times, which readBody makes shorter for a slow body; taking the answer has one too, which each answer sets when it is ready, as
-// nobody can say before how long a run waits and takes.
+// have their times, which readBody makes shorter for a slow body; taking the answer has one
+// too, which each answer sets when it is ready, as nobody can say before how long a run waits
+// and takes.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           s,

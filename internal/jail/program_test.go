@@ -13,7 +13,7 @@ var strictNulled = []string{"eval", "exec", "compile", "__import__", "open", "fi
 
 // The program runs as itself: as `python3 main.py` would run it.
 func TestProgram(t *testing.T) {
-	j := jailtest.New(t, nil)
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall *= 12 }) // the lab computes slowly
 	for _, tt := range []struct {
 		name   string
 		source string
