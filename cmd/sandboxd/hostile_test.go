@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +117,9 @@ func TestManyRuns(t *testing.T) {
 	runs := 400
 	if testenv.InLab() {
 		runs = 80
+	}
+	if asked := os.Getenv("SANDBOXD_TEST_RUNS"); asked != "" { // make many
+		runs = must(strconv.Atoi(asked))
 	}
 	d := start(t, "--policy=off", "--wall=300ms", "--memory=64MiB")
 	programs := []struct{ code, verdict string }{
