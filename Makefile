@@ -1,0 +1,90 @@
+# GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
+.DEFAULT_GOAL := build
+.NOTPARALLEL:
+.PHONY: build run test lint test-native arm64 many lab lab-shell fuzz bench fresh install clean help init deps deps-test
+
+PREFIX  ?= /usr/local
+SYSCONF ?= /etc
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Linked statically: the binary runs on machines with another libc, such as the lab's.
+STATIC  := -trimpath -tags=netgo,osusergo '-ldflags=-extldflags=-static $(LDFLAGS)'
+
+deps:
+	@scripts/need gcc libc6-dev pkg-config libseccomp-dev python3
+
+# What every run executes first, embedded in the daemon: without cgo, as small as can be.
+init: deps
+	CGO_ENABLED=0 go build -trimpath '-ldflags=-s -w' -o internal/jail/initbinary/ ./cmd/sandboxd-init
+
+build: init ## build bin/sandboxd
+	go build $(STATIC) -o bin/ ./cmd/sandboxd
+
+run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
+	@scripts/serve $(ARGS)
+
+test: deps-test lint arm64 test-native lab ## everything: lint, tests here, tests in the lab
+
+deps-test: deps
+	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
+		python3-numpy python3-pandas python3-matplotlib chromium curl shellcheck \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@scripts/prometheus .cache/prometheus
+
+lint: deps ## gofmt, go vet, staticcheck, shellcheck
+	@unformatted=$$(gofmt -l cmd internal seccomp-profiles bench); \
+		[ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
+		else echo "no shellcheck: shell scripts not checked"; fi
+
+# A test whose needs are not met is a failure here, not a skip.
+test-native: export SANDBOXD_TEST_STRICT := 1
+test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/bin
+
+test-native: build ## the tests that need no virtual machine
+	go test -race ./internal/...
+	go test ./cmd/... ./bench/... ./seccomp-profiles/...
+
+arm64: deps-test ## compile for arm64
+	@scripts/arm64 .cache/arm64
+
+many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
+	SANDBOXD_TEST_RUNS=$(or $(RUNS),10000) go test -count=1 -timeout=2h -run='^TestManyRuns$$' -v ./cmd/sandboxd
+
+lab: deps-test ## the tests in a virtual machine: Debian 12, systemd, cgroup v2
+	@lab/payload .cache/lab/payload
+	@lab/run
+
+lab-shell: deps-test ## that machine's console
+	@lab/payload .cache/lab/payload
+	@lab/run shell
+
+fuzz: ## fuzz what parses hostile input, FUZZTIME each
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; \
+		done; \
+	done
+
+bench: build ## compare a run through HTTP with bare python3
+	go run ./bench
+
+fresh: ## try make run in a chroot that has nothing but Go and make
+	@scripts/fresh
+
+install: build ## install below $(DESTDIR)$(PREFIX), for systemd
+	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
+	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sandboxd.conf
+	install -D -m 644 systemd/sandboxd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sandboxd.service
+	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/sandboxd.service
+	test -e $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml || \
+		install -D -m 644 systemd/config.yaml $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml
+
+clean: ## remove what make made, the lab's image included
+	rm -rf bin .cache internal/jail/initbinary/sandboxd-init
+
+help:
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
