@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/testenv"
+	"golang.org/x/sys/unix"
 )
 
 // What a program sees and can reach. Each case asserts the effect from inside; none of them
@@ -98,6 +100,30 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 			r := jailtest.Run(t, j, attempt+tt.source)
 			if string(r.Stdout.Kept) != tt.want || len(r.Stderr.Kept) > 0 {
 				t.Errorf("got  %q\nwant %q\nstderr %s", r.Stdout.Kept, tt.want, r.Stderr.Kept)
+			}
+		})
+	}
+}
+
+// Layers whose neighbour is taken away: here the filter allows every system call.
+func TestWithoutTheFilter(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Filter = allowAll })
+	for _, tt := range []struct{ name, source, want string }{
+		{"no user namespace", "print(libc.unshare(0x10000000), ctypes.get_errno() == errno.ENOSPC)", "-1 True\n"},
+		{"no other namespace", "print([libc.unshare(f) for f in (0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000)], ctypes.get_errno() == errno.EPERM)",
+			"[-1, -1, -1, -1, -1, -1] True\n"},
+		{"no mount", "print(libc.mount(b'none', b'/tmp', b'tmpfs', 0, None), ctypes.get_errno() == errno.EPERM, libc.umount2(b'/proc', 2), libc.mount(None, b'/usr', None, 32 | 4096, None))", "-1 True -1 -1\n"},
+		{"no chroot, no pivot_root", "print(libc.chroot(b'/tmp'), libc.syscall(" + strconv.Itoa(unix.SYS_PIVOT_ROOT) + ", b'/tmp', b'/tmp'), ctypes.get_errno() == errno.EPERM)", "-1 -1 True\n"},
+		{"no device", "print(libc.mknod(b'/tmp/kmem', 0o20666, 0x101), ctypes.get_errno() == errno.EPERM)", "-1 True\n"},
+		{"no other user", "print(libc.setuid(0), libc.setgid(0), libc.setgroups(0, None))", "-1 -1 -1\n"},
+		{"no setuid program", "import subprocess\nprint(subprocess.run(['/usr/bin/id', '-u'], capture_output=True, text=True).stdout.strip(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('NoNewPrivs')])", "1000 ['1']\n"},
+		{"no raw or packet socket", "import socket\nfor f, k in ((socket.AF_INET, socket.SOCK_RAW), (socket.AF_PACKET, socket.SOCK_RAW)):\n    try: socket.socket(f, k, 1); print('ok')\n    except PermissionError: print('EPERM')", "EPERM\nEPERM\n"},
+		{"no host name", "print(libc.sethostname(b'x', 1))", "-1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := jailtest.Output(t, j, "import ctypes, errno\nlibc = ctypes.CDLL(None, use_errno=True)\n"+tt.source)
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
 	}

@@ -30,9 +30,10 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 // initCapabilities are what the init needs, over its own namespaces only. They are ambient,
 // since a uid other than 0 keeps no others over execve, and are gone before python3 starts.
 var initCapabilities = []uintptr{
-	unix.CAP_SYS_ADMIN, // mount, pivot_root, sethostname, unshare(CLONE_NEWCGROUP)
-	unix.CAP_NET_ADMIN, // loopback up
-	unix.CAP_SETPCAP,   // empty the bounding set, lock the securebits
+	unix.CAP_SYS_ADMIN,    // mount, pivot_root, sethostname, unshare(CLONE_NEWCGROUP)
+	unix.CAP_NET_ADMIN,    // loopback up
+	unix.CAP_SETPCAP,      // empty the bounding set, lock the securebits
+	unix.CAP_SYS_RESOURCE, // forbid further user namespaces
 }
 
 // hostID is who the program is outside of its user namespace.

@@ -16,6 +16,7 @@ const channelFD = 3
 
 // Stages of the init at which the sandbox can fail.
 const (
+	StageUserNS      = "user-ns"
 	StageNetwork     = "network"
 	StageRoot        = "root"
 	StagePivot       = "pivot"
@@ -31,7 +32,7 @@ const (
 
 // Stages are all of them, in order.
 var Stages = []string{
-	StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
+	StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
 	StageCredentials, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
@@ -63,6 +64,7 @@ func become(o *Order, ready func()) (stage string, err error) {
 		stage string
 		do    func() error
 	}{
+		{StageUserNS, lastUserNamespace},
 		{StageNetwork, loopbackUp},
 		{StageRoot, func() error { return buildRoot(o) }},
 		{StagePivot, pivotRoot},
