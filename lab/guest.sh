@@ -135,7 +135,7 @@ check "doctor, as the service" as_user / /usr/local/bin/sandboxd doctor
 check "doctor, as root" as_root / /usr/local/bin/sandboxd doctor
 while read -r directory everybody; do
 	flags=()
-	[ "$everybody" != user ] || flags=(-test.short) # no jail, no kernel: nothing new to be seen
+	[ "$directory" != internal/scan ] || flags=(-test.short) # no jail, no kernel: nothing new to be seen
 	for who in $everybody; do run_tests "$who" "$directory" "${flags[@]}"; done
 done <tests/list
 

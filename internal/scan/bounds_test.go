@@ -243,6 +243,9 @@ func residentBytes(t *testing.T) int {
 // Trees and parsers live in C memory, which no collector frees. One leaked tree of these sources is
 // more than 100 KiB, so that 300 of them would show.
 func TestNoMemoryIsLeaked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and the same everywhere")
+	}
 	if raceDetector {
 		t.Skip("the race detector keeps memory of its own")
 	}

@@ -128,6 +128,9 @@ func deepBlocks(depth int) string {
 const hostileBound = 2 * time.Second
 
 func TestHostileSourcesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long, and the same everywhere")
+	}
 	s := mustNew(t, Config{Policy: Strict})
 	s.budget = DefaultBudget / 10
 	size := 1 << 20
