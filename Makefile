@@ -74,7 +74,9 @@ bench: build ## compare a run through HTTP with bare python3
 fresh: ## try make run in a chroot that has nothing but Go and make
 	@scripts/fresh
 
-install: build ## install below $(DESTDIR)$(PREFIX), for systemd
+# Not after build: sudo need not know where Go is.
+install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
+	@test -x bin/sandboxd || { echo "there is no bin/sandboxd: make build comes first"; exit 1; }
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sandboxd.conf
 	install -D -m 644 systemd/sandboxd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sandboxd.service

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,7 +30,7 @@ type settings struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the names below as keys."`
 
 	Listen         string        `default:"127.0.0.1:8000" help:"Address to serve HTTP on."`
-	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without cgroup controllers and nothing else (best-effort)."`
+	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without the cgroup, and nothing else (best-effort): memory is then watched, CPU not limited."`
 	Python         string        `default:"/usr/bin/python3" help:"The interpreter, an absolute path."`
 	Policy         string        `enum:"strict,permissive,off" default:"strict" help:"What the scan of the source refuses before the jail: ${enum}. The jail is the same under all."`
 	RestrictModule []string      `placeholder:"NAME" help:"Modules that the scan refuses, instead of the policy's own list."`
@@ -66,30 +68,35 @@ func vars() kong.Vars {
 
 // Validate refuses values with which nothing could be run. kong calls it.
 func (s *settings) Validate() error {
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	size := func(n int64) string { return units.Base2Bytes(n).String() }
+	span := func(n int64) string { return time.Duration(n).String() }
+	cores := func(n int64) string { return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64) }
 	for _, c := range []struct {
-		flag       string
-		got        int64
-		least      int64
-		most       int64
-		understood string
+		flag  string
+		got   int64
+		least int64
+		most  int64
+		text  func(int64) string
 	}{
-		{"concurrency", int64(s.Concurrency), 1, 10_000, "runs"},
-		{"queue", int64(s.Queue), 0, 1_000_000, "waiting runs"},
-		{"connections", int64(s.Connections), 1, 1_000_000, "connections"},
-		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), "nanoseconds (100ms to 1h)"},
-		{"memory", int64(s.Memory), jail.MinMemory, math.MaxInt64, "bytes"},
-		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, "thousandths of a core"},
-		{"pids", int64(s.Pids), jail.MinPids, 1 << 22, "processes"},
-		{"scratch", int64(s.Scratch), jail.MinScratch, math.MaxInt64, "bytes"},
-		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, "files"},
-		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, "bytes"},
+		{"concurrency", int64(s.Concurrency), 1, 10_000, count},
+		{"queue", int64(s.Queue), 0, 1_000_000, count},
+		{"connections", int64(s.Connections), 1, 1_000_000, count},
+		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), span},
+		{"memory", int64(s.Memory), jail.MinMemory, 1 << 50, size},
+		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, cores},
+		{"pids", int64(s.Pids), jail.MinPids, 1 << 22, count},
+		{"scratch", int64(s.Scratch), jail.MinScratch, 1 << 50, size},
+		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, count},
+		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, size},
 		// Some more than slots: the readiness probe takes one outside of them.
-		{"uid-count", int64(s.UIDCount), int64(s.Concurrency) + 8, 1 << 31, "uids; each concurrent run takes one"},
-		{"uid-first", int64(s.UIDFirst), 1, 1<<32 - 2 - int64(s.UIDCount), "is a uid"},
-		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), "nanoseconds (0 to 1h)"},
+		{"uid-count", int64(s.UIDCount), int64(s.Concurrency) + 8, 1 << 31, count},
+		// Below are those of the system and of its users.
+		{"uid-first", int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount), count},
+		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), span},
 	} {
 		if c.got < c.least || c.got > c.most {
-			return fmt.Errorf("--%s: %d %s: give a value from %d to %d", c.flag, c.got, c.understood, c.least, c.most)
+			return fmt.Errorf("--%s: %s: give a value from %s to %s", c.flag, c.text(c.got), c.text(c.least), c.text(c.most))
 		}
 	}
 	return nil
@@ -117,7 +124,7 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 	}
 	filter, err := seccompprofiles.Compile(profile)
 	if err != nil {
-		return jail.Config{}, fmt.Errorf("seccomp profile: %w", err)
+		return jail.Config{}, fmt.Errorf("%s: %w", cmp.Or(s.SeccompProfile, "built in"), err)
 	}
 	return jail.Config{
 		Python:     s.Python,
@@ -147,8 +154,12 @@ type yamlFile map[string]any
 
 func loadYAML(r io.Reader) (kong.Resolver, error) {
 	file := yamlFile{}
-	if err := yaml.NewDecoder(r).Decode(&file); err != nil && !errors.Is(err, io.EOF) {
+	decoder := yaml.NewDecoder(r)
+	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("not a YAML map of settings: %w", err)
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("not one YAML document: what follows the first would be lost")
 	}
 	return file, nil
 }

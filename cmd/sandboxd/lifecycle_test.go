@@ -47,6 +47,10 @@ func TestDrain(t *testing.T) {
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	waitFor(t, "a 503", func() bool { return d.get(t, "/readyz").status == 503 })
+	if a := d.post(t, `{"code":"print(1)"}`); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("a new run while draining: %d %s", a.status, a.body)
+	}
 	wg.Wait()
 	if running.Stdout != "finished\n" {
 		t.Errorf("the run that was under way: %+v", running)
@@ -220,7 +224,7 @@ func TestRunCommand(t *testing.T) {
 		{"timeout", "print('up')\nwhile True: pass", []string{"--wall=1s"}, 124, "up\n", "still running after 1s"},
 		{"out of memory", "x = bytearray(1 << 30)", []string{"--memory=64MiB"}, 137, "", "more than 64 MiB"},
 		{"crash", "import ctypes\nctypes.string_at(0)", []string{"--policy=off"}, 139, "", "SIGSEGV"},
-		{"refused by the scan", "\nimport os", nil, 126, "", "main.py:2:8: Security Error: Module 'os'"},
+		{"refused by the scan", "\nimport os", nil, 126, "", ":2:8: Security Error: Module 'os'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(dir, "program.py")

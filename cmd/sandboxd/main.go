@@ -43,7 +43,7 @@ func options() []kong.Option {
 		kong.Description("Runs untrusted Python in a jail of its own for each run.\n\nEach setting can also be given as SANDBOXD_<NAME> in the environment, or by its name in a YAML file (--config)."),
 		kong.Configuration(loadYAML),
 		kong.DefaultEnvars("SANDBOXD"),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		vars(),
 	}

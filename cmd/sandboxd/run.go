@@ -40,7 +40,7 @@ func (c runCommand) Run(s *settings) error {
 	}
 	if len(findings) > 0 {
 		for _, f := range findings {
-			fmt.Fprintf(os.Stderr, "main.py:%d:%d: %s\n", f.Line, f.Column, f.Message())
+			fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message())
 		}
 		os.Exit(statusRefused)
 	}
@@ -53,10 +53,10 @@ func (c runCommand) Run(s *settings) error {
 	}
 	j, err := jail.New(ctx, config)
 	if err != nil {
-		return fmt.Errorf("%w (`sandboxd doctor` tells what to do)", err)
+		return fmt.Errorf("%w (`sandboxd doctor` tells what to do; --isolation=best-effort accepts less)", err)
 	}
 	if !j.Enforced() {
-		config.Log.Warn("no cgroup controllers: memory is watched, not limited (best effort)")
+		config.Log.Warn("no cgroup controllers: memory is watched, CPU is not limited (best effort)")
 	}
 	result, err := j.Run(ctx, jail.Spec{Source: source, Nulled: scanner.Nulled(), Stdout: os.Stdout, Stderr: os.Stderr})
 	closed := j.Close()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os/signal"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/net/netutil"
@@ -40,7 +41,8 @@ func (serveCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	server, err := newServer(s, j, layers, log)
+	gate := admission.New(s.Concurrency, s.Queue)
+	server, err := newServer(s, j, gate, layers, log)
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
@@ -50,7 +52,7 @@ func (serveCommand) Run(s *settings) error {
 	}
 	log.Info("serving", "address", "http://"+listener.Addr().String(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency)
-	err = serve(ctx, s, server, listener, log)
+	err = serve(ctx, s, server, gate, listener, log)
 	return errors.Join(err, j.Close())
 }
 
@@ -77,7 +79,7 @@ func listen(s *settings) (net.Listener, error) {
 }
 
 // newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func newServer(s *settings, j *jail.Jail, layers []jail.Layer, log *slog.Logger)
 		Runner:    j,
 		Scanner:   scanner,
 		Nulled:    scanner.Nulled(),
-		Gate:      admission.New(s.Concurrency, s.Queue),
+		Gate:      gate,
 		Metrics:   m,
 		Log:       log,
 		Limits:    s.limits(),
@@ -125,9 +127,9 @@ func ready(j *jail.Jail) func(context.Context) error {
 	}
 }
 
-// serve answers requests until ctx ends, and then drains: no new run begins, and those that
-// run end by themselves or at --drain-timeout.
-func serve(ctx context.Context, s *settings, server *api.Server, listener net.Listener, log *slog.Logger) error {
+// serve answers requests until ctx ends, and then drains: who asks for a new run gets a 503, and
+// those that run end by themselves or at --drain-timeout.
+func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, listener net.Listener, log *slog.Logger) error {
 	httpServer := server.HTTPServer()
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(listener) }()
@@ -143,6 +145,11 @@ func serve(ctx context.Context, s *settings, server *api.Server, listener net.Li
 	server.Drain()
 	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
+	// The door stays open until the last run is done: a 503 is an answer, a refused connection
+	// is not.
+	for poll := time.NewTicker(20 * time.Millisecond); gate.InFlight() > 0 && patience.Err() == nil; {
+		<-poll.C
+	}
 	err := httpServer.Shutdown(patience)
 	if errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("runs were still under way at the end of the drain timeout and are cancelled")

@@ -130,7 +130,6 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 		})
 		attrs = append(attrs,
 			slog.String("verdict", string(res.Verdict)),
-			slog.Int("exit_code", res.ExitCode),
 			slog.Duration("setup", res.Timing.Clone+res.Timing.Setup),
 			slog.Duration("wall", res.Timing.Program),
 			slog.Duration("cpu", res.Usage.CPU),
@@ -138,6 +137,9 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			slog.Int64("stdout", res.Stdout.Total),
 			slog.Int64("stderr", res.Stderr.Total),
 			slog.Bool("truncated", res.Stdout.Truncated() || res.Stderr.Truncated()))
+		if res.Verdict == jail.Exited {
+			attrs = append(attrs, slog.Int("exit_code", res.ExitCode))
+		}
 		if res.Verdict == jail.Signaled {
 			attrs = append(attrs, slog.String("signal", signalName(res.Signal)))
 		}

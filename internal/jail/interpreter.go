@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
 // launcherSource is what python3 imports before the program. See its own comments.
@@ -42,7 +44,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, interpreterPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-I", "-S", "-c", inspectProgram)
+	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // with site: it knows a virtual environment
 	cmd.Stdin = bytes.NewReader(launcherSource)
 	out, err := cmd.Output()
 	var failed *exec.ExitError
@@ -77,6 +79,11 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	i.prefixes = slices.CompactFunc(i.prefixes, func(outer, inner string) bool {
 		return strings.HasPrefix(inner, outer+"/")
 	})
+	for _, dir := range i.prefixes {
+		if strings.HasPrefix(dir+"/", inside.Assembly+"/") {
+			return interpreter{}, fmt.Errorf("python %s lives in %s: the jail is put together over %s, so it cannot come along", path, dir, inside.Assembly)
+		}
+	}
 	return i, nil
 }
 

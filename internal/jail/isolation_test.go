@@ -105,6 +105,21 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 	}
 }
 
+// hostShm makes a System V shared memory segment and a key on the host, which no jail may see.
+func hostShm(t *testing.T) (key int) {
+	t.Helper()
+	key = 0x5a0d0000 | os.Getpid()&0xffff
+	id, err := unix.SysvShmGet(key, 4096, unix.IPC_CREAT|0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
+	if _, err := unix.AddKey("user", "sandboxd-test", []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 // Layers whose neighbour is taken away: here the filter allows every system call.
 func TestWithoutTheFilter(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Filter = allowAll })
@@ -118,6 +133,9 @@ func TestWithoutTheFilter(t *testing.T) {
 		{"no other user", "print(libc.setuid(0), libc.setgid(0), libc.setgroups(0, None))", "-1 -1 -1\n"},
 		{"no setuid program", "import subprocess\nprint(subprocess.run(['/usr/bin/id', '-u'], capture_output=True, text=True).stdout.strip(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('NoNewPrivs')])", "1000 ['1']\n"},
 		{"no raw or packet socket", "import socket\nfor f, k in ((socket.AF_INET, socket.SOCK_RAW), (socket.AF_PACKET, socket.SOCK_RAW)):\n    try: socket.socket(f, k, 1); print('ok')\n    except PermissionError: print('EPERM')", "EPERM\nEPERM\n"},
+		{"nothing of the host's System V memory", fmt.Sprintf("print(libc.shmget(%d, 1, 0), ctypes.get_errno() == errno.ENOENT)", hostShm(t)), "-1 True\n"},
+		{"no key of the daemon's session", fmt.Sprintf("print(libc.syscall(%d, 10, -3, b'user', b'sandboxd-test', 0), ctypes.get_errno() == errno.ENOKEY)", unix.SYS_KEYCTL), "-1 True\n"},
+		{"locked securebits and an empty bounding set", "print(hex(libc.prctl(27, 0, 0, 0, 0)), {libc.prctl(23, c, 0, 0, 0) for c in range(41)})", "0xef {0}\n"},
 		{"no host name", "print(libc.sethostname(b'x', 1))", "-1\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

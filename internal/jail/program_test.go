@@ -1,6 +1,9 @@
 package jail_test
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -131,5 +134,28 @@ func TestScientificPackages(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// An interpreter in a virtual environment brings its packages along.
+func TestVirtualEnvironment(t *testing.T) {
+	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-") // not /tmp: see TestNewRefuses
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if out, err := exec.Command(jailtest.Python, "-m", "venv", "--without-pip", dir+"/v").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	packages, _ := filepath.Glob(dir + "/v/lib/python3*/site-packages")
+	if err := os.WriteFile(packages[0]+"/mine.py", []byte("x = 7"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // a run has a uid of its own
+		t.Fatal(err)
+	}
+	j := jailtest.New(t, func(c *jail.Config) { c.Python = dir + "/v/bin/python3" })
+	if got := jailtest.Output(t, j, "import mine\nprint(mine.x)"); got != "7\n" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -31,12 +31,14 @@ func remedy(layer string, err error) string {
 	case setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
 		return "AppArmor restricts user namespaces here (Ubuntu 23.10 and later): give sandboxd a profile with " +
 			"\"userns,\" or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+	case strings.Contains(err.Error(), "open_tree"):
+		return "every directory down to that path must be there and searchable by others: a run has a uid of its own"
 	case inContainer() && permission(err):
 		return "the container lacks the rights: run it with --security-opt seccomp=unconfined " +
 			"--security-opt apparmor=unconfined --security-opt systempaths=unconfined and its own cgroup namespace"
 	case strings.Contains(err.Error(), "proc") && errors.Is(err, unix.EPERM):
 		return "something is mounted over parts of /proc, so that a new one is refused: start the daemon without " +
-			"ProtectKernelTunables=, ProtectProc= and the like"
+			"ProtectKernelTunables=, ProtectKernelLogs= and ProcSubset="
 	case layer == LayerUserNS && permission(err):
 		return "the kernel or a security module refuses it (a process in a chroot may make none): see journalctl -k"
 	case permission(err):

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -329,6 +330,7 @@ func TestNewRefuses(t *testing.T) {
 		{"no python", func(c *jail.Config) { c.Python = "/usr/bin/python-that-is-not" }, "no such file"},
 		{"a relative python", func(c *jail.Config) { c.Python = "python3" }, "not an absolute path"},
 		{"what is no python", func(c *jail.Config) { c.Python = "/bin/echo" }, "no answer that makes sense"},
+		{"one below /tmp", func(c *jail.Config) { c.Python = linkInTmp(t) }, "cannot come along"},
 		{"no filter", func(c *jail.Config) { c.Filter = nil }, "no seccomp filter"},
 		{"no time", func(c *jail.Config) { c.Limits.Wall = 0 }, "wall"},
 		{"no memory", func(c *jail.Config) { c.Limits.Memory = 1 }, "memory"},
@@ -356,4 +358,14 @@ func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
 	case testenv.InLab() || !errors.As(err, &missing):
 		t.Error(err)
 	}
+}
+
+// linkInTmp is an interpreter in a directory that cannot be seen from a jail.
+func linkInTmp(t *testing.T) string {
+	t.Helper()
+	link := filepath.Join(t.TempDir(), "python3")
+	if err := os.Symlink(jailtest.Python, link); err != nil {
+		t.Fatal(err)
+	}
+	return link
 }

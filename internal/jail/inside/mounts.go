@@ -37,9 +37,9 @@ const (
 	devices  = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
 )
 
-// assembly is where the new root is attached while it is being filled: any directory of the host
-// does, it is hidden in our mount namespace only.
-const assembly = "/tmp"
+// Assembly is where the new root is attached while it is being filled: a directory that every
+// host has, hidden in our mount namespace only.
+const Assembly = "/tmp"
 
 // Home is the program's working directory; the plan makes it.
 const Home = "/home/sandbox"
@@ -58,7 +58,7 @@ func buildRoot(o *Order) error {
 		return err
 	}
 	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
-	if err := unix.MoveMount(root, "", unix.AT_FDCWD, assembly, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err := unix.MoveMount(root, "", unix.AT_FDCWD, Assembly, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return failed("attach the new root", err)
 	}
 	b := builder{root: root}
@@ -193,7 +193,7 @@ func (b builder) scratch(n Node) error {
 
 // detachScratch leaves the handed out directories as the only ways to the scratch space.
 func (b builder) detachScratch() error {
-	at := assembly + "/" + scratchAt
+	at := Assembly + "/" + scratchAt
 	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
 		return failed("detach scratch", err)
 	}
