@@ -5,6 +5,9 @@
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
+# Where systemd looks, for a PREFIX of /usr or /usr/local.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # Linked statically: the binary runs on machines with another libc, such as the lab's.
@@ -78,10 +81,10 @@ fresh: ## try make run in a chroot that has nothing but Go and make
 install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	@test -x bin/sandboxd || { echo "there is no bin/sandboxd: make build comes first"; exit 1; }
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
-	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sandboxd.conf
-	install -D -m 644 systemd/sandboxd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sandboxd.service
+	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
+	install -D -m 644 systemd/sandboxd.service $(DESTDIR)$(UNITDIR)/sandboxd.service
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/sandboxd.service
+		$(DESTDIR)$(UNITDIR)/sandboxd.service
 	test -e $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml || \
 		install -D -m 644 systemd/config.yaml $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml
 
