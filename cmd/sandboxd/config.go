@@ -148,6 +148,23 @@ func (s *settings) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
+// strangers are variables that look like settings and are none: misspelled, most likely. Those of
+// the tests and of make are left out.
+func strangers(app *kong.Application, environ []string) []string {
+	var known, found []string
+	for _, flag := range app.Flags {
+		known = append(known, flag.Envs...)
+	}
+	for _, variable := range environ {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "SANDBOXD_") && !strings.HasPrefix(name, "SANDBOXD_TEST_") &&
+			name != "SANDBOXD_PROMETHEUS_DIR" && name != "SANDBOXD_NO_INSTALL" && !slices.Contains(known, name) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
 // yamlFile resolves flags from a YAML file of flat keys. kong-yaml would do, but lets unknown
 // keys pass in silence and a file outrank the environment.
 type yamlFile map[string]any

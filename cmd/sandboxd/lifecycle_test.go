@@ -286,6 +286,15 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+func TestMisspelledEnvironmentIsNamed(t *testing.T) {
+	cmd := command(t, "version")
+	cmd.Env = append(cmd.Env, "SANDBOXD_WAL=4s", "SANDBOXD_WALL=4s")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "SANDBOXD_WAL is in the environment") || strings.Contains(string(out), "SANDBOXD_WALL is") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	out, err := command(t, "version").Output()
 	if err != nil || !strings.HasPrefix(string(out), "sandboxd ") {

@@ -31,6 +31,9 @@ func main() {
 	app := kong.Must(&c, options()...)
 	ctx, err := app.Parse(os.Args[1:])
 	app.FatalIfErrorf(err)
+	for _, name := range strangers(app.Model, os.Environ()) {
+		fmt.Fprintf(os.Stderr, "sandboxd: %s is in the environment, and no setting (see --help)\n", name)
+	}
 	if err := ctx.Run(&c.settings); err != nil {
 		fmt.Fprintln(os.Stderr, "sandboxd:", err)
 		os.Exit(1)
