@@ -22,6 +22,9 @@ var embedded embed.FS
 // embeddedInit is its path in there; the file is missing when the build was not by make.
 const embeddedInit = "initbinary/sandboxd-init"
 
+// leastInitFD keeps the embedded init clear of the descriptors that an init is given.
+const leastInitFD = 10
+
 // initBinary is what a run executes first.
 type initBinary struct {
 	path string
@@ -47,7 +50,13 @@ func openInit() (initBinary, error) {
 	if err != nil {
 		return initBinary{}, os.NewSyscallError("memfd_create", err)
 	}
-	file := os.NewFile(uintptr(fd), inside.Name)
+	// The path names a descriptor, and is looked up when 0 to 3 are the init's own already.
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, leastInitFD)
+	unix.Close(fd)
+	if err != nil {
+		return initBinary{}, os.NewSyscallError("F_DUPFD_CLOEXEC", err)
+	}
+	file := os.NewFile(uintptr(high), inside.Name)
 	if _, err := file.Write(program); err != nil {
 		return initBinary{}, errors.Join(err, file.Close())
 	}

@@ -34,3 +34,18 @@ func TestEmbeddedInitIsCurrent(t *testing.T) {
 		t.Error("the embedded init is not of this tree: run make init")
 	}
 }
+
+// Whatever descriptors are free: with the init's own number among 0 to 3 there is nothing to execute.
+func TestEmbeddedInitKeepsClear(t *testing.T) {
+	init, err := openInit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer init.close()
+	if init.file == nil {
+		testenv.Missing(t, "the embedded init: run make init")
+	}
+	if fd := init.file.Fd(); fd < leastInitFD {
+		t.Errorf("descriptor %d", fd)
+	}
+}
