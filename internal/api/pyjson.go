@@ -193,15 +193,9 @@ func (r *reader) object(found func(key string, where span)) any {
 					members = append(members, member{key.text, value})
 				}
 			}
-			r.space()
-			if r.peek() == '}' {
+			if !r.more('}') {
 				break
 			}
-			if r.peek() != ',' {
-				r.fail("Expecting ',' delimiter", r.at)
-			}
-			r.at++
-			r.space()
 		}
 	}
 	r.at++
@@ -218,20 +212,29 @@ func (r *reader) array() any {
 			if r.keep {
 				values = append(values, value)
 			}
-			r.space()
-			if r.peek() == ']' {
+			if !r.more(']') {
 				break
 			}
-			if r.peek() != ',' {
-				r.fail("Expecting ',' delimiter", r.at)
-			}
-			r.at++
-			r.space()
 		}
 	}
 	r.at++
 	r.depth--
 	return values
+}
+
+// more reads the comma after an item, and reports whether there is one: false at the end of the
+// object or array, whose closing bracket is left to be read.
+func (r *reader) more(end byte) bool {
+	r.space()
+	if r.peek() == end {
+		return false
+	}
+	if r.peek() != ',' {
+		r.fail("Expecting ',' delimiter", r.at)
+	}
+	r.at++
+	r.space()
+	return true
 }
 
 // string reads a string. Its result is a str if values are built, else nil.

@@ -109,7 +109,11 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	}
 
 	// Without a user namespace there is no right to any other: that one error is all there is to say.
-	noUserNS := probeClone(unix.CLONE_NEWUSER, id)
+	init, noUserNS := openInit()
+	if noUserNS == nil {
+		defer init.close()
+		noUserNS = probeClone(init, unix.CLONE_NEWUSER, id)
+	}
 	add(LayerUserNS, true, "made by clone", noUserNS)
 	for _, ns := range []struct {
 		name string
@@ -120,7 +124,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	} {
 		var err error = &needsError{LayerUserNS}
 		if noUserNS == nil {
-			err = probeClone(unix.CLONE_NEWUSER|ns.flag, id)
+			err = probeClone(init, unix.CLONE_NEWUSER|ns.flag, id)
 		}
 		add(ns.name, true, "made by clone", err)
 	}
@@ -164,12 +168,7 @@ func (e *needsError) Error() string { return "not tried: it needs the layer " + 
 
 // probeClone starts the init in namespaces of the given kinds, a user namespace among them: with
 // id maps and without that, os.StartProcess waits for ever. Without an order the init ends.
-func probeClone(flags uintptr, id hostID) error {
-	init, err := openInit()
-	if err != nil {
-		return err
-	}
-	defer init.close()
+func probeClone(init initBinary, flags uintptr, id hostID) error {
 	proc, err := os.StartProcess(init.path, []string{inside.Name}, &os.ProcAttr{Sys: initAttr(flags, id)})
 	var path *fs.PathError
 	if errors.As(err, &path) { // os says fork/exec, whichever it was
