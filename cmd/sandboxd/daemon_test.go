@@ -23,7 +23,7 @@ const beMain = "SANDBOXD_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
 	if jail.IsInit() {
-		jail.Init()
+		jail.Init(nil)
 	}
 	if os.Getenv(beMain) == "1" {
 		os.Unsetenv(beMain) // or kong takes it for a setting

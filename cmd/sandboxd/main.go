@@ -25,7 +25,7 @@ type commands struct {
 
 func main() {
 	if jail.IsInit() {
-		jail.Init() // does not return
+		jail.Init(nil) // does not return
 	}
 	var c commands
 	app := kong.Must(&c, options()...)

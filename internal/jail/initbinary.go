@@ -22,6 +22,8 @@ var embedded embed.FS
 // embeddedInit is its path in there; the file is missing when the build was not by make.
 const embeddedInit = "initbinary/sandboxd-init"
 
+const ownExecutable = "/proc/self/exe"
+
 // leastInitFD keeps the embedded init clear of the descriptors that an init is given.
 const leastInitFD = 10
 
@@ -29,15 +31,19 @@ const leastInitFD = 10
 type initBinary struct {
 	path string
 	file *os.File // what path leads to; nil for our own executable
+	env  []string // of a test's
 }
 
 // openInit makes the embedded init executable: as a sealed file in memory, so that no file of the
 // host's need be trusted. Without one it is this process's own executable, which then must
 // begin with IsInit.
-func openInit() (initBinary, error) {
+func openInit(forTest []string) (initBinary, error) {
+	if len(forTest) > 0 {
+		return initBinary{path: ownExecutable, env: forTest}, nil
+	}
 	program, err := embedded.ReadFile(embeddedInit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return initBinary{path: "/proc/self/exe"}, nil
+		return initBinary{path: ownExecutable}, nil
 	}
 	if err != nil {
 		return initBinary{}, err
@@ -79,5 +85,6 @@ func (b initBinary) close() error {
 // and hand over to Init.
 func IsInit() bool { return len(os.Args) == 1 && os.Args[0] == inside.Name }
 
-// Init builds the jail around this process and becomes the program. It does not return.
-func Init() { inside.Main() }
+// Init builds the jail around this process and becomes the program. It does not return. before is
+// for tests, nil otherwise.
+func Init(before inside.Hook) { inside.MainWith(before) }

@@ -37,7 +37,7 @@ func TestEmbeddedInitIsCurrent(t *testing.T) {
 
 // Whatever descriptors are free: with the init's own number among 0 to 3 there is nothing to execute.
 func TestEmbeddedInitKeepsClear(t *testing.T) {
-	init, err := openInit()
+	init, err := openInit(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

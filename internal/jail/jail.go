@@ -22,6 +22,11 @@ type Config struct {
 	BestEffort bool              // go on without cgroup controllers; every other layer stays required
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
+
+	// TestInit makes this very executable the init of the runs, with TestInit as further
+	// environment: how a test takes one layer away to look at another, or makes a step fail (see
+	// jailtest.Main). Empty, it is the embedded one.
+	TestInit []string
 }
 
 // Jail starts runs. It is safe for concurrent use; how many runs there are at once is its
@@ -78,7 +83,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}
-	init, err := openInit()
+	init, err := openInit(cfg.TestInit)
 	if err != nil {
 		return nil, errors.Join(err, null.Close(), tree.close())
 	}

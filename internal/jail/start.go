@@ -92,7 +92,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
 	}
 	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
-		Env:   []string{"GOMAXPROCS=1", "GOGC=off"}, // the init lives for milliseconds
+		Env:   append([]string{"GOMAXPROCS=1", "GOGC=off"}, j.init.env...), // it lives for milliseconds
 		Files: []*os.File{j.null, outW, errW, theirs},
 		Sys:   attr,
 	})

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
@@ -23,9 +27,57 @@ const Python = "/usr/bin/python3"
 // Main is the TestMain of a package whose tests start jails: the test binary is also the init.
 func Main(m *testing.M) {
 	if jail.IsInit() {
-		jail.Init()
+		jail.Init(initHook())
 	}
 	os.Exit(m.Run())
+}
+
+// What an init that a test starts does otherwise: see Without and Fault.
+const (
+	withoutVariable = "SANDBOXD_TEST_WITHOUT"
+	faultVariable   = "SANDBOXD_TEST_FAULT"
+)
+
+// Without takes layers away from the runs of a jail, named by the init's stages. For a jail without
+// the filter, set Config.Filter.
+func Without(c *jail.Config, stages ...string) {
+	c.TestInit = append(c.TestInit, withoutVariable+"="+strings.Join(stages, ","))
+}
+
+// Ways in which an init can end at a stage, for Fault, besides an errno.
+const (
+	FaultExit = -1 // exit status 0, without a word
+	FaultHang = -2 // no answer, ever; the test can kill it, which process 1 cannot do itself
+)
+
+// Fault makes the init of every run fail at a stage: with an errno, or in one of the ways above.
+func Fault(c *jail.Config, stage string, how int) {
+	c.TestInit = append(c.TestInit, fmt.Sprintf("%s=%s %d", faultVariable, stage, how))
+}
+
+// initHook reads what Without and Fault wrote.
+func initHook() inside.Hook {
+	without := strings.Split(os.Getenv(withoutVariable), ",")
+	var faulty string
+	var how int
+	fmt.Sscan(os.Getenv(faultVariable), &faulty, &how)
+	return func(stage string) error {
+		switch {
+		case slices.Contains(without, stage):
+			return inside.ErrSkip
+		case stage != faulty:
+			return nil
+		}
+		switch how {
+		case FaultExit:
+			os.Exit(0)
+		case FaultHang:
+			for {
+				_ = unix.Pause()
+			}
+		}
+		return unix.Errno(how)
+	}
 }
 
 // RequireControllers skips a test where no cgroup controllers are to be had.

@@ -37,7 +37,17 @@ var Stages = []string{
 }
 
 // Main builds the jail around this process and becomes the program. It does not return.
-func Main() {
+func Main() { MainWith(nil) }
+
+// Hook is asked before each step of an init that a test started: the daemon's own has none. With
+// ErrSkip the step is left out; any other error is the step's failure.
+type Hook func(stage string) error
+
+// ErrSkip takes a layer away.
+var ErrSkip = errors.New("skip this step")
+
+// MainWith is Main, with steps that a test takes away or makes fail.
+func MainWith(before Hook) {
 	// Capabilities, the cgroup namespace and the seccomp filter belong to a thread. execve
 	// keeps those of the thread that calls it and ends the others.
 	runtime.LockOSThread()
@@ -47,7 +57,7 @@ func Main() {
 		os.Exit(1) // the daemon is gone, or cannot be understood: there is nobody to tell
 	}
 	report := func(r Report) { _, _ = unix.Write(channelFD, r.Encode()) }
-	stage, err := become(o, func() { report(Report{Kind: Go}) })
+	stage, err := become(o, before, func() { report(Report{Kind: Go}) })
 	var step *stepError
 	if !errors.As(err, &step) {
 		step = &stepError{err.Error(), errnoOf(err)}
@@ -59,7 +69,7 @@ func Main() {
 // become is what happens inside, in order. We are uid 1000 of a user namespace of our own, with
 // the capabilities that these steps need over it and over the other new namespaces; from
 // "credentials" on with none. It returns only when a step fails.
-func become(o *Order, ready func()) (stage string, err error) {
+func become(o *Order, before Hook, ready func()) (stage string, err error) {
 	for _, step := range []struct {
 		stage string
 		do    func() error
@@ -77,6 +87,14 @@ func become(o *Order, ready func()) (stage string, err error) {
 		{StageSeccomp, func() error { ready(); return loadFilter(o.Filter) }}, // last: it forbids the steps above
 		{StageExec, func() error { return execve(o.Argv, o.Env) }},
 	} {
+		if before != nil {
+			switch err := before(step.stage); {
+			case err == ErrSkip:
+				continue
+			case err != nil:
+				return step.stage, failed("injected fault", err)
+			}
+		}
 		if err := step.do(); err != nil {
 			return step.stage, err
 		}
