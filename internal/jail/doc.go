@@ -16,7 +16,7 @@
 //	  order: plan, limits, source ──────► receive
 //	                                      loopback, root, pivot_root, host name,
 //	                                      cgroup namespace, session, rlimits,
-//	                                      credentials, descriptors
+//	                                      credentials, landlock, descriptors
 //	  ◄───────────────────── "go" ──────  seccomp
 //	  ◄────────────── end of file ──────  execve python3
 //	  start the clock; read both streams
@@ -28,7 +28,7 @@
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
 // story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order); then output and watchdog, and probe, which
+// inside (what happens inside, in order); then devices, landlock, output and watchdog, and probe, which
 // tries every layer before the daemon promises it.
 //
 // # Who trusts whom

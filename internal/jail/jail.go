@@ -35,9 +35,11 @@ type Jail struct {
 	cfg    Config
 	python interpreter
 	plan   []inside.Node
-	filter []byte // cfg.Filter as the init wants it
-	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
+	files  inside.Ruleset // what Landlock leaves of the plan
+	filter []byte         // cfg.Filter as the init wants it
+	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
+	nodes  *deviceLocks
 	null   *os.File
 	init   initBinary
 }
@@ -65,6 +67,11 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan := rootPlan(python)
+	files, err := landlock(plan)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := newIDPool(cfg.UIDs)
 	if err != nil {
 		return nil, err
@@ -87,15 +94,19 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, null.Close(), tree.close())
 	}
+	nodes, err := openDevices(plan)
+	if err != nil {
+		return nil, errors.Join(err, init.close(), null.Close(), tree.close())
+	}
 	return &Jail{
-		cfg: cfg, python: python, plan: rootPlan(python), filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, null: null, init: init,
+		cfg: cfg, python: python, plan: plan, files: files, filter: encodeFilter(cfg.Filter),
+		tree: tree, ids: ids, nodes: nodes, null: null, init: init,
 	}, nil
 }
 
 // Close gives back the jail's place in the cgroup tree. No run may be under way.
 func (j *Jail) Close() error {
-	return errors.Join(j.init.close(), j.null.Close(), j.tree.close())
+	return errors.Join(j.nodes.close(), j.init.close(), j.null.Close(), j.tree.close())
 }
 
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
@@ -107,6 +118,9 @@ func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 
 func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	if len(spec.Source) > MaxSource {
 		return nil, errSourceTooLong
+	}
+	if err := j.nodes.hold(); err != nil {
+		return nil, atStage(stageClone, err)
 	}
 	id, err := j.ids.take()
 	if err != nil {
@@ -162,13 +176,13 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 func (j *Jail) order(spec Spec) *inside.Order {
 	return &inside.Order{
 		Plan: append(slices.Clip(j.plan),
-			inside.Node{Op: inside.File, Path: launcherDir + "/sitecustomize.pyc", Data: string(j.python.launcher)},
 			inside.Node{Op: inside.File, Path: homeDir + "/main.py", Data: string(spec.Source)}),
-		Scratch: scratchOptions(j.cfg.Limits),
-		Rlimits: rlimits(j.cfg.Limits),
-		Argv:    j.python.argv(),
-		Env:     environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
-		Filter:  j.filter,
+		Scratch:  scratchOptions(j.cfg.Limits),
+		Landlock: j.files,
+		Rlimits:  rlimits(j.cfg.Limits),
+		Argv:     j.python.argv(),
+		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
+		Filter:   j.filter,
 	}
 }
 

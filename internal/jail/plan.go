@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
@@ -42,10 +43,7 @@ var etcFromHost = []string{
 
 // rootPlan describes the new root on this host.
 func rootPlan(python interpreter) []inside.Node {
-	plan := []inside.Node{
-		{Op: inside.Dir, Path: "/usr", Mode: 0o755},
-		{Op: inside.Tree, Path: "/usr", Source: "/usr"},
-	}
+	plan := hostTree("/usr")
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
 		plan = append(plan, mirror(dir)...)
 	}
@@ -77,12 +75,13 @@ func rootPlan(python interpreter) []inside.Node {
 		inside.Node{Op: inside.Scratch, Path: "/dev/shm", Mode: 0o1777},
 		inside.Node{Op: inside.Scratch, Path: runDir, Mode: 0o700},
 		inside.Node{Op: inside.Dir, Path: launcherDir, Mode: 0o755},
+		inside.Node{Op: inside.File, Path: launcherDir + "/sitecustomize.pyc", Data: string(python.launcher)},
 	)
 	for _, prefix := range python.prefixes {
 		for _, dir := range parents(prefix) {
 			plan = append(plan, inside.Node{Op: inside.Dir, Path: dir, Mode: 0o755})
 		}
-		plan = append(plan, inside.Node{Op: inside.Dir, Path: prefix, Mode: 0o755}, inside.Node{Op: inside.Tree, Path: prefix, Source: prefix})
+		plan = append(plan, hostTree(prefix)...)
 	}
 	return plan
 }
@@ -101,10 +100,33 @@ func mirror(path string) []inside.Node {
 		}
 		return []inside.Node{{Op: inside.Link, Path: path, Source: target}}
 	case info.IsDir():
-		return []inside.Node{{Op: inside.Dir, Path: path, Mode: 0o755}, {Op: inside.Tree, Path: path, Source: path}}
+		return hostTree(path)
 	default:
-		return []inside.Node{{Op: inside.Bind, Path: path, Source: path}}
+		return []inside.Node{{Op: inside.Copy, Path: path, Source: path}}
 	}
+}
+
+// hostTree plans a directory of the host: with inodes of the jail's own, unless something is mounted
+// below it. The kernel then lets nobody look at the directory without that
+// (mount_namespaces(7), "Restrictions on mount namespaces"), as an overlay would.
+func hostTree(path string) []inside.Node {
+	op := inside.Tree
+	if mountedBelow(path) {
+		op = inside.Bind
+	}
+	return []inside.Node{{Op: inside.Dir, Path: path, Mode: 0o755}, {Op: op, Path: path, Source: path}}
+}
+
+// mountedBelow reports whether something is mounted below path (proc_pid_mountinfo(5): the mount
+// point is the fifth field).
+func mountedBelow(path string) bool {
+	table, _ := os.ReadFile("/proc/self/mountinfo") // that /proc is there has been probed
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], path+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // parents lists the directories above path, the topmost first, without the root.

@@ -45,7 +45,9 @@ const (
 	LayerCapabilities = "no-capabilities"
 	LayerNoNewPrivs   = "no-new-privileges"
 	LayerSeccomp      = "seccomp"
+	LayerLandlock     = "landlock"
 	LayerRlimits      = "rlimits"
+	LayerOwnInodes    = "own-inodes"
 	LayerHostUID      = "host-uid"
 	LayerCgroupKill   = "cgroup-kill"
 	LayerMemory       = "memory"
@@ -63,7 +65,8 @@ func LayerNames() []string {
 	return []string{
 		LayerPython, LayerHostUID, LayerUserNS, LayerMountNS, LayerPidNS, LayerNetNS, LayerIPCNS, LayerUTSNS,
 		LayerCgroupKill, LayerMemory, LayerCPU, LayerPids,
-		LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerSeccomp, LayerRlimits,
+		LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerLandlock,
+		LayerSeccomp, LayerRlimits, LayerOwnInodes,
 	}
 }
 
@@ -77,6 +80,7 @@ type view struct {
 	Hostname     string   `json:"hostname"`
 	Cgroup       []string `json:"cgroup"`
 	Root         []string `json:"root"`
+	List         string   `json:"list"`
 	RootWrite    string   `json:"root_write"`
 	Connect      string   `json:"connect"`
 	Nproc        int64    `json:"nproc"`
@@ -147,7 +151,23 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 			add(c.layer, true, c.seen, nil)
 		}
 	}
+	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(rootPlan(python)))
 	return layers
+}
+
+// sharedInodes names the trees whose inodes all runs have in common.
+func sharedInodes(plan []inside.Node) error {
+	var shared []string
+	for _, n := range plan {
+		if n.Op == inside.Bind {
+			shared = append(shared, n.Path)
+		}
+	}
+	if shared == nil {
+		return nil
+	}
+	return fmt.Errorf("something is mounted below %s: two runs that cooperate can talk by locks on files in there",
+		strings.Join(shared, ", "))
 }
 
 // Missing returns the required layers that do not work.
@@ -247,14 +267,15 @@ type claim struct {
 func (i view) claims(limits Limits) []claim {
 	return []claim{
 		// First: what it takes to start any jail shows here.
-		{LayerRoot, i.RootWrite == "Read-only file system" && !slices.Contains(i.Root, "root"),
-			fmt.Sprintf("/ holds %s; writing there: %q", strings.Join(i.Root, " "), i.RootWrite)},
+		{LayerRoot, i.RootWrite == "Read-only file system" && len(i.Root) == 0,
+			fmt.Sprintf("of the host's / there is %v; writing there: %q", i.Root, i.RootWrite)},
 		{LayerCgroupNS, !slices.ContainsFunc(i.Cgroup, func(line string) bool { return line != "0::/" }),
 			fmt.Sprintf("cgroup path %v", i.Cgroup)},
 		{LayerNetwork, i.Connect != "", fmt.Sprintf("connecting outwards: %q", i.Connect)},
 		{LayerCapabilities, i.UID != 0 && strings.Trim(i.Capabilities, "0") == "" && i.Capabilities != "",
 			fmt.Sprintf("uid %d, capabilities %s", i.UID, i.Capabilities)},
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
+		{LayerLandlock, i.List == "Permission denied", fmt.Sprintf("listing /: %q", i.List)},
 		{LayerSeccomp, i.Seccomp == "2", "Seccomp mode " + i.Seccomp},
 		{LayerRlimits, i.Nproc == int64(limits.Pids), fmt.Sprintf("at most %d processes", i.Nproc)},
 	}

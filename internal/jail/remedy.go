@@ -20,6 +20,13 @@ func remedy(layer string, err error) string {
 		return "install python3 (apt-get install python3), or name another interpreter with --python"
 	case layer == LayerHostUID:
 		return "nothing is wrong; to give each run a host uid of its own the daemon needs CAP_SETUID and CAP_SETGID"
+	case layer == LayerOwnInodes:
+		return "where that matters, have nothing mounted below the directories that programs see"
+	case errors.Is(err, errNoLandlock):
+		return "the kernel has no Landlock, or it is off: add landlock to the lsm= list of its command line " +
+			"(cat /sys/kernel/security/lsm shows the list)"
+	case strings.Contains(err.Error(), "overlay"):
+		return "load the module overlay (modprobe overlay); in a container, the file system below may already be as many overlays as the kernel stacks (two)"
 	case errors.As(err, &missing):
 		return controllersRemedy(missing)
 	case layer == LayerMemory || layer == LayerCPU || layer == LayerPids || layer == LayerCgroupKill:

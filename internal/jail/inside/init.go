@@ -24,6 +24,7 @@ const (
 	StageCgroupNS    = "cgroup-ns"
 	StageSession     = "session"
 	StageCredentials = "credentials"
+	StageLandlock    = "landlock"
 	StageRlimits     = "rlimits"
 	StageDescriptors = "descriptors"
 	StageSeccomp     = "seccomp"
@@ -33,7 +34,7 @@ const (
 // Stages are all of them, in order.
 var Stages = []string{
 	StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
-	StageCredentials, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
+	StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
 // Main builds the jail around this process and becomes the program. It does not return.
@@ -82,6 +83,7 @@ func become(o *Order, before Hook, ready func()) (stage string, err error) {
 		{StageCgroupNS, unshareCgroup},
 		{StageSession, newSession},
 		{StageCredentials, dropPrivileges},
+		{StageLandlock, func() error { return restrictFiles(o.Landlock) }},
 		{StageRlimits, func() error { return setRlimits(o.Rlimits) }}, // late: NPROC would hit our own threads
 		{StageDescriptors, ownDescriptors},
 		{StageSeccomp, func() error { ready(); return loadFilter(o.Filter) }}, // last: it forbids the steps above

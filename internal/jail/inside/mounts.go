@@ -2,6 +2,7 @@ package inside
 
 import (
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,7 +12,7 @@ import (
 type Node struct {
 	Op     Op
 	Path   string // in the new root, absolute
-	Source string // bind: path on the host; link: target
+	Source string // tree, bind, copy, device: path on the host; link: target
 	Data   string // file: content
 	Mode   uint32 // dir, scratch: permission bits
 }
@@ -23,8 +24,9 @@ const (
 	Dir     Op = "dir"
 	Link    Op = "link"
 	File    Op = "file"    // read-only like all of the root
-	Tree    Op = "tree"    // bind of a host directory with what is mounted below it
-	Bind    Op = "bind"    // bind of one host file, not executable
+	Copy    Op = "copy"    // File with the content of one of the host's
+	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
+	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
 	Device  Op = "device"  // bind of a host device node
 	Proc    Op = "proc"    //
 	Scratch Op = "scratch" // a directory of the scratch file system
@@ -65,12 +67,18 @@ func buildRoot(o *Order) error {
 	if err := b.scratchSpace(o.Scratch); err != nil {
 		return err
 	}
+	if err := failed("mkdir empty", unix.Mkdirat(b.root, emptyAt, 0o555)); err != nil {
+		return err
+	}
 	for _, n := range o.Plan {
 		if err := b.make(n); err != nil {
 			return err
 		}
 	}
 	if err := b.detachScratch(); err != nil {
+		return err
+	}
+	if err := failed("rmdir empty", unix.Unlinkat(b.root, emptyAt, unix.AT_REMOVEDIR)); err != nil {
 		return err
 	}
 	if err := setAttributes(root, inert, 0); err != nil {
@@ -84,8 +92,11 @@ type builder struct {
 	root int // descriptor of its topmost directory
 }
 
-// scratchAt is where the scratch file system is attached while its directories are handed out.
-const scratchAt = ".scratch"
+// Directories of the new root while it is being filled.
+const (
+	scratchAt = ".scratch" // where the scratch file system is attached while it is handed out
+	emptyAt   = ".empty"   // what a tree is laid over: an overlay wants two directories
+)
 
 func (b builder) make(n Node) error {
 	path := relative(n.Path)
@@ -100,18 +111,21 @@ func (b builder) make(n Node) error {
 		return failed("symlink "+n.Path, unix.Symlinkat(n.Source, b.root, path))
 	case File:
 		return b.file(n.Path, n.Data)
-	case Tree:
-		return b.bind(n, readOnly, unix.AT_RECURSIVE)
-	case Bind:
-		if err := b.file(n.Path, ""); err != nil {
-			return err
+	case Copy:
+		data, err := os.ReadFile(n.Source)
+		if err != nil {
+			return failed("read "+n.Source, err)
 		}
-		return b.bind(n, inert, 0)
+		return b.file(n.Path, string(data))
+	case Tree:
+		return b.tree(n)
+	case Bind:
+		return b.bind(n, readOnly, unix.AT_RECURSIVE)
 	case Device:
 		if err := b.file(n.Path, ""); err != nil {
 			return err
 		}
-		return b.bind(n, devices, 0)
+		return b.bind(n, devices, 0) // nobody here may make a node
 	case Proc:
 		return b.proc(n)
 	case Scratch:
@@ -133,6 +147,33 @@ func (b builder) file(path, data string) error {
 	}
 	return failed("close "+path, f.Close())
 }
+
+// tree shows a host directory through an overlay that has nothing to write to. A bind would show
+// the host's own inodes, which all runs then had in common, with every lock, lease and watch that
+// a program puts on one: those of an overlay are this jail's alone.
+func (b builder) tree(n Node) error {
+	const directory = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+	from, err := unix.Open(n.Source, directory, 0)
+	if err != nil {
+		return failed("open "+n.Source, err)
+	}
+	defer unix.Close(from)
+	empty, err := unix.Openat(b.root, emptyAt, directory, 0)
+	if err != nil {
+		return failed("open empty", err)
+	}
+	defer unix.Close(empty)
+	// By descriptor: a path might hold what means something in an option, and 256 bytes are all
+	// that an option may have.
+	mount, err := newMount("overlay", readOnly, "lowerdir="+descriptorPath(from)+":"+descriptorPath(empty))
+	if err != nil {
+		return failed(n.Source+" through "+err.Error(), err)
+	}
+	defer unix.Close(mount)
+	return b.attach(mount, n.Path)
+}
+
+func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // bind clones a mount of the host, which takes on its attributes before it becomes visible.
 func (b builder) bind(n Node, attributes uint64, recursive uint) error {

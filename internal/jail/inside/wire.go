@@ -20,12 +20,13 @@ import (
 
 // Order is what the init is told. It is data to be replayed: the init decides nothing.
 type Order struct {
-	Plan    []Node   // the root file system, in the order in which it is made
-	Scratch []string // options of the scratch tmpfs, "key=value"
-	Rlimits []Rlimit
-	Argv    []string // python3's
-	Env     []string
-	Filter  []byte // struct sock_filter[]
+	Plan     []Node   // the root file system, in the order in which it is made
+	Scratch  []string // options of the scratch tmpfs, "key=value"
+	Landlock Ruleset  // what of the root may be opened
+	Rlimits  []Rlimit
+	Argv     []string // python3's
+	Env      []string
+	Filter   []byte // struct sock_filter[]
 }
 
 // Rlimit is one resource limit, soft and hard alike.
@@ -68,6 +69,13 @@ func (o *Order) Send(to io.Writer) error {
 		e.number(uint64(n.Mode))
 	}
 	e.strings(o.Scratch)
+	e.number(o.Landlock.Handled)
+	e.number(o.Landlock.Scoped)
+	e.number(uint64(len(o.Landlock.Rules)))
+	for _, r := range o.Landlock.Rules {
+		e.string(r.Path)
+		e.number(r.Rights)
+	}
 	e.number(uint64(len(o.Rlimits)))
 	for _, l := range o.Rlimits {
 		e.number(uint64(l.Resource))
@@ -101,6 +109,10 @@ func Receive(from io.Reader) (*Order, error) {
 		o.Plan = append(o.Plan, Node{Op: Op(d.string()), Path: d.string(), Source: d.string(), Data: d.string(), Mode: uint32(d.number())})
 	}
 	o.Scratch = d.strings()
+	o.Landlock.Handled, o.Landlock.Scoped = d.number(), d.number()
+	for range d.count() {
+		o.Landlock.Rules = append(o.Landlock.Rules, Rule{Path: d.string(), Rights: d.number()})
+	}
 	for range d.count() {
 		o.Rlimits = append(o.Rlimits, Rlimit{Resource: int(d.number()), Value: d.number()})
 	}

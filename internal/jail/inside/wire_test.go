@@ -15,11 +15,12 @@ func order() *Order {
 			{Op: Link, Path: "/bin", Source: "usr/bin"},
 			{Op: File, Path: "/home/main.py", Data: "é\x00\n"},
 		},
-		Scratch: []string{"size=1"},
-		Rlimits: []Rlimit{{unix.RLIMIT_CPU, 1<<64 - 1}},
-		Argv:    []string{"/usr/bin/python3", "x"},
-		Env:     []string{"A=B", ""},
-		Filter:  []byte{1, 2, 3, 4, 5, 6, 7, 8},
+		Scratch:  []string{"size=1"},
+		Landlock: Ruleset{Handled: 1<<13 - 1, Scoped: 3, Rules: []Rule{{Path: "/usr", Rights: 13}}},
+		Rlimits:  []Rlimit{{unix.RLIMIT_CPU, 1<<64 - 1}},
+		Argv:     []string{"/usr/bin/python3", "x"},
+		Env:      []string{"A=B", ""},
+		Filter:   []byte{1, 2, 3, 4, 5, 6, 7, 8},
 	}
 }
 

@@ -1,0 +1,82 @@
+package jail_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// Landlock alone, behind mounts that show a directory of the host and one more writable place, with no
+// filter and with the capabilities of the init: everything that these let pass ends at it. Without
+// it each attack succeeds, so that it is Landlock that is seen.
+func TestLandlockBehindWeakMounts(t *testing.T) {
+	host := hostDirectory(t)
+	const prelude = `
+import ctypes, errno, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(call, *args):
+    try: call(*args)
+    except OSError as e: return errno.errorcode[e.errno]
+    return "ok"
+def write(path):
+    with open(path, "w") as f: f.write("x")
+def mount(*args):
+    if libc.mount(*args) != 0: raise OSError(ctypes.get_errno(), "")
+def run(path):
+    if os.spawnv(os.P_WAIT, path, [path]) == 127: raise PermissionError(errno.EACCES, "")
+`
+	for _, tt := range []struct{ name, source, want string }{
+		{"a file of the host", `print(attempt(open, "/host/secret"))`, "EACCES"},
+		{"names on the host", `print(attempt(os.listdir, "/host"))`, "EACCES"},
+		{"a write where it was not planned", `print(attempt(write, "/weak/x"))`, "EACCES"},
+		{"a directory there", `print(attempt(os.mkdir, "/weak/x"))`, "EACCES"},
+		{"a socket there", `print(attempt(socket.socket(socket.AF_UNIX).bind, "/weak/x"))`, "EACCES"},
+		{"a mount", `print(attempt(mount, b"none", b"/tmp", b"tmpfs", 0, None))`, "EPERM"},
+		{"a mount made writable", `print(attempt(mount, None, b"/host", None, 32 | 4096, None))`, "EPERM"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, wall := range []struct {
+				name    string
+				without []string
+				want    string
+			}{
+				{"with Landlock", []string{inside.StageCredentials}, tt.want},
+				{"without it", []string{inside.StageCredentials, inside.StageLandlock}, "ok"},
+			} {
+				j := jailtest.New(t, func(c *jail.Config) {
+					c.Filter = allowAll
+					jailtest.Without(c, wall.without...)
+				})
+				j.Expose(
+					inside.Node{Op: inside.Dir, Path: "/host", Mode: 0o755},
+					inside.Node{Op: inside.Bind, Path: "/host", Source: host},
+					inside.Node{Op: inside.Scratch, Path: "/weak", Mode: 0o777},
+				)
+				if got := jailtest.Output(t, j, prelude+tt.source); got != wall.want+"\n" {
+					t.Errorf("%s: got %q, want %q", wall.name, got, wall.want)
+				}
+			}
+		})
+	}
+}
+
+// hostDirectory makes a directory on the host's root file system with a file that everybody may read.
+func hostDirectory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
