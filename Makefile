@@ -31,7 +31,7 @@ test: deps-test lint arm64 test-native lab ## everything: lint, tests here, test
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
 		python3-numpy python3-pandas python3-matplotlib chromium curl shellcheck \
-		gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap
 	@scripts/prometheus .cache/prometheus
 
 lint: deps ## gofmt, go vet, staticcheck, shellcheck

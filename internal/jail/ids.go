@@ -1,11 +1,15 @@
 package jail
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"strconv"
 	"sync"
 
+	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,28 +23,64 @@ type UIDRange struct {
 // "Users, Groups, UIDs and GIDs on systemd Systems": 1879048192 to 2147483647 is unused).
 func DefaultUIDs() UIDRange { return UIDRange{First: 1_900_000_000, Count: 65536} }
 
+// hostID is who the program is outside of its user namespace.
+type hostID struct {
+	uid, gid int
+	by       mapper
+}
+
+// mapper is who may map a host uid into the user namespace of a run.
+type mapper int
+
+const (
+	byDaemon mapper = iota // we have the right to map any (user_namespaces(7): CAP_SETUID and CAP_SETGID)
+	byHelper               // newuidmap(1) and newgidmap(1) map those that /etc/subuid and /etc/subgid give us
+	byOwner                // nobody: the daemon's own ids are all that there is
+)
+
 // idPool gives concurrent runs different host uids, and hands each out as late again as it can.
 type idPool struct {
+	by         mapper
+	uids, gids UIDRange // of the same length; without meaning byOwner
+	helpers    idHelpers
+
 	mu    sync.Mutex
-	uids  UIDRange
 	next  int
 	taken map[int]bool
-	own   bool // only our own uid is ours to give
 }
 
+// newIDPool takes the host ids that we have a right to: uids as root, else subordinate ones, else
+// none but our own.
 func newIDPool(uids UIDRange) (*idPool, error) {
-	if !mayChooseIDs() {
-		return &idPool{own: true}, nil
-	}
-	if uids.First < 1 || uids.Count < 1 || int64(uids.First)+int64(uids.Count) >= 1<<32-1 {
-		return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
+	p := &idPool{by: byOwner, uids: uids, gids: uids, taken: map[int]bool{}}
+	switch {
+	case mayChooseIDs():
+		if uids.First < 1 || uids.Count < 1 || int64(uids.First)+int64(uids.Count) >= 1<<32-1 {
+			return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
+		}
+		p.by = byDaemon
+	default:
+		helpers, subUIDs, subGIDs, err := findHelpers()
+		if err != nil {
+			return p, nil // shared tells why, to who asks
+		}
+		p.by, p.helpers, p.uids, p.gids = byHelper, helpers, subUIDs, subGIDs
 	}
 	// Another daemon may use the same range: begin somewhere else.
-	return &idPool{uids: uids, next: rand.IntN(uids.Count), taken: map[int]bool{}}, nil
+	p.next = rand.IntN(p.uids.Count)
+	return p, nil
 }
 
-// mayChooseIDs reports whether we may map any host uid into a namespace (user_namespaces(7):
-// CAP_SETUID and CAP_SETGID in the parent namespace).
+// shared says why runs have no host uid of their own; nil when they do.
+func (p *idPool) shared() error {
+	if p.by != byOwner {
+		return nil
+	}
+	_, _, _, err := findHelpers()
+	return fmt.Errorf("all runs share the daemon's uid %d: it may not choose others (%w)", os.Geteuid(), err)
+}
+
+// mayChooseIDs reports whether we may map any host uid into a namespace.
 func mayChooseIDs() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -52,8 +92,8 @@ func mayChooseIDs() bool {
 }
 
 func (p *idPool) take() (hostID, error) {
-	if p.own {
-		return hostID{uid: os.Geteuid(), gid: os.Getegid(), ours: true}, nil
+	if p.by == byOwner {
+		return hostID{uid: os.Geteuid(), gid: os.Getegid(), by: byOwner}, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,14 +106,76 @@ func (p *idPool) take() (hostID, error) {
 	n := p.next
 	p.taken[n] = true
 	p.next = (n + 1) % p.uids.Count
-	return hostID{uid: p.uids.First + n, gid: p.uids.First + n}, nil
+	return hostID{uid: p.uids.First + n, gid: p.gids.First + n, by: p.by}, nil
 }
 
 func (p *idPool) give(id hostID) {
-	if p.own {
+	if p.by == byOwner {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.taken, id.uid-p.uids.First)
+}
+
+// idHelpers are the paths of the two programs of the package uidmap. They are setuid root, and map
+// for anybody what the files of subordinate ids give to that user.
+type idHelpers struct{ uid, gid string }
+
+// findHelpers finds them and the largest range of subordinate ids that is ours.
+func findHelpers() (h idHelpers, uids, gids UIDRange, err error) {
+	var notUID, notGID error
+	h.uid, notUID = exec.LookPath("newuidmap")
+	h.gid, notGID = exec.LookPath("newgidmap")
+	if err := errors.Join(notUID, notGID); err != nil {
+		return h, uids, gids, err
+	}
+	// A program that is setuid is none under no_new_privs, which systemd's NoNewPrivileges= sets.
+	if noNewPrivs, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || noNewPrivs != 0 {
+		return h, uids, gids, errors.New("no_new_privs is set, under which newuidmap has no privilege")
+	}
+	ofUser, err := user.CurrentUserSubUIDs()
+	if err != nil {
+		return h, uids, gids, err
+	}
+	ofGroup, err := user.CurrentUserSubGIDs()
+	if err != nil {
+		return h, uids, gids, err
+	}
+	uids, gids = largest(ofUser), largest(ofGroup)
+	uids.Count = min(uids.Count, gids.Count)
+	gids.Count = uids.Count
+	if uids.Count == 0 {
+		return h, uids, gids, errors.New("/etc/subuid and /etc/subgid give it none")
+	}
+	return h, uids, gids, nil
+}
+
+func largest(ranges []user.SubID) UIDRange {
+	var best UIDRange
+	for _, r := range ranges {
+		if r.Count > int64(best.Count) {
+			best = UIDRange{First: int(r.SubID), Count: int(r.Count)}
+		}
+	}
+	return best
+}
+
+// write maps one host id to one of the user namespace of a process. It is ours, alive or not yet
+// waited for, so that its number means no other.
+func (h idHelpers) write(pid int, id hostID) error {
+	for _, m := range []struct {
+		helper         string
+		inside, atHost int
+	}{
+		{h.uid, insideUID, id.uid},
+		{h.gid, insideGID, id.gid},
+	} {
+		cmd := exec.Command(m.helper, strconv.Itoa(pid), strconv.Itoa(m.inside), strconv.Itoa(m.atHost), "1")
+		cmd.Env = []string{}
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", m.helper, err, said)
+		}
+	}
+	return nil
 }

@@ -109,7 +109,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	if err != nil {
 		add(LayerHostUID, true, "", err)
 	} else {
-		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", cfg.UIDs.First), id.shared())
+		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", ids.uids.First), ids.shared())
 	}
 
 	// Without a user namespace there is no right to any other: that one error is all there is to say.
@@ -279,14 +279,6 @@ func (i view) claims(limits Limits) []claim {
 		{LayerSeccomp, i.Seccomp == "2", "Seccomp mode " + i.Seccomp},
 		{LayerRlimits, i.Nproc == int64(limits.Pids), fmt.Sprintf("at most %d processes", i.Nproc)},
 	}
-}
-
-// shared says why a run has no host uid of its own.
-func (id hostID) shared() error {
-	if !id.ours {
-		return nil
-	}
-	return fmt.Errorf("all runs share the daemon's uid %d: it may not choose others", id.uid)
 }
 
 func lastLine(text []byte) string {

@@ -19,7 +19,8 @@ func remedy(layer string, err error) string {
 	case layer == LayerPython:
 		return "install python3 (apt-get install python3), or name another interpreter with --python"
 	case layer == LayerHostUID:
-		return "nothing is wrong; to give each run a host uid of its own the daemon needs CAP_SETUID and CAP_SETGID"
+		return "nothing is wrong; to give each run a host uid of its own the daemon needs CAP_SETUID and CAP_SETGID, " +
+			"or subordinate ids: apt-get install uidmap, and usermod --add-subuids and --add-subgids for its user"
 	case layer == LayerOwnInodes:
 		return "where that matters, have nothing mounted below the directories that programs see"
 	case errors.Is(err, errNoLandlock):

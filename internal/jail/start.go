@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,11 +16,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// Ids inside the jail. Never 0: a program that is root in its own user namespace reaches much
-// more of the kernel, and would regain capabilities at every execve.
+// Ids inside the jail.
 const (
-	insideUID = 1000
-	insideGID = 1000
+	insideUID = inside.UID
+	insideGID = inside.GID
 )
 
 // namespaces are made by clone. The cgroup namespace is missing on purpose: made by clone it
@@ -38,12 +38,6 @@ var initCapabilities = []uintptr{
 	unix.CAP_NET_ADMIN,    // loopback up
 	unix.CAP_SETPCAP,      // empty the bounding set, lock the securebits
 	unix.CAP_SYS_RESOURCE, // forbid further user namespaces
-}
-
-// hostID is who the program is outside of its user namespace.
-type hostID struct {
-	uid, gid int
-	ours     bool // the daemon's own: it had no right to choose another, nor to drop its groups
 }
 
 // process is one init, and then the program that it became.
@@ -105,6 +99,14 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 		opened = append(opened, channel, outR, errR)
 		return nil, err
 	}
+	if id.by == byHelper {
+		if err := j.ids.helpers.write(proc.Pid, id); err != nil {
+			_ = proc.Kill() // it waits for an order that will not come
+			_, _ = proc.Wait()
+			opened = append(opened, channel, outR, errR)
+			return nil, errors.Join(err, unix.Close(pidfd))
+		}
+	}
 	p = &process{
 		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
 		exited: make(chan struct{}),
@@ -117,17 +119,24 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 }
 
 // initAttr is how an init is born: in its namespaces, as a user of its own with the
-// capabilities that it needs there, and doomed with the daemon.
+// capabilities that it needs there, and doomed with the daemon. Where a helper maps its ids, that
+// is when it is alive: it begins as nobody, and makes itself that user.
 func initAttr(namespaces uintptr, id hostID) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{
-		Cloneflags:                 namespaces,
-		UidMappings:                []syscall.SysProcIDMap{{ContainerID: insideUID, HostID: id.uid, Size: 1}},
-		GidMappings:                []syscall.SysProcIDMap{{ContainerID: insideGID, HostID: id.gid, Size: 1}},
-		GidMappingsEnableSetgroups: !id.ours,
-		Credential:                 &syscall.Credential{Uid: insideUID, Gid: insideGID, NoSetGroups: id.ours},
-		AmbientCaps:                initCapabilities,
-		Pdeathsig:                  syscall.SIGKILL,
+	attr := &syscall.SysProcAttr{
+		Cloneflags:  namespaces,
+		AmbientCaps: initCapabilities,
+		Pdeathsig:   syscall.SIGKILL,
 	}
+	if id.by == byHelper {
+		attr.AmbientCaps = append(slices.Clip(attr.AmbientCaps), unix.CAP_SETUID, unix.CAP_SETGID)
+		return attr
+	}
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: insideUID, HostID: id.uid, Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: insideGID, HostID: id.gid, Size: 1}}
+	// Who maps its own gid has no right to drop its groups.
+	attr.GidMappingsEnableSetgroups = id.by == byDaemon
+	attr.Credential = &syscall.Credential{Uid: insideUID, Gid: insideGID, NoSetGroups: id.by == byOwner}
+	return attr
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.

@@ -6,6 +6,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// UID and GID are who the program is inside. Never 0: a program that is root in its own user
+// namespace reaches much more of the kernel, and would regain capabilities at every execve.
+const (
+	UID = 1000
+	GID = 1000
+)
+
+// enterUserNamespace makes us the user of our user namespace and the namespace the last one.
+func enterUserNamespace() error {
+	// Where somebody else wrote the id maps, after we were born, we are nobody yet.
+	if unix.Geteuid() != UID {
+		if err := becomeUser(); err != nil {
+			return err
+		}
+	}
+	return lastUserNamespace()
+}
+
+// becomeUser changes the ids of this thread, the only one that execve keeps. A change of ids takes
+// the parent death signal away (prctl(2)): set anew, and were the daemon dead by now, what we
+// report would tell.
+func becomeUser() error {
+	for _, change := range []struct {
+		name string
+		nr   uintptr
+		id   uintptr
+	}{
+		{"setresgid", unix.SYS_SETRESGID, GID},
+		{"setgroups", unix.SYS_SETGROUPS, 0},
+		{"setresuid", unix.SYS_SETRESUID, UID},
+	} {
+		if _, _, errno := unix.RawSyscall(change.nr, change.id, change.id, change.id); errno != 0 {
+			return failed(change.name, errno)
+		}
+	}
+	return failed("PR_SET_PDEATHSIG", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
+}
+
 // lastUserNamespace sets the number of user namespaces that may be made below ours to none: in one
 // of its own the program would have every capability again. The seccomp filter says the same;
 // this holds without it.
