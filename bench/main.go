@@ -72,7 +72,44 @@ func run(daemon, isolation, python string, n int) (err error) {
 		m.add("http", ours-inside)
 	}
 	fmt.Println("isolation:", isolation)
-	return m.print(os.Stdout, n)
+	if err := m.print(os.Stdout, n); err != nil {
+		return err
+	}
+	for _, setting := range []string{"--core-scheduling", "--restrict-speculation"} {
+		cost, err := settingCost(url, n, daemon, "serve", "--listen=127.0.0.1:0", "--isolation="+isolation, "--python="+python, setting)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-23s %s\n", setting, cost)
+	}
+	return nil
+}
+
+// settingCost compares a daemon with one more setting with the one at url.
+func settingCost(url string, n int, daemon string, args ...string) (cost string, err error) {
+	with, stop, err := start(daemon, args...)
+	if err != nil {
+		return "not on this machine: " + firstRemedy(err.Error()), nil
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	m := measurements{}
+	for range n {
+		for name, url := range map[string]string{"with": with, "without": url} {
+			d, err := timed(func() error { _, err := post(url); return err })
+			if err != nil {
+				return "", err
+			}
+			m.add(name, d)
+		}
+	}
+	return fmt.Sprintf("ratio of the medians with and without: %.2f", m.quantile("with", .5)/m.quantile("without", .5)), nil
+}
+
+// firstRemedy is what a daemon that does not start says to do about it.
+func firstRemedy(said string) string {
+	_, remedy, _ := strings.Cut(said, "remedy: ")
+	remedy, _, _ = strings.Cut(remedy, "\n")
+	return remedy
 }
 
 // start starts the daemon and returns its address and how to end it.

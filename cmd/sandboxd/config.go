@@ -52,6 +52,9 @@ type settings struct {
 	Inodes      int64            `default:"4096" group:"Limits of one run:" help:"Files in it."`
 	OutputLimit units.Base2Bytes `default:"1MiB" group:"Limits of one run:" help:"Kept of each stream; the rest is counted and dropped."`
 
+	CoreScheduling      bool `group:"Against leaks through the processor:" help:"Keep all else off the other hardware threads of a run's core."`
+	RestrictSpeculation bool `group:"Against leaks through the processor:" help:"Switch off what the kernel lets a task switch off: speculative store bypass and indirect branches."`
+
 	UIDFirst int `name:"uid-first" default:"${uid_first}" group:"As root:" help:"First of the host uids that runs get."`
 	UIDCount int `name:"uid-count" default:"${uid_count}" group:"As root:" help:"How many they are."`
 }
@@ -131,6 +134,7 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 		Limits:     s.limits(),
 		Filter:     filter.Program,
 		BestEffort: s.Isolation == "best-effort",
+		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
 		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
 		Log:        log,
 	}, nil

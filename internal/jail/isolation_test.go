@@ -325,7 +325,7 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	for _, name := range jail.LayerNames() {
-		if !seen[name] {
+		if asked := name == jail.LayerCoreScheduling || name == jail.LayerSpeculation; !seen[name] && !asked {
 			t.Errorf("layer %s was not probed", name)
 		}
 	}

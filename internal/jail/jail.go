@@ -20,6 +20,7 @@ type Config struct {
 	Limits     Limits            // of each run
 	Filter     []unix.SockFilter // seccomp program
 	BestEffort bool              // go on without cgroup controllers; every other layer stays required
+	CPU        CPU               // settings against what leaks through a processor
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
 
@@ -36,8 +37,9 @@ type Jail struct {
 	python interpreter
 	plan   []inside.Node
 	files  inside.Ruleset // what Landlock leaves of the plan
-	filter []byte         // cfg.Filter as the init wants it
-	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
+	cpu    []inside.Prctl
+	filter []byte // cfg.Filter as the init wants it
+	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *deviceLocks
 	null   *os.File
@@ -72,6 +74,10 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, err
 	}
+	cpu, err := cfg.CPU.prctls()
+	if err != nil {
+		return nil, err
+	}
 	ids, err := newIDPool(cfg.UIDs)
 	if err != nil {
 		return nil, err
@@ -99,7 +105,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		return nil, errors.Join(err, init.close(), null.Close(), tree.close())
 	}
 	return &Jail{
-		cfg: cfg, python: python, plan: plan, files: files, filter: encodeFilter(cfg.Filter),
+		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init,
 	}, nil
 }
@@ -179,6 +185,7 @@ func (j *Jail) order(spec Spec) *inside.Order {
 			inside.Node{Op: inside.File, Path: homeDir + "/main.py", Data: string(spec.Source)}),
 		Scratch:  scratchOptions(j.cfg.Limits),
 		Landlock: j.files,
+		CPU:      j.cpu,
 		Rlimits:  rlimits(j.cfg.Limits),
 		Argv:     j.python.argv(),
 		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),

@@ -53,6 +53,10 @@ const (
 	LayerMemory       = "memory"
 	LayerCPU          = "cpu"
 	LayerPids         = "pids"
+
+	// Only where the settings ask for them.
+	LayerCoreScheduling = "core-scheduling"
+	LayerSpeculation    = "no-speculation"
 )
 
 // probeProgram looks at the jail from inside.
@@ -67,6 +71,7 @@ func LayerNames() []string {
 		LayerCgroupKill, LayerMemory, LayerCPU, LayerPids,
 		LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerLandlock,
 		LayerSeccomp, LayerRlimits, LayerOwnInodes,
+		LayerCoreScheduling, LayerSpeculation,
 	}
 }
 
@@ -136,6 +141,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	probeCgroup(cfg, add)
 
 	best := cfg
+	best.CPU = CPU{}
 	best.BestEffort = true // what is missing of the controllers is said above
 	best.Log = quiet
 	seen, err := probeJail(ctx, best)
@@ -149,6 +155,20 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 			add(c.layer, true, "", fmt.Errorf("from inside: %s", c.seen))
 		default:
 			add(c.layer, true, c.seen, nil)
+		}
+	}
+	for _, c := range []struct {
+		layer string
+		asked bool
+		alone CPU
+	}{
+		{LayerCoreScheduling, cfg.CPU.CoreScheduling, CPU{CoreScheduling: true}},
+		{LayerSpeculation, cfg.CPU.RestrictSpeculation, CPU{RestrictSpeculation: true}},
+	} {
+		if c.asked {
+			best.CPU = c.alone
+			_, err := probeJail(ctx, best)
+			add(c.layer, true, "as the settings ask", err)
 		}
 	}
 	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(rootPlan(python)))

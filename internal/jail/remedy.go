@@ -23,6 +23,11 @@ func remedy(layer string, err error) string {
 			"or subordinate ids: apt-get install uidmap, and usermod --add-subuids and --add-subgids for its user"
 	case layer == LayerOwnInodes:
 		return "where that matters, have nothing mounted below the directories that programs see"
+	case layer == LayerCoreScheduling:
+		return "it takes a kernel with CONFIG_SCHED_CORE and a processor with SMT switched on; without SMT there is nothing to share: leave --core-scheduling out"
+	case layer == LayerSpeculation:
+		return "the kernel wants spectre_v2_user= and spec_store_bypass_disable= of prctl or seccomp on its command line, " +
+			"and a processor with the controls; a virtual machine may hide them. Else leave --restrict-speculation out"
 	case errors.Is(err, errNoLandlock):
 		return "the kernel has no Landlock, or it is off: add landlock to the lsm= list of its command line " +
 			"(cat /sys/kernel/security/lsm shows the list)"

@@ -2,7 +2,7 @@
 // namespaces. It replays an Order that the daemon sends, and decides nothing.
 //
 // Read wire (what it is told and what it answers), init (the table of contents), and then its
-// chapters: net, mounts, pivot, creds, landlock, rlimits, descriptors, seccomp.
+// chapters: net, mounts, pivot, cpu, creds, landlock, rlimits, descriptors, seccomp.
 //
 // It is linked into a small binary of its own, cmd/sandboxd-init, which the daemon carries within
 // itself: every run executes it, so that every package that is imported here is paid for by every

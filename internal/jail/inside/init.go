@@ -23,6 +23,7 @@ const (
 	StageHostname    = "hostname"
 	StageCgroupNS    = "cgroup-ns"
 	StageSession     = "session"
+	StageCPU         = "cpu-isolation"
 	StageCredentials = "credentials"
 	StageLandlock    = "landlock"
 	StageRlimits     = "rlimits"
@@ -34,7 +35,7 @@ const (
 // Stages are all of them, in order.
 var Stages = []string{
 	StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
-	StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
+	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
 // Main builds the jail around this process and becomes the program. It does not return.
@@ -85,6 +86,7 @@ func become(o *Order, before Hook, ready func() error) (stage string, err error)
 		{StageHostname, setHostname},
 		{StageCgroupNS, unshareCgroup},
 		{StageSession, newSession},
+		{StageCPU, func() error { return isolateCPU(o.CPU) }},
 		{StageCredentials, dropPrivileges},
 		{StageLandlock, func() error { return restrictFiles(o.Landlock) }},
 		{StageRlimits, func() error { return setRlimits(o.Rlimits) }}, // late: NPROC would hit our own threads

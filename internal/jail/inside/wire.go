@@ -23,6 +23,7 @@ type Order struct {
 	Plan     []Node   // the root file system, in the order in which it is made
 	Scratch  []string // options of the scratch tmpfs, "key=value"
 	Landlock Ruleset  // what of the root may be opened
+	CPU      []Prctl
 	Rlimits  []Rlimit
 	Argv     []string // python3's
 	Env      []string
@@ -76,6 +77,13 @@ func (o *Order) Send(to io.Writer) error {
 		e.string(r.Path)
 		e.number(r.Rights)
 	}
+	e.number(uint64(len(o.CPU)))
+	for _, c := range o.CPU {
+		e.string(c.Name)
+		for _, arg := range c.Args {
+			e.number(arg)
+		}
+	}
 	e.number(uint64(len(o.Rlimits)))
 	for _, l := range o.Rlimits {
 		e.number(uint64(l.Resource))
@@ -112,6 +120,13 @@ func Receive(from io.Reader) (*Order, error) {
 	o.Landlock.Handled, o.Landlock.Scoped = d.number(), d.number()
 	for range d.count() {
 		o.Landlock.Rules = append(o.Landlock.Rules, Rule{Path: d.string(), Rights: d.number()})
+	}
+	for range d.count() {
+		c := Prctl{Name: d.string()}
+		for i := range c.Args {
+			c.Args[i] = d.number()
+		}
+		o.CPU = append(o.CPU, c)
 	}
 	for range d.count() {
 		o.Rlimits = append(o.Rlimits, Rlimit{Resource: int(d.number()), Value: d.number()})

@@ -17,6 +17,7 @@ func order() *Order {
 		},
 		Scratch:  []string{"size=1"},
 		Landlock: Ruleset{Handled: 1<<13 - 1, Scoped: 3, Rules: []Rule{{Path: "/usr", Rights: 13}}},
+		CPU:      []Prctl{{"PR_X", [5]uint64{1, 2, 3, 4, 5}}},
 		Rlimits:  []Rlimit{{unix.RLIMIT_CPU, 1<<64 - 1}},
 		Argv:     []string{"/usr/bin/python3", "x"},
 		Env:      []string{"A=B", ""},

@@ -1,0 +1,124 @@
+package jail_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// coreCookie reads the core scheduling cookie of a process (PR_SCHED_CORE_GET); 0 is none.
+func coreCookie(pid int) (cookie uint64, err error) {
+	_, _, errno := unix.Syscall6(unix.SYS_PRCTL, unix.PR_SCHED_CORE, unix.PR_SCHED_CORE_GET, uintptr(pid),
+		unix.PR_SCHED_CORE_SCOPE_THREAD, uintptr(unsafe.Pointer(&cookie)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return cookie, nil
+}
+
+// With the setting each run has a cookie of its own, and no hardware thread of its core is for
+// anybody else; where the machine cannot do it, nothing runs.
+func TestCoreScheduling(t *testing.T) {
+	config := jailtest.Config(t)
+	config.CPU.CoreScheduling = true
+	if _, unable := coreCookie(os.Getpid()); unable != nil {
+		j := jailtest.New(t, func(c *jail.Config) { c.CPU = config.CPU })
+		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		if jailtest.SetupStage(err) != inside.StageCPU {
+			t.Errorf("got %v", err)
+		}
+		if missing := jail.Missing(jail.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != jail.LayerCoreScheduling {
+			t.Errorf("missing: %+v", missing)
+		}
+		t.Logf("this machine has no core scheduling: %v", unable)
+		return
+	}
+	seen := map[uint64]bool{}
+	for _, asked := range []bool{false, true, true} {
+		j := jailtest.New(t, func(c *jail.Config) { c.CPU.CoreScheduling = asked })
+		up := &notifyWriter{written: make(chan struct{})}
+		done := make(chan error)
+		before := children(t)
+		go func() {
+			_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(3)"), Stdout: up})
+			done <- err
+		}()
+		<-up.written
+		for pid := range children(t) {
+			if before[pid] {
+				continue
+			}
+			cookie, err := coreCookie(pid)
+			if err != nil || (cookie != 0) != asked || seen[cookie] && asked {
+				t.Errorf("asked %v: cookie %#x, %v; seen before: %v", asked, cookie, err, seen)
+			}
+			seen[cookie] = true
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("cookies %v", seen)
+	}
+}
+
+func children(t *testing.T) map[int]bool {
+	t.Helper()
+	pids := map[int]bool{}
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // of a thread that has ended: empty
+		for word := range strings.FieldsSeq(string(text)) {
+			pid, err := strconv.Atoi(word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids[pid] = true
+		}
+	}
+	return pids
+}
+
+// With the setting nothing of the processor's speculation that a task can switch off is on; where
+// there is no such switch, and the processor is not safe without, nothing starts.
+func TestRestrictSpeculation(t *testing.T) {
+	config := jailtest.Config(t)
+	config.CPU.RestrictSpeculation = true
+	j, err := jail.New(t.Context(), config)
+	status, readErr := os.ReadFile("/proc/self/status")
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	hopeless := bytes.Contains(status, []byte("Speculation_Store_Bypass:\tvulnerable")) ||
+		bytes.Contains(status, []byte("SpeculationIndirectBranch:\talways enabled"))
+	if (err != nil) != hopeless {
+		t.Fatalf("the kernel says %s, and the jail %v", status, err)
+	}
+	if hopeless {
+		if missing := jail.Missing(jail.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != jail.LayerSpeculation {
+			t.Errorf("missing: %+v", missing)
+		}
+		t.Logf("refused on this machine: %v", err)
+		return
+	}
+	defer j.Close()
+	got := jailtest.Output(t, j, `print({l.split(":")[0]: l.split(":")[1].strip() for l in open("/proc/self/status") if l.startswith("Speculation")})`)
+	for _, bad := range []string{"vulnerable", "enabled"} {
+		if strings.Contains(strings.ReplaceAll(got, "not vulnerable", ""), bad) {
+			t.Errorf("in the jail: %s", got)
+		}
+	}
+	fmt.Fprint(t.Output(), got)
+}
