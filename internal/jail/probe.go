@@ -194,7 +194,7 @@ func probeCgroup(cfg Config, add func(string, bool, string, error)) {
 	defer tree.close()
 	leaf, err := tree.newLeaf(cfg.Limits)
 	if err == nil {
-		defer leaf.remove()
+		defer leaf.remove(killPatience)
 		err = leaf.kill()
 	}
 	add(LayerCgroupKill, required, tree.base, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -59,7 +60,7 @@ type process struct {
 }
 
 // start clones the init into its namespaces and its leaf. On success the caller owns the
-// process and must call end.
+// process and must call handOff, and then end.
 func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	var opened []*os.File
 	defer func() {
@@ -98,17 +99,29 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	})
 	if err != nil {
 		opened = append(opened, channel, outR, errR)
-		return nil, err
+		return nil, startError(err)
 	}
-	p = &process{
+	return &process{
 		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
 		exited: make(chan struct{}),
+	}, nil
+}
+
+// startError says what os.StartProcess does; os says fork/exec, whichever it was.
+func startError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("clone of the init, its id maps or its execve: %w", path.Err)
 	}
+	return err
+}
+
+// reap begins to wait for the process. Until then the kernel keeps the name of a dead one.
+func (p *process) reap() {
 	go func() {
-		p.state, p.reaped = proc.Wait()
+		p.state, p.reaped = p.proc.Wait()
 		close(p.exited)
 	}()
-	return p, nil
 }
 
 // initAttr is how an init is born: in its namespaces, as a user of its own with the
@@ -139,9 +152,19 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	case <-memory.exceeded:
 		return OOM
 	case <-clock.C:
+		if p.dead(0) { // while we were not running ourselves: it was in time, or nobody knows better
+			return ""
+		}
 		p.askToFlush()
 		return Timeout
 	}
+}
+
+// dead reports whether the program has ended, reaped or not, or does so within the wait of whole
+// milliseconds (pidfd_open(2)).
+func (p *process) dead(wait time.Duration) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(wait.Milliseconds()))
+	return err == nil && n == 1
 }
 
 // askToFlush lets python3 write out what the program printed last without a newline. The
@@ -159,7 +182,7 @@ func (p *process) askToFlush() {
 
 // end kills what is left of the program and waits until the kernel has ended all of it: the
 // end of a pid namespace's first process is not reported before the others are dead.
-func (p *process) end(cause Verdict) (ended, error) {
+func (p *process) end(cause Verdict, patience time.Duration) (ended, error) {
 	defer p.channel.Close()
 	defer func() {
 		if p.pidfd >= 0 {
@@ -173,8 +196,8 @@ func (p *process) end(cause Verdict) (ended, error) {
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(killPatience):
-		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, killPatience)}
+	case <-time.After(patience):
+		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, patience)}
 	}
 	if p.reaped != nil {
 		return ended{}, &SetupError{stageWait, p.reaped}

@@ -87,6 +87,9 @@ func become(o *Order, before Hook, ready func()) (stage string, err error) {
 		{StageSeccomp, func() error { ready(); return loadFilter(o.Filter) }}, // last: it forbids the steps above
 		{StageExec, func() error { return execve(o.Argv, o.Env) }},
 	} {
+		if step.stage != StageExec { // no filter need allow it
+			takeName(step.stage)
+		}
 		if before != nil {
 			switch err := before(step.stage); {
 			case err == ErrSkip:
