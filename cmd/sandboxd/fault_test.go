@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -318,12 +319,12 @@ func TestStoppedDaemon(t *testing.T) {
 			t.Errorf("without end: verdict %s", a.header.Get("X-Sandboxd-Verdict"))
 		}
 	})
-	waitFor(t, "all runs", func() bool { return len(programs(t)) == 7 })
+	waitFor(t, "all runs", func() bool { return len(programsOf(t, pid)) == 7 })
 	if err := d.cmd.Process.Signal(unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	stopped := time.Now()
-	waitFor(t, "the programs' ends", func() bool { return len(programs(t)) == 1 })
+	waitFor(t, "the programs' ends", func() bool { return len(programsOf(t, pid)) == 1 })
 	<-time.After(wall - time.Since(stopped) + 100*time.Millisecond) // the fault: its clock has run out
 	if err := d.cmd.Process.Signal(unix.SIGCONT); err != nil {
 		t.Fatal(err)
@@ -331,6 +332,15 @@ func TestStoppedDaemon(t *testing.T) {
 	wg.Wait()
 	d.works(t)
 	d.settled(t, pid, before)
+}
+
+// programsOf lists the living programs that a daemon has started.
+func programsOf(t testing.TB, daemon int) []string {
+	t.Helper()
+	return slices.DeleteFunc(programs(t), func(pid string) bool {
+		status, _ := os.ReadFile("/proc/" + pid + "/status")
+		return !strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", daemon))
+	})
 }
 
 // Whatever becomes of the log, runs go on.

@@ -272,7 +272,10 @@ func (t *tree) newLeaf(limits Limits) (*leaf, error) {
 		err = t.limit(path, limits)
 	}
 	if err != nil {
-		return nil, errors.Join(err, dir.Close(), rmdirEmptied(path, killPatience))
+		if dir != nil {
+			dir.Close()
+		}
+		return nil, errors.Join(err, rmdirEmptied(path, killPatience))
 	}
 	return &leaf{path: path, dir: dir, memory: t.has("memory")}, nil
 }

@@ -92,14 +92,14 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	if leaf != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
 	}
-	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
+	proc, err := startProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
 		Env:   append([]string{"GOMAXPROCS=1", "GOGC=off"}, j.init.env...), // it lives for milliseconds
 		Files: []*os.File{j.null, outW, errW, theirs},
 		Sys:   attr,
 	})
 	if err != nil {
 		opened = append(opened, channel, outR, errR)
-		return nil, startError(err)
+		return nil, err
 	}
 	return &process{
 		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
@@ -107,7 +107,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	}, nil
 }
 
-// startError says what os.StartProcess does; os says fork/exec, whichever it was.
+// startError says what os.StartProcess does; os says fork/exec, whichever it was. nil stays nil.
 func startError(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
