@@ -24,7 +24,8 @@
 //	  wait; read memory.events, cpu.stat; rmdir leaf
 //
 // A step of the init that fails sends its stage, errno and object up the socket instead of
-// "go", and Run returns a SetupError. End of file without "go" means that init died.
+// "go", and Run returns a SetupError. End of file without "go" means that init died,
+// and so does one after "go" when the process is dead under the name of a step.
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
 // story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package
