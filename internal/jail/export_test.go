@@ -9,3 +9,25 @@ import (
 // Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock was
 // not told of.
 func (j *Jail) Expose(nodes ...inside.Node) { j.plan = append(slices.Clip(j.plan), nodes...) }
+
+// Parts are what the runs of a jail share, for tests that break them.
+type Parts struct {
+	Plan   *[]inside.Node
+	Filter *[]byte
+	Python *string
+	Init   *string
+	Limits *Limits
+}
+
+// Parts of a jail that runs nothing at the moment.
+func (j *Jail) Parts() Parts {
+	return Parts{&j.plan, &j.filter, &j.python.path, &j.init.path, &j.cfg.Limits}
+}
+
+// Leaves is the directory of the leaves, "" where there is none.
+func (j *Jail) Leaves() string {
+	if j.tree == nil {
+		return ""
+	}
+	return j.tree.runs.Name()
+}

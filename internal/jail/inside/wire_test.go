@@ -10,6 +10,7 @@ import (
 
 func order() *Order {
 	return &Order{
+		KeepGroups: true,
 		Plan: []Node{
 			{Op: Dir, Path: "/usr", Mode: 0o755},
 			{Op: Link, Path: "/bin", Source: "usr/bin"},
