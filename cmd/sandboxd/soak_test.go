@@ -58,7 +58,8 @@ type soak struct {
 	ends   map[string]int // verdicts, and other ends of a request
 	probes int
 	failed int
-	slow   time.Duration // of the slowest answer
+	slow   time.Duration // the slowest answer, and which program got it
+	slowOf int
 }
 
 // Random hostile programs, posted with the scan off, several at a time; some clients go away.
@@ -108,7 +109,7 @@ func TestSoak(t *testing.T) {
 	for _, end := range slices.Sorted(maps.Keys(s.ends)) {
 		t.Logf("%8d %s", s.ends[end], end)
 	}
-	t.Logf("%8d well-behaved programs served meanwhile; the slowest answer took %v of a wall clock of %v", s.probes, s.slow.Round(time.Millisecond), soakWall)
+	t.Logf("%8d well-behaved programs served meanwhile; the slowest answer, to program %d, took %v of a wall clock of %v", s.probes, s.slowOf, s.slow.Round(time.Millisecond), soakWall)
 }
 
 // allowedCalls are the system calls that the default filter lets through at least sometimes.
@@ -181,7 +182,9 @@ func (s *soak) attack(t testing.TB, p hostile.Program) {
 		return
 	}
 	s.ends[end]++
-	s.slow = max(s.slow, a.took)
+	if a.took > s.slow {
+		s.slow, s.slowOf = a.took, p.Index
+	}
 }
 
 // post1 posts a program. Any goroutine may call it.

@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -58,7 +59,7 @@ func New(seed uint64, index int, calls Calls) Program {
 // Only is a program of a single act, by its name.
 func Only(seed uint64, name string, calls Calls) (Program, error) {
 	d := dice{rand.New(rand.NewPCG(seed, 0)), calls} //nolint:gosec // it shall repeat
-	for _, a := range append(acts[:len(acts):len(acts)], ends...) {
+	for _, a := range slices.Concat(acts, ends) {
 		if a.name == name {
 			var source strings.Builder
 			source.WriteString(prelude + "impatient()\n")
@@ -72,7 +73,7 @@ func Only(seed uint64, name string, calls Calls) (Program, error) {
 // Names are those of all acts, ways to end included.
 func Names() []string {
 	var names []string
-	for _, a := range append(acts[:len(acts):len(acts)], ends...) {
+	for _, a := range slices.Concat(acts, ends) {
 		names = append(names, a.name)
 	}
 	return names
