@@ -85,6 +85,12 @@ var acts = []act{
 		code("f = open('/dev/shm/x', 'wb+')\nf.truncate(1 << 30)\nimport mmap\nm = mmap.mmap(f.fileno(), 1 << 30)\nfor i in range(0, 1 << 30, 4096): m[i] = %d\n", 256),
 		code("x = []\nwhile True: x = [x, bytearray(%d)]\n", 1<<16),
 	)},
+	{"memory of many", "inline", either( // each of them below the limit of a process; their parent waits for the clock
+		code("signal.setitimer(signal.ITIMER_REAL, 0)\nfor _ in range(30):\n    if attempt(os.fork) == 0:\n        x = bytearray(%d << 20)\n        time.sleep(30)\nos.wait()\n", 60),
+		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport mmap\nm = mmap.mmap(-1, 200 << 20)\nfor i in range(40):\n    if attempt(os.fork) == 0:\n        for n in range(0, %d << 20, 4096): m[n] = i\n        time.sleep(30)\nos.wait()\n", 200),
+		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport socket\nwhile True:\n    if attempt(os.fork) == 0:\n        kept = until_refused(socket.socketpair, 100)\n        for a, _ in kept:\n            a.setblocking(False)\n            attempt(lambda: a.send(bytes(%d)))\n        time.sleep(30)\n", 1<<18),
+		code("signal.setitimer(signal.ITIMER_REAL, 0)\nfor i in range(60):\n    if attempt(os.fork) == 0:\n        with open('/dev/shm/%%d' %% i, 'wb') as f: attempt(lambda: f.write(bytes(%d)))\n        x = bytearray(8 << 20)\n        time.sleep(30)\nos.wait()\n", 4<<20),
+	)},
 	{"mappings", "child", func(d dice) string {
 		var b strings.Builder
 		b.WriteString("import mmap\nm = mmap.mmap(-1, 1 << 20)\nbase = ctypes.addressof(ctypes.c_char.from_buffer(m))\n")
