@@ -28,7 +28,7 @@ func TestAProgramIsItsSeedAndItsIndex(t *testing.T) {
 func TestProgramsArePython(t *testing.T) {
 	var sources []string
 	done := map[string]bool{}
-	for index := range 1000 {
+	for index := range 300 {
 		p := New(1, index, nil)
 		for _, name := range p.Names {
 			done[name] = true
