@@ -220,16 +220,21 @@ type Host struct {
 	Processes   int // of the range of uids that runs get, and zombies of ours
 	Descriptors int // of this process
 	Mounts      int
-	Leaves      int // cgroups of runs, under any tree of ours
+	Leaves      int // cgroups of runs
 	Files       int // of theirs in the directories for temporary files
+
+	uids jail.UIDRange
 }
 
-// Count takes stock. PID is the process whose descriptors count.
-func Count(t testing.TB, pid int) Host {
+// Count takes stock. PID is the process that starts the runs, with the default range of uids.
+func Count(t testing.TB, pid int) Host { return CountUIDs(t, pid, jail.DefaultUIDs()) }
+
+// CountUIDs takes stock where the runs get their uids from a range of their own, so that
+// others' runs do not count.
+func CountUIDs(t testing.TB, pid int, uids jail.UIDRange) Host {
 	t.Helper()
-	uids := jail.DefaultUIDs()
 	theirs := func(uid int) bool { return uid >= uids.First && uid < uids.First+uids.Count }
-	var h Host
+	h := Host{uids: uids}
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
 		status, err := os.ReadFile(filepath.Join(proc, "status"))
@@ -249,7 +254,7 @@ func Count(t testing.TB, pid int) Host {
 	mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
 	h.Mounts = strings.Count(string(mounts), "\n")
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(filepath.Dir(path), "/runs-") {
+		if err == nil && d.IsDir() && strings.Contains(filepath.Dir(path), fmt.Sprintf("/runs-%d-", pid)) {
 			h.Leaves++
 		}
 		return nil
@@ -293,7 +298,7 @@ func Settled(t testing.TB, pid int, before Host) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		now := Count(t, pid)
+		now := CountUIDs(t, pid, before.uids)
 		if !now.exceeds(before) {
 			return
 		}

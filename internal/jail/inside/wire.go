@@ -115,22 +115,22 @@ func Receive(from io.Reader) (*Order, error) {
 	}
 	d := decoder{rest: message}
 	o := &Order{KeepGroups: d.flag()}
-	for range d.count() {
+	for range d.items {
 		o.Plan = append(o.Plan, Node{Op: Op(d.string()), Path: d.string(), Source: d.string(), Data: d.string(), Mode: uint32(d.number())})
 	}
 	o.Scratch = d.strings()
 	o.Landlock.Handled, o.Landlock.Scoped = d.number(), d.number()
-	for range d.count() {
+	for range d.items {
 		o.Landlock.Rules = append(o.Landlock.Rules, Rule{Path: d.string(), Rights: d.number()})
 	}
-	for range d.count() {
+	for range d.items {
 		c := Prctl{Name: d.string()}
 		for i := range c.Args {
 			c.Args[i] = d.number()
 		}
 		o.CPU = append(o.CPU, c)
 	}
-	for range d.count() {
+	for range d.items {
 		o.Rlimits = append(o.Rlimits, Rlimit{Resource: int(d.number()), Value: d.number()})
 	}
 	o.Argv, o.Env = d.strings(), d.strings()
@@ -222,6 +222,12 @@ func (d *decoder) count() int {
 
 func (d *decoder) flag() bool { return d.number() != 0 }
 
+// items ranges over a number of items, for as long as there are any.
+func (d *decoder) items(yield func() bool) {
+	for n := d.count(); n > 0 && !d.broken && yield(); n-- {
+	}
+}
+
 func (d *decoder) string() string {
 	n := d.count()
 	s := string(d.rest[:n])
@@ -231,7 +237,7 @@ func (d *decoder) string() string {
 
 func (d *decoder) strings() []string {
 	var list []string
-	for range d.count() {
+	for range d.items {
 		list = append(list, d.string())
 	}
 	return list
