@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -35,14 +36,14 @@ func TestMain(m *testing.M) {
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), beMain+"=1")
+	cmd.Env = daemonEnvironment()
 	return cmd
 }
 
 // isolation is what this machine can enforce. In the lab it is everything.
 var isolation = sync.OnceValue(func() string {
 	cmd := exec.Command("/proc/self/exe", "doctor")
-	cmd.Env = append(os.Environ(), beMain+"=1")
+	cmd.Env = daemonEnvironment()
 	if cmd.Run() == nil {
 		return "--isolation=required"
 	}
@@ -207,3 +208,10 @@ func (d *sandboxd) metric(t testing.TB, series string) string {
 
 // closeIdle closes the connections that this client keeps, which the daemon counts as its own.
 func closeIdle() { http.DefaultClient.CloseIdleConnections() }
+
+// daemonEnvironment makes this binary the daemon, with the host uids of this test.
+func daemonEnvironment() []string {
+	uids := jailtest.UIDs()
+	return append(os.Environ(), beMain+"=1",
+		fmt.Sprintf("SANDBOXD_UID_FIRST=%d", uids.First), fmt.Sprintf("SANDBOXD_UID_COUNT=%d", uids.Count))
+}

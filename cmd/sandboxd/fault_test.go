@@ -241,7 +241,7 @@ func TestFaultsUnderTheDaemon(t *testing.T) {
 	}
 	// The limits on namespaces and the mounts of a user namespace of its own can be changed without
 	// harm to the machine.
-	uids := jail.DefaultUIDs()
+	uids := jailtest.UIDs()
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}, {ContainerID: uids.First, HostID: uids.First, Size: uids.Count}}
 	cmd := command(t, "serve", "--listen=127.0.0.1:0", isolation(), "--policy=off")
 	cmd.SysProcAttr = &syscall.SysProcAttr{

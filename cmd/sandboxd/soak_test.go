@@ -24,7 +24,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/hostile"
-	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
@@ -44,9 +43,6 @@ const (
 
 // soakWall is long enough for a well-behaved program next to hostile ones.
 var soakWall = time.Second
-
-// soakUIDs are of no other test, which may be running too.
-var soakUIDs = jail.UIDRange{First: 1_910_000_000, Count: 4096}
 
 // soak is a daemon under random hostile programs.
 type soak struct {
@@ -77,8 +73,7 @@ func TestSoak(t *testing.T) {
 	if asked := os.Getenv(soakFor); asked != "" {
 		programs, lasts = 1<<40, must(time.ParseDuration(asked))
 	}
-	s.sandboxd = start(t, "--policy=off", "--wall="+soakWall.String(),
-		fmt.Sprintf("--uid-first=%d", soakUIDs.First), fmt.Sprintf("--uid-count=%d", soakUIDs.Count))
+	s.sandboxd = start(t, "--policy=off", "--wall="+soakWall.String())
 	s.probe(t)
 	before := s.look(t)
 
@@ -286,7 +281,7 @@ type host struct {
 func (s *soak) look(t testing.TB) host {
 	t.Helper()
 	closeIdle()
-	h := host{count: jailtest.CountUIDs(t, s.cmd.Process.Pid, soakUIDs), facts: facts(), stepped: clockOffset()}
+	h := host{count: jailtest.Count(t, s.cmd.Process.Pid), facts: facts(), stepped: clockOffset()}
 	// O_NONBLOCK: a read at the end is EAGAIN, and not for ever.
 	if fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
 		h.kmsg = os.NewFile(uintptr(fd), "/dev/kmsg")
@@ -417,11 +412,12 @@ func facts() map[string]string {
 			f[path] = string(content)
 		}
 	}
+	uids := jailtest.UIDs()
 	for _, path := range []string{"/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg"} {
 		content, _ := os.ReadFile(path)
 		for line := range strings.Lines(string(content)) {
 			for _, field := range strings.Fields(line) { // its owner, for one
-				if uid, err := strconv.Atoi(field); err == nil && uid >= soakUIDs.First && uid < soakUIDs.First+soakUIDs.Count {
+				if uid, err := strconv.Atoi(field); err == nil && uid >= uids.First && uid < uids.First+uids.Count {
 					f[path+" has"] += line
 				}
 			}

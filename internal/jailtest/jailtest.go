@@ -158,6 +158,12 @@ func RequireModules(t testing.TB, names ...string) {
 	}
 }
 
+// UIDs are this process's own, so that it can tell its runs from those of a test beside it.
+func UIDs() jail.UIDRange {
+	const count = 4096
+	return jail.UIDRange{First: 1_900_000_000 + os.Getpid()%30_000*count, Count: count}
+}
+
 // Config is a configuration with the defaults of the daemon; best effort, so that it works with
 // and without controllers.
 func Config(t testing.TB) jail.Config {
@@ -171,7 +177,7 @@ func Config(t testing.TB) jail.Config {
 		Limits:     jail.DefaultLimits(),
 		Filter:     filter.Program,
 		BestEffort: true,
-		UIDs:       jail.DefaultUIDs(),
+		UIDs:       UIDs(),
 		Log:        slog.New(slog.DiscardHandler),
 	}
 }
@@ -223,18 +229,14 @@ type Host struct {
 	Leaves      int // cgroups of runs
 	Files       int // of theirs in the directories for temporary files
 
-	uids jail.UIDRange
 }
 
-// Count takes stock. PID is the process that starts the runs, with the default range of uids.
-func Count(t testing.TB, pid int) Host { return CountUIDs(t, pid, jail.DefaultUIDs()) }
-
-// CountUIDs takes stock where the runs get their uids from a range of their own, so that
-// others' runs do not count.
-func CountUIDs(t testing.TB, pid int, uids jail.UIDRange) Host {
+// Count takes stock. PID is the process that starts the runs, with the uids of this test.
+func Count(t testing.TB, pid int) Host {
 	t.Helper()
+	uids := UIDs()
 	theirs := func(uid int) bool { return uid >= uids.First && uid < uids.First+uids.Count }
-	h := Host{uids: uids}
+	var h Host
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
 		status, err := os.ReadFile(filepath.Join(proc, "status"))
@@ -298,7 +300,7 @@ func Settled(t testing.TB, pid int, before Host) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		now := CountUIDs(t, pid, before.uids)
+		now := Count(t, pid)
 		if !now.exceeds(before) {
 			return
 		}
