@@ -81,11 +81,12 @@ var servingAt = regexp.MustCompile(`msg=serving address=(http://\S+)`)
 // start starts a daemon on a port of its own and waits until it serves. It ends with the test.
 func start(t testing.TB, args ...string) *sandboxd {
 	t.Helper()
-	d := &sandboxd{
-		cmd:  command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...),
-		log:  &lockedBuffer{},
-		done: make(chan error, 1),
-	}
+	return startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...))
+}
+
+func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
+	t.Helper()
+	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1)}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
