@@ -117,14 +117,14 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(door) }()
-	notify(daemon.SdNotifyReady, log)
+	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+door.address()+", isolation "+s.Isolation, log)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
 
-	notify(daemon.SdNotifyStopping, log)
+	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs under way", gate.InFlight()), log)
 	log.Info("draining", "timeout", s.DrainTimeout)
 	server.Drain()
 	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
@@ -145,7 +145,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	return err
 }
 
-// notify tells systemd, if it listens.
+// notify tells systemd, if it listens, what sd_notify(3) has words for.
 func notify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("systemd was not told", "state", state, "error", err)
