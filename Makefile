@@ -8,6 +8,8 @@ SYSCONF ?= /etc
 # Where systemd looks, for a PREFIX of /usr or /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+DOCDIR ?= $(PREFIX)/share/doc/sandboxd
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # Linked statically: the binary runs on machines with another libc, such as the lab's.
@@ -86,11 +88,18 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	@test -x bin/sandboxd || { echo "there is no bin/sandboxd: make build comes first"; exit 1; }
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
-	install -D -m 644 systemd/sandboxd.service $(DESTDIR)$(UNITDIR)/sandboxd.service
+	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd.service
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) systemd/own-uids.conf
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
 		$(DESTDIR)$(UNITDIR)/sandboxd.service
+	case $(PREFIX)/ in /usr/*) ;; *) \
+		sed -i 's|^BindReadOnlyPaths=/usr |&$(PREFIX)/bin/sandboxd |' $(DESTDIR)$(UNITDIR)/sandboxd.service ;; esac
 	test -e $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml || \
 		install -D -m 644 systemd/config.yaml $(DESTDIR)$(SYSCONF)/sandboxd/config.yaml
+	@[ -n "$(DESTDIR)" ] || printf '%s\n' "Next, as root:" "  systemd-sysusers" "  systemd-tmpfiles --create sandboxd.conf" \
+		"  systemctl daemon-reload" "  systemctl enable --now sandboxd     # an upgrade: systemctl restart sandboxd" \
+		"Documentation: docs/operations.md"
 
 clean: ## remove what make made, the lab's image included
 	rm -rf bin .cache internal/jail/initbinary/sandboxd-init

@@ -26,7 +26,8 @@ until_true() {
 }
 
 url=http://127.0.0.1:8000
-ready() { curl -sSf -o /dev/null $url/readyz; }
+ready() { curl -sSf -m 30 -o /dev/null $url/readyz; }
+refused() { curl -s -o /dev/null $url/; [ $? = 7 ]; }
 execute() { curl -sS -m 60 -H 'Content-Type: application/json' -d "{\"code\":\"$1\"}" $url/playground/execute; }
 says() { # EXPECTED CODE
 	local got
@@ -34,6 +35,8 @@ says() { # EXPECTED CODE
 	[[ $got == *"$1"* ]] || { echo "wanted $1, got $got"; return 1; }
 }
 main_pid() { systemctl show -P MainPID sandboxd; }
+journal() { journalctl -u sandboxd -o cat --no-pager "$@"; }
+active() { systemctl is-active --quiet "$@"; }
 group=/sys/fs/cgroup/system.slice/sandboxd.service
 leaves() { find $group/runs-* -mindepth 1 -type d; }
 runs() { [ -n "$(leaves)" ]; }
@@ -43,23 +46,65 @@ echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --ve
 # A machine this small refuses 10 GB at once all by itself (MemoryError). Let the cgroup do it.
 sysctl -q vm.overcommit_memory=1
 cp -a install/. /
+echo 'wall: 10s' >>/etc/sandboxd/config.yaml # the processor is emulated, five times slower
 check "sysusers makes the user" systemd-sysusers
+check "tmpfiles makes the root directory" systemd-tmpfiles --create sandboxd.conf
+units=/usr/local/lib/systemd/system
 verify() { # it warns, with status 0, of what it does not know
 	local said
-	said=$(systemd-analyze verify /usr/local/lib/systemd/system/sandboxd.service 2>&1)
+	said=$(systemd-analyze verify $units/sandboxd.{socket,service} 2>&1)
 	[ -z "$said" ] || { echo "$said"; return 1; }
 }
 check "systemd-analyze verify" verify
 systemctl daemon-reload
 check "the service starts" systemctl start sandboxd
-journalctl -u sandboxd -o cat --no-pager
+journal
 [ ${#failed[@]} = 0 ] || { echo "=== nothing to test"; exit 1; }
 check "ready" ready
+status() { systemctl show -P StatusText sandboxd | grep -qx "$1"; }
+check "its status says where" status "Serving $url, isolation required"
 check "a run" says '{"stdout":"Hello, World!\n","stderr":""}' "print('Hello, World!')"
 check "numpy" says '"stdout":"6\n"' 'import numpy; print(numpy.arange(4).sum())'
 check "the daemon is no root" test "$(stat -c %U "/proc/$(main_pid)")" = sandboxd
 check "nothing is left of a run" until_true no_runs
-systemd-analyze security --no-pager sandboxd | tail -n 1
+
+# What the daemon sees: no network, none of the host's files but those that it was given.
+pid=$(main_pid)
+lonely() { [ "$(tail -n +3 "/proc/$pid/net/dev" | cut -d: -f1 | tr -d ' ')" = lo ]; }
+check "it has no network interface but a loopback" lonely
+sees() { # DIRECTORY NAME...
+	local got
+	got=$(find "/proc/$pid/root$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
+	[ "$got" = "${*:2} " ] || { echo "$1 has $got"; return 1; }
+}
+check "a root of its own" sees / bin dev etc lib lib64 proc root run sbin sys tmp uncovered usr var
+check "and little of /etc" sees /etc alternatives fonts ld.so.cache localtime matplotlibrc mime.types sandboxd
+check "and nothing of /var" sees /var tmp
+there() { nsenter --target "$pid" --mount "$@"; }
+read_only() { : >>"$1" && ! there sh -c ": >>$1"; } # here it is not
+check "what is not covered of /proc is out of its reach" \
+	there setpriv --reuid="$(id -u sandboxd)" --regid="$(id -g sandboxd)" --clear-groups sh -c '! ls /uncovered 2>/dev/null'
+for file in /sys/fs/cgroup/system.slice/cgroup.procs /proc/sys/kernel/core_pattern /sys/kernel/rcu_expedited /usr/bin/env; do
+	check "$file is read-only, whoever the daemon is" read_only $file
+done
+
+# The exposure that systemd computes, from 0 to 10. docs/operations.md explains what remains.
+exposure() { systemd-analyze security --no-pager "$1" | tail -n 1; }
+exposed() { # MOST UNIT
+	local score
+	score=$(exposure "$2" | grep -oE '[0-9]+\.[0-9]+')
+	awk "BEGIN { exit !(${score:-10} <= $1) }" || { echo "it is ${score:-not to be found}"; return 1; }
+}
+exposure sandboxd
+check "its exposure is 1.7 at most" exposed 1.7 sandboxd
+remains=$(systemd-analyze security --no-pager sandboxd | awk '$1 == "✗" { sub("~.*", "", $2); print $2 }' | sort -u)
+explained() {
+	local setting missing=0
+	[ -n "$remains" ] || return 1
+	for setting in $remains; do grep -q "^| \`$setting" docs/operations.md || { echo "$setting"; missing=1; }; done
+	return $missing
+}
+check "docs/operations.md explains what remains of it" explained
 
 # A run that asks for too much memory is killed; systemd must not take the service along.
 pid=$(main_pid)
@@ -67,7 +112,7 @@ check "a run out of memory" says '"stdout":""' 'b = bytearray(10**10)'
 check "a run that takes memory bit by bit" says '"stdout":""' 'b = []\nwhile True: b.append(bytearray(10**6))'
 check "the same daemon serves on" test "$pid" = "$(main_pid)"
 
-# SIGTERM lets a run finish.
+# SIGTERM lets a run finish. A stop is a stop: the socket closes too, and nothing starts again.
 execute 'import time; time.sleep(2); print(42)' >/tmp/drained &
 client=$!
 check "a run is on" until_true runs
@@ -75,6 +120,72 @@ check "stops within its time" systemctl stop sandboxd
 wait $client
 check "the run finished first" grep -q '"stdout":"42\\n"' /tmp/drained
 check "and the stop was clean" test "$(systemctl show -P Result sandboxd)" = success
+check "nobody listens any more" refused
+
+# The socket alone is enough: who comes first starts the daemon.
+systemctl start sandboxd.socket
+check "the socket alone starts no daemon" sh -c '! systemctl is-active sandboxd'
+check "the first request does" says '"stdout":"1\n"' 'print(1)'
+
+# A restart refuses nobody: what comes meanwhile is answered by the next daemon.
+pid=$(main_pid)
+execute 'import time; time.sleep(2); print(43)' >/tmp/drained &
+client=$!
+check "a run is on" until_true runs
+systemctl restart sandboxd &
+restart=$!
+closed() { journal _PID="$pid" | grep -q 'the door is closed'; }
+check "the door closes" until_true closed
+check "a run meanwhile" says '"stdout":"44\n"' 'print(44)'
+wait $client $restart
+check "the run before it finished" grep -q '"stdout":"43\\n"' /tmp/drained
+check "another daemon answered" test "$pid" != "$(main_pid)"
+knock() { # until there is no /tmp/knock; every request must be answered, one after the other
+	while [ -e /tmp/knock ]; do
+		curl -sSf -m 60 -o /dev/null $url/ || return 1
+		echo
+	done
+}
+touch /tmp/knock
+knock >/tmp/knocks 2>&1 &
+client=$!
+check "a restart" systemctl restart sandboxd
+check "and another" systemctl restart sandboxd
+rm /tmp/knock
+wait $client
+knocked=$?
+check "refused nobody of $(wc -l </tmp/knocks)" test $knocked = 0
+
+# Another address is another socket, by a drop-in.
+drop_in() { # UNIT NAME CONTENT
+	mkdir -p "/run/systemd/system/$1.d"
+	printf '%s\n' "$3" >"/run/systemd/system/$1.d/$2.conf"
+	systemctl daemon-reload
+}
+no_drop_in() { # UNIT
+	rm -r "/run/systemd/system/$1.d"
+	systemctl daemon-reload
+}
+drop_in sandboxd.socket address $'[Socket]\nListenStream=\nListenStream=[::1]:8001'
+check "the socket restarts elsewhere" systemctl restart sandboxd.socket
+systemctl start sandboxd
+check "and is served there" curl -sSf -m 60 -o /dev/null 'http://[::1]:8001/readyz'
+check "and not here" refused
+no_drop_in sandboxd.socket
+systemctl restart sandboxd.socket
+
+# From a version that listened by itself.
+mkdir -p /etc/systemd/system
+grep -vE '^(Requires|PropagatesStopTo|PrivateNetwork)=' $units/sandboxd.service >/etc/systemd/system/sandboxd.service
+systemctl stop sandboxd sandboxd.socket
+systemctl daemon-reload
+systemctl start sandboxd
+check "a daemon that listens by itself" ready
+rm /etc/systemd/system/sandboxd.service
+systemctl daemon-reload
+check "upgrades by a restart" systemctl restart sandboxd
+check "to a socket" active sandboxd.socket
+check "and serves" ready
 
 # kill -9 to the daemon takes its runs along, and the next one cleans up.
 systemctl start sandboxd
@@ -107,20 +218,60 @@ for days in 1 -1; do
 done
 check "ready after that" ready
 
+# In another slice the cgroup is elsewhere, and a drop-in says where.
+drop_in sandboxd.service lab $'[Service]\nSlice=my.slice\nReadWritePaths=+/sys/fs/cgroup/my.slice/%n'
+check "restarts in a slice of its own" systemctl restart sandboxd
+check "and is there" test -d /sys/fs/cgroup/my.slice/sandboxd.service/daemon
+
 # It fails closed: without its cgroup the unit does not start.
-mkdir -p /run/systemd/system/sandboxd.service.d
-printf '[Service]\nDelegate=no\nRestart=no\n' >/run/systemd/system/sandboxd.service.d/lab.conf
-systemctl daemon-reload
+drop_in sandboxd.service lab $'[Service]\nDelegate=no\nRestart=no'
 systemctl stop sandboxd
 check "without delegation it does not start" sh -c '! systemctl start sandboxd'
 check "and says what is missing" sh -c 'journalctl -u sandboxd -o cat -n 20 | grep -q memory'
-rm -r /run/systemd/system/sandboxd.service.d
-systemctl daemon-reload
+systemctl stop sandboxd.socket
+no_drop_in sandboxd.service
 systemctl reset-failed sandboxd
+
+# With the drop-in own-uids.conf each run has a host uid of its own: seen from outside, while two
+# are on.
+drop_in sandboxd.service own-uids "$(cat /usr/local/share/doc/sandboxd/own-uids.conf)"
+# shellcheck disable=SC2016 # for the shell in there
+drop_in sandboxd.service lab $'[Service]\nExecStart=\nExecStart=/usr/local/bin/sandboxd serve --isolation=required --policy=off --wall=8s'
+check "starts with own-uids.conf" systemctl start sandboxd
+check "ready" ready
+check "/healthz says so" sh -c "curl -sS $url/healthz | grep -q '\"host-uid\":\"enforced\"'"
+check "its exposure is 2.2 at most" exposed 2.2 sandboxd
+exposure sandboxd
+for n in 1 2; do
+	execute "import time; time.sleep(6); print($n)" >/tmp/own-$n &
+	clients[n]=$!
+done
+two() { [ "$(leaves | wc -l)" = 2 ] && [ "$(programs | wc -l)" = 2 ]; }
+programs() { find $group/runs-* -name cgroup.procs -exec cat {} +; }
+own_uids() { # status lines of two programs: four uids each, above the range's first; no capability
+	local uids
+	uids=$(for p in $(programs); do awk '$1 == "Uid:" && $2 == $3 && $3 == $4 && $4 == $5 { print $2 }' "/proc/$p/status"; done)
+	[ "$(sort -u <<<"$uids" | awk '$1 >= 1900000000' | wc -l)" = 2 ] || { echo "uids $uids"; return 1; }
+	for p in $(programs); do
+		! grep -E '^Cap' "/proc/$p/status" | grep -vE '\s0{16}$' || return 1
+	done
+}
+executing() { two && for p in $(programs); do [[ $(readlink "/proc/$p/exe") == */python3* ]] || return 1; done; }
+check "two runs are on" until_true executing
+check "two host uids, no capability" own_uids
+check "no group of the daemon's" sh -c "! grep -h '^Groups:' $(programs | sed 's|.*|/proc/&/status|' | tr '\n' ' ') | grep -q '[0-9]'"
+wait "${clients[@]}"
+check "both end" test "$(grep -l '"stdout":"[12]' /tmp/own-? | wc -l)" = 2
+# cgroup.kill does not reach it, and the daemon is another user: it may since the namespace is its own.
+check "a run that lost its first thread is killed" says 'timed out' \
+	'import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(3600,)).start()\nctypes.CDLL(None).pthread_exit(None)'
+check "nothing is left of it" until_true no_runs
+systemctl stop sandboxd
+no_drop_in sandboxd.service
 
 # The tests that root runs are in no cgroup of their own; those of the user are in one like the
 # service's, under the very options of the unit.
-mapfile -t options < <(sed -n '/^\[Service\]/,/^\[Install\]/p' /usr/local/lib/systemd/system/sandboxd.service |
+mapfile -t options < <(sed -n '/^\[Service\]/,/^\[Install\]/p' $units/sandboxd.service |
 	grep -E '^[A-Z][A-Za-z]*=' | grep -vE '^(Type|ExecStart|Restart|RestartSec|TimeoutStopSec)=')
 environment=(SANDBOXD_TEST_STRICT=1 SANDBOXD_TEST_LAB=1 SANDBOXD_PROMETHEUS_DIR=/payload/prometheus)
 as_root() { env -C "$1" "${environment[@]}" "${@:2}"; }
@@ -129,10 +280,16 @@ as_root() { env -C "$1" "${environment[@]}" "${@:2}"; }
 # shellcheck disable=SC2016 # for the shell in there
 place='group=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
 	mkdir "$group/daemon" && echo 0 >"$group/daemon/cgroup.procs" && exec "$@"'
-as_user() {
-	systemd-run --quiet --wait --collect --pipe "${options[@]/#/--property=}" --property=Type=exec \
-		--working-directory="$1" "${environment[@]/#/--setenv=}" bash -c "$place" place "${@:2}"
+under_unit() { # DIRECTORY OPTION... -- COMMAND...
+	local directory=$1 all=("${options[@]}" BindReadOnlyPaths=/payload Type=exec) unit=sandboxd-test.service
+	while shift; [ "$1" != -- ]; do all+=("$1"); done
+	all=("${all[@]//%n/$unit}")
+	systemd-run --quiet --wait --collect --pipe --unit=$unit "${all[@]/#/--property=}" \
+		--working-directory="$directory" "${environment[@]/#/--setenv=}" bash -c "$place" place "${@:2}"
 }
+as_user() { under_unit "$1" -- "${@:2}"; }
+mapfile -t own_uids < <(grep -E '^[A-Z]' systemd/own-uids.conf)
+as_own() { under_unit "$1" "${own_uids[@]}" -- "${@:2}"; }
 # What passed is not shown; what failed or was skipped is, with what it logged, and so is
 # whatever a test said that never ended.
 # shellcheck disable=SC2016 # for awk
@@ -151,6 +308,7 @@ run_tests() { # WHO DIRECTORY FLAG...
 		$result "$directory" $((SECONDS - begin)) "$who"
 }
 check "doctor, as the service" as_user / /usr/local/bin/sandboxd doctor
+check "doctor, with host uids to choose from" as_own / /usr/local/bin/sandboxd doctor
 check "doctor, as root" as_root / /usr/local/bin/sandboxd doctor
 while read -r directory everybody; do
 	flags=()
@@ -160,7 +318,7 @@ done <tests/list
 
 if [ ${#failed[@]} != 0 ]; then
 	echo "=== the service's last words"
-	journalctl -u sandboxd -o cat --no-pager -n 40
+	journal -n 40
 	printf '=== failed: %s\n' "${failed[@]}"
 	exit 1
 fi

@@ -29,7 +29,7 @@ import (
 type settings struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the names below as keys."`
 
-	Listen         string        `default:"127.0.0.1:8000" help:"Address to serve HTTP on."`
+	Listen         string        `default:"${listen}" help:"Address to serve HTTP on. A socket that is passed by systemd takes its place."`
 	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without the cgroup, and nothing else (best-effort): memory is then watched, CPU not limited."`
 	Python         string        `default:"/usr/bin/python3" help:"The interpreter, an absolute path."`
 	Policy         string        `enum:"strict,permissive,off" default:"strict" help:"What the scan of the source refuses before the jail: ${enum}. The jail is the same under all."`
@@ -63,6 +63,7 @@ type settings struct {
 func vars() kong.Vars {
 	uids := jail.DefaultUIDs()
 	return kong.Vars{
+		"listen":      defaultListen,
 		"concurrency": fmt.Sprint(max(8, 2*runtime.NumCPU())),
 		"uid_first":   fmt.Sprint(uids.First),
 		"uid_count":   fmt.Sprint(uids.Count),

@@ -129,7 +129,7 @@ func TestFailsClosed(t *testing.T) {
 		want []string
 	}{
 		{"no python", []string{"--python=/nonexistent/python3"}, []string{"python", "remedy: install python3"}},
-		{"a profile that is none", []string{"--seccomp-profile=/etc/passwd"}, []string{"seccomp profile"}},
+		{"a profile that is none", []string{"--seccomp-profile=main.go"}, []string{"seccomp profile"}},
 		{"an address that is taken or wrong", []string{"--listen=nowhere"}, []string{"--listen"}},
 		{"an unknown policy", []string{"--policy=lax"}, []string{"--policy", "strict"}},
 		{"an impossible value", []string{"--concurrency=0"}, []string{"--concurrency", "from 1"}},

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
@@ -33,6 +31,10 @@ func (serveCommand) Run(s *settings) error {
 	defer stderr.flush()
 	log := s.logger(stderr)
 
+	passed, err := passedSocket()
+	if err != nil {
+		return err
+	}
 	config, err := s.jail(log)
 	if err != nil {
 		return err
@@ -45,45 +47,23 @@ func (serveCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
+	door, err := openDoor(s, passed)
+	if err != nil {
+		return errors.Join(err, j.Close())
+	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, layers, log)
+	server, err := newServer(s, j, gate, door, layers, log)
 	if err != nil {
-		return errors.Join(err, j.Close())
+		return errors.Join(err, door.Close(), j.Close())
 	}
-	listener, err := listen(s)
-	if err != nil {
-		return errors.Join(err, j.Close())
-	}
-	log.Info("serving", "address", "http://"+listener.Addr().String(), "version", version,
+	log.Info("serving", "address", door.address(), "socket", door.socket(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency)
-	err = serve(ctx, s, server, gate, listener, log)
+	err = serve(ctx, s, server, gate, door, log)
 	return errors.Join(err, j.Close())
 }
 
-// descriptorsPerRun is what a run holds of the daemon's descriptors: its leaf, a socket, pipes and
-// their other ends until the init has them, a pidfd.
-const descriptorsPerRun = 16
-
-// listen takes no more connections than leave the runs the descriptors that they need.
-func listen(s *settings) (net.Listener, error) {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil, fmt.Errorf("RLIMIT_NOFILE: %w", err)
-	}
-	const own = 64
-	if need := uint64(s.Connections + s.Concurrency*descriptorsPerRun + own); limit.Cur < need {
-		return nil, fmt.Errorf("the limit on open files is %d, less than the %d that --connections and --concurrency need: "+
-			"lower those, or raise it (ulimit -n, LimitNOFILE=)", limit.Cur, need)
-	}
-	listener, err := net.Listen("tcp", s.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
-	}
-	return netutil.LimitListener(listener, s.Connections), nil
-}
-
 // newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, door *door, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -107,6 +87,7 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, layers []jail.La
 		Limits:    s.limits(),
 		Version:   version,
 		Isolation: isolation,
+		Listening: api.Listening{Address: door.address(), Socket: door.socket()},
 		Ready:     ready(j),
 		Origins:   s.CORSOrigin,
 	})
@@ -133,25 +114,28 @@ func ready(j *jail.Jail) func(context.Context) error {
 
 // serve answers requests until ctx ends, and then drains: who asks for a new run gets a 503, and
 // those that run end by themselves or at --drain-timeout.
-func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, listener net.Listener, log *slog.Logger) error {
+func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, door *door, log *slog.Logger) error {
 	httpServer := server.HTTPServer()
+	if door.passed {
+		httpServer.RegisterOnShutdown(func() { log.Info("the door is closed: who comes now waits in the socket") })
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(listener) }()
-	notify(daemon.SdNotifyReady, log)
+	go func() { failed <- httpServer.Serve(door) }()
+	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+door.address()+", isolation "+s.Isolation, log)
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
 
-	notify(daemon.SdNotifyStopping, log)
+	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs under way", gate.InFlight()), log)
 	log.Info("draining", "timeout", s.DrainTimeout)
 	server.Drain()
 	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
-	// The door stays open until the last run is done: a 503 is an answer, a refused connection
-	// is not.
-	for poll := time.NewTicker(20 * time.Millisecond); gate.InFlight() > 0 && patience.Err() == nil; {
+	// Our own door stays open until the last run is done: a 503 is an answer, a refused connection
+	// is not. Through a passed one nobody is let in any more: who comes waits for the next daemon.
+	for poll := time.NewTicker(20 * time.Millisecond); !door.passed && gate.InFlight() > 0 && patience.Err() == nil; {
 		<-poll.C
 	}
 	err := httpServer.Shutdown(patience)
@@ -165,7 +149,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	return err
 }
 
-// notify tells systemd, if it listens.
+// notify tells systemd, if it listens, what sd_notify(3) has words for.
 func notify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		log.Warn("systemd was not told", "state", state, "error", err)

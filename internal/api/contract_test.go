@@ -444,5 +444,5 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	s.call(t, "GET", "/healthz", "").want(t, http.StatusOK,
-		`{"status":"ok","version":"v0.0.0-test","isolation":{"mode":"required","layers":{"seccomp":"works","memory":"works"}}}`)
+		`{"status":"ok","version":"v0.0.0-test","listening":{"address":"http://127.0.0.1:8000","socket":"own"},"isolation":{"mode":"required","layers":{"seccomp":"works","memory":"works"}}}`)
 }

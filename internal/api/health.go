@@ -25,6 +25,12 @@ type Layer struct {
 	State string // a closed set of the caller's, such as works and missing
 }
 
+// Listening is where requests come in.
+type Listening struct {
+	Address string
+	Socket  string // whose it is, a closed set of the caller's, such as own and passed
+}
+
 // healthz says that the daemon is alive, and what it is.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	layers := make([]member, len(s.cfg.Isolation.Layers))
@@ -35,6 +41,10 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, appendValue(nil, []member{
 		{"status", "ok"},
 		{"version", s.cfg.Version},
+		{"listening", []member{
+			{"address", s.cfg.Listening.Address},
+			{"socket", s.cfg.Listening.Socket},
+		}},
 		{"isolation", []member{
 			{"mode", s.cfg.Isolation.Mode},
 			{"layers", layers},

@@ -34,6 +34,7 @@ type Config struct {
 
 	Version   string
 	Isolation Isolation
+	Listening Listening
 
 	// Ready tries whether a jail can be started. Its answer is used for a second. Optional.
 	Ready func(context.Context) error

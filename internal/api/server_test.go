@@ -80,6 +80,7 @@ func configured(t *testing.T, run runFunc, change func(*Config), logs io.Writer)
 		Isolation: Isolation{Mode: "required", Layers: []Layer{
 			{"seccomp", "works"}, {"memory", "works"},
 		}},
+		Listening: Listening{Address: "http://127.0.0.1:8000", Socket: "own"},
 	}
 	if change != nil {
 		change(&cfg)

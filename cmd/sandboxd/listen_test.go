@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// passing is the program with arguments and with sockets that are passed to it as systemd does it
+// (sd_listen_fds(3)): descriptors from 3 on, and whom they are for in the environment.
+func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := command(t)
+	cmd.Path = "/bin/sh"
+	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`, must(os.Executable())}, args...)
+	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)))
+	for _, s := range sockets {
+		file, err := s.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+	}
+	return cmd
+}
+
+// socket is what can be passed.
+type socket interface{ File() (*os.File, error) }
+
+func listenTCP(t testing.TB) *net.TCPListener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener.(*net.TCPListener)
+}
+
+func listening(t testing.TB, d *sandboxd) (l struct{ Address, Socket string }) {
+	t.Helper()
+	var health struct {
+		Listening *struct{ Address, Socket string }
+	}
+	health.Listening = &l
+	if a := d.get(t, "/healthz"); json.Unmarshal([]byte(a.body), &health) != nil {
+		t.Errorf("status %d: %s", a.status, a.body)
+	}
+	return l
+}
+
+// What comes while one daemon ends waits in the socket for the next one, and is not refused.
+func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
+	passed := listenTCP(t)
+	serve := []string{"serve", isolation(), "--policy=off", "--wall=20s"}
+	d := startCommand(t, passing(t, []socket{passed}, serve...))
+	if want := "http://" + passed.Addr().String(); d.url != want {
+		t.Fatalf("serves on %s, want %s", d.url, want)
+	}
+	if l := listening(t, d); l.Address != d.url || l.Socket != "passed" {
+		t.Errorf("/healthz: %+v", l)
+	}
+
+	var running streams
+	var wg sync.WaitGroup
+	wg.Go(func() { running, _ = d.execute(t, "import time\ntime.sleep(2)\nprint('finished')") })
+	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	closeIdle() // or what follows would go to the first daemon, by a connection that it has
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the door to close", func() bool { return strings.Contains(d.log.String(), "the door is closed") })
+	var waited streams
+	wg.Go(func() { waited, _ = d.execute(t, "print('waited')") })
+	if err := <-d.done; err != nil {
+		t.Errorf("exit: %v", err)
+	}
+	startCommand(t, passing(t, []socket{passed}, serve...))
+	wg.Wait()
+	if running.Stdout != "finished\n" || waited.Stdout != "waited\n" {
+		t.Errorf("under way: %+v; came meanwhile: %+v", running, waited)
+	}
+}
+
+func TestListening(t *testing.T) {
+	free := listenTCP(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	local, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	for _, tt := range []struct {
+		name    string
+		sockets []socket
+		args    []string
+		want    string // of the log
+	}{
+		{"a passed socket instead of the default", []socket{free}, nil, "msg=serving address=http://" + free.Addr().String() + " socket=passed"},
+		{"which --listen may name too", []socket{free}, []string{"--listen=" + free.Addr().String()}, "socket=passed"},
+		{"a passed one in the file system", []socket{local.(*net.UnixListener)}, nil, "msg=serving address=unix:" + path + " socket=passed"},
+		{"none was passed", nil, []string{"--listen=127.0.0.1:0"}, "socket=own"},
+		{"another address than the passed one", []socket{free}, []string{"--listen=127.0.0.1:1"}, "--listen=127.0.0.1:1, but the socket that was passed is " + free.Addr().String()},
+		{"two", []socket{free, free}, nil, "2 sockets were passed"},
+		{"one that does not listen", []socket{packets.(*net.UDPConn)}, nil, "none that listens"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := passing(t, tt.sockets, append([]string{"serve", isolation()}, tt.args...)...)
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			var said strings.Builder
+			for lines := bufio.NewScanner(stderr); !strings.Contains(said.String(), "msg=serving") && lines.Scan(); {
+				said.WriteString(lines.Text() + "\n")
+			}
+			cmd.Process.Kill()
+			cmd.Wait()
+			if !strings.Contains(said.String(), tt.want) {
+				t.Errorf("%q is not in:\n%s", tt.want, &said)
+			}
+		})
+	}
+}

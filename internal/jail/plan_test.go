@@ -1,0 +1,37 @@
+package jail
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+)
+
+// The unit's root directory holds what the plan takes from the host, where the host has it.
+func TestUnitShowsWhatThePlanTakes(t *testing.T) {
+	unit, err := os.ReadFile("../../systemd/sandboxd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for line := range strings.Lines(string(unit)) {
+		if paths, ok := strings.CutPrefix(line, "BindReadOnlyPaths="); ok {
+			for _, path := range strings.Fields(paths) {
+				shown = append(shown, strings.TrimPrefix(path, "-"))
+			}
+		}
+	}
+	taken := etcFromHost // also what this host lacks
+	for _, n := range rootPlan(interpreter{}) {
+		if n.Op == inside.Tree || n.Op == inside.Bind || n.Op == inside.Link && !strings.HasPrefix(n.Path, "/dev/") {
+			taken = append(taken, n.Path)
+		}
+	}
+	for _, path := range taken {
+		if !slices.Contains(shown, path) {
+			t.Errorf("%s is in the plan, and not in BindReadOnlyPaths=", path)
+		}
+	}
+}
