@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/moby/sys/user"
@@ -58,6 +59,9 @@ func newIDPool(uids UIDRange) (*idPool, error) {
 		if uids.First < 1 || uids.Count < 1 || int64(uids.First)+int64(uids.Count) >= 1<<32-1 {
 			return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
 		}
+		if !mapped(uids) {
+			return nil, fmt.Errorf("uids %d to %d do not exist in the daemon's user namespace (/proc/self/uid_map)", uids.First, uids.First+uids.Count-1)
+		}
 		p.by = byDaemon
 	default:
 		helpers, subUIDs, subGIDs, err := findHelpers()
@@ -89,6 +93,19 @@ func mayChooseIDs() bool {
 	}
 	const want = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
 	return data[0].Effective&want == want
+}
+
+// mapped reports whether there are such uids in our user namespace: in a container there may be few
+// (user_namespaces(7): first inside, first outside, count).
+func mapped(uids UIDRange) bool {
+	table, _ := os.ReadFile("/proc/self/uid_map")
+	for line := range strings.Lines(string(table)) {
+		var first, outside, count int
+		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && first <= uids.First && uids.First+uids.Count <= first+count {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *idPool) take() (hostID, error) {

@@ -18,6 +18,8 @@ func remedy(layer string, err error) string {
 		return "see " + needs.layer
 	case layer == LayerPython:
 		return "install python3 (apt-get install python3), or name another interpreter with --python"
+	case layer == LayerHostUID && strings.Contains(err.Error(), "uid_map"):
+		return "name uids that the container has, with --uid-first and --uid-count; under systemd, PrivateUsers=no"
 	case layer == LayerHostUID:
 		return "nothing is wrong; to give each run a host uid of its own the daemon needs CAP_SETUID and CAP_SETGID, " +
 			"or subordinate ids: apt-get install uidmap, and usermod --add-subuids and --add-subgids for its user"
