@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -46,7 +47,7 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), nil, log)
+	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), api.Listening{}, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func (serveCommand) Run(s *settings) error {
 		return errors.Join(err, j.Close())
 	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, door, layers, log)
+	server, err := newServer(s, j, gate, api.Listening{Address: door.address(), Socket: door.socket()}, layers, log)
 	if err != nil {
 		return errors.Join(err, door.Close(), j.Close())
 	}
@@ -63,7 +63,7 @@ func (serveCommand) Run(s *settings) error {
 }
 
 // newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, door *door, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Listening, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, door *door, laye
 		Limits:    s.limits(),
 		Version:   version,
 		Isolation: isolation,
-		Listening: api.Listening{Address: door.address(), Socket: door.socket()},
+		Listening: listening,
 		Ready:     ready(j),
 		Origins:   s.CORSOrigin,
 	})
