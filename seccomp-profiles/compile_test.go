@@ -228,6 +228,14 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":2,"op":"SCMP_CMP_EQ"}]}`), "read: contradiction"},
 		{"overlapping ranges", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_LE"}]},` +
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]}`), "args[0] GE 0x5"},
+		{"extends nothing that is", `{"extends":"docker"}`, `extends: unknown profile "docker"`},
+		{"extends in another case", `{"Extends":"default"}`, `unknown field "Extends"`},
+		{"extends twice", `{"extends":"default","extends":"default"}`, `field "extends" is there twice`},
+		{"extends with half a default action", `{"extends":"default","defaultErrnoRet":1}`, "defaultAction: an errno is given"},
+		{"extends to a deny list", `{"extends":"default","defaultAction":"SCMP_ACT_ALLOW"}`, "would make a deny list"},
+		{"extends, and denies what the jail needs", `{"extends":"default","syscalls":[{"names":["execve"],"action":"SCMP_ACT_ERRNO"}]}`, "execve is not allowed"},
+		{"extends, and contradicts itself", `{"extends":"default","syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ERRNO"},{"names":["bpf"],"action":"SCMP_ACT_ALLOW"}]}`, "bpf: contradiction"},
+		{"extends, and makes the conditions on clone void", `{"extends":"default","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}]}`, "clone3 is allowed and makes"},
 		{"clone3 makes a condition on clone void", rule(`{"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":268435456,"op":"SCMP_CMP_MASKED_EQ"}]},` +
 			`{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}`), "clone3 is allowed and makes the conditions on clone void"},
 		{"more than the kernel loads", rule(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[` + strings.Join(pairs(1500),
@@ -278,6 +286,23 @@ func TestCompileAccepts(t *testing.T) {
 		{"equal and not equal", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_NE"}]},` +
 			`{"names":["read"],"action":"SCMP_ACT_TRAP","args":[{"index":0,"value":5,"op":"SCMP_CMP_EQ"}]}`), "read", [6]uint64{5}, "trap"},
 	}
+	other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[m.goarch]
+	extends := func(s string) string { return `{"extends":"default","syscalls":[` + s + `]}` }
+	tests = append(tests, []struct {
+		name, profile, call string
+		args                [6]uint64
+		want                string
+	}{
+		{"extends and changes nothing", `{"extends":"default"}`, "flock", [6]uint64{}, "EPERM"},
+		{"extends by a call", extends(`{"names":["flock"],"action":"SCMP_ACT_ALLOW"}`), "flock", [6]uint64{}, "allow"},
+		{"and leaves the others", extends(`{"names":["flock"],"action":"SCMP_ACT_ALLOW"}`), "bpf", [6]uint64{}, "EPERM"},
+		{"extends by a denial", extends(`{"names":["link"],"action":"SCMP_ACT_ERRNO","errnoRet":2}`), "link", [6]uint64{}, "ENOENT"},
+		{"an entry replaces all rules of the name", extends(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":4294967295,"valueTwo":7,"op":"SCMP_CMP_MASKED_EQ"}]}`), "ioctl", [6]uint64{0, unix.TCGETS}, "ENOSYS"},
+		{"and gives its own", extends(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":4294967295,"valueTwo":7,"op":"SCMP_CMP_MASKED_EQ"}]}`), "ioctl", [6]uint64{0, 7 | 1<<32}, "allow"},
+		{"an entry for other machines replaces none", extends(`{"names":["link"],"action":"SCMP_ACT_ERRNO","includes":{"arches":["` + other + `"]}}`), "link", [6]uint64{}, "allow"},
+		{"a default action of its own", `{"extends":"default","defaultAction":"SCMP_ACT_KILL_PROCESS"}`, "readv", [6]uint64{}, "kill process"},
+		{"and the rules of the default stay", `{"extends":"default","defaultAction":"SCMP_ACT_KILL_PROCESS"}`, "rseq", [6]uint64{}, "ENOSYS"},
+	}...)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := Compile([]byte(tt.profile))

@@ -24,8 +24,10 @@ const (
 // document is a profile as it is written: the OCI format, and in each entry of "syscalls" two
 // properties that Docker and Podman have there too. Whoever reads plain OCI "MUST ignore unknown
 // properties" (runtime-spec, config.md, "Extensibility"): without "comment" nothing changes, and
-// without "includes" a few more names are allowed, all of which have an allowed twin.
+// without "includes" a few more names are allowed, all of which have an allowed twin. What "extends"
+// another profile is not complete for such a reader.
 type document struct {
+	Extends          string                   `json:"extends"`
 	DefaultAction    specs.LinuxSeccompAction `json:"defaultAction"`
 	DefaultErrnoRet  *uint                    `json:"defaultErrnoRet"`
 	Architectures    []specs.Arch             `json:"architectures"`
@@ -49,7 +51,7 @@ type includes struct {
 var documentKeys = []string{
 	"defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata",
 	"syscalls", "names", "action", "errnoRet", "args", "comment", "includes", "arches",
-	"index", "value", "valueTwo", "op",
+	"index", "value", "valueTwo", "op", "extends",
 }
 
 // profile is what was read, checked, and reduced to one machine.
@@ -66,8 +68,14 @@ func parse(text []byte, m machine) (*profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	fallback, err := parseAction(doc.DefaultAction, doc.DefaultErrnoRet)
+	base, err := parseBase(doc.Extends, m)
 	if err != nil {
+		return nil, err
+	}
+	var fallback Action
+	if base != nil && doc.DefaultAction == "" && doc.DefaultErrnoRet == nil {
+		fallback = base.fallback
+	} else if fallback, err = parseAction(doc.DefaultAction, doc.DefaultErrnoRet); err != nil {
 		return nil, fmt.Errorf("defaultAction: %w", err)
 	}
 	if fallback.Allows() {
@@ -93,7 +101,26 @@ func parse(text []byte, m machine) (*profile, error) {
 			return nil, fmt.Errorf("syscalls[%d]: %w", i, err)
 		}
 	}
+	if base != nil {
+		for name, rules := range base.syscalls {
+			if _, replaced := p.syscalls[name]; !replaced {
+				p.syscalls[name] = rules
+			}
+		}
+	}
 	return p, p.check()
+}
+
+// parseBase reads what a profile extends; nil for one that stands by itself. A name that the
+// extending profile has an entry for, on this machine, has none of the rules that it has in the base.
+func parseBase(name string, m machine) (*profile, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case "default":
+		return parse(Default, m)
+	}
+	return nil, fmt.Errorf("extends: unknown profile %q: there is \"default\" and no other", name)
 }
 
 func decode(text []byte) (*document, error) {
