@@ -65,6 +65,11 @@ status() { systemctl show -P StatusText sandboxd | grep -qx "$1"; }
 check "its status says where" status "Serving $url, isolation required"
 check "a run" says '{"stdout":"Hello, World!\n","stderr":""}' "print('Hello, World!')"
 check "numpy" says '"stdout":"6\n"' 'import numpy; print(numpy.arange(4).sum())'
+denied() {
+	execute 'import ctypes; ctypes.CDLL(None).setuid(0)' >/dev/null
+	curl -sSf $url/metrics | grep -q '^sandboxd_seccomp_denials_total{syscall="setuid"} 1$'
+}
+check "a denied system call is counted by its name" denied
 check "the daemon is no root" test "$(stat -c %U "/proc/$(main_pid)")" = sandboxd
 check "nothing is left of a run" until_true no_runs
 

@@ -210,7 +210,7 @@ func TestDefaultProfileAnswers(t *testing.T) {
 	f := defaultFilter(t)
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s%#x", tt.call, tt.args), func(t *testing.T) {
-			if got := try(t, f.Program, number(t, tt.call), tt.args...); got != tt.want {
+			if got := try(t, f.Silent(), number(t, tt.call), tt.args...); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -240,7 +240,7 @@ func TestNumbersOutsideOfTheTable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := try(t, f.Program, tt.number); got != tt.want {
+			if got := try(t, f.Silent(), tt.number); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -267,7 +267,7 @@ ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code))
 		t.Logf("this kernel has no such door: status %#x without a filter, %s", status, stderr)
 		return
 	}
-	o.Program = defaultFilter(t).Program
+	o.Program = defaultFilter(t).Silent()
 	if _, stderr, status := start(t, o); !status.Signaled() || status.Signal() != unix.SIGSYS {
 		t.Errorf("status %#x, want SIGSYS; %s", status, stderr)
 	}
@@ -306,7 +306,7 @@ func TestPythonWorks(t *testing.T) {
 			if err := os.WriteFile(script, text, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			o.Exec, o.Program = append([]string{python(t), "-I", script}, strings.Fields(args)...), f.Program
+			o.Exec, o.Program = append([]string{python(t), "-I", script}, strings.Fields(args)...), f.Silent()
 			began := time.Now()
 			stdout, stderr, status := start(t, o)
 			if status != 0 || !strings.HasSuffix(stdout, "done\n") {
@@ -328,7 +328,7 @@ ls -l a >/dev/null; cat a/f a/h | sort | uniq -c | grep -q 2; test -r a/f; test 
 find a -name f | wc -l | grep -q 1; touch a/t; head -c 3 /usr/bin/env >/dev/null; date >/dev/null; sleep 0.01
 sed -n 1p a/f; gzip -9 <a/f | gzip -dc; rm -r a; echo done`
 	dir := scratch(t)
-	o := order{Exec: []string{"/bin/sh", "-c", script}, Dir: dir, Env: []string{"PATH=/usr/bin:/bin"}, Program: defaultFilter(t).Program}
+	o := order{Exec: []string{"/bin/sh", "-c", script}, Dir: dir, Env: []string{"PATH=/usr/bin:/bin"}, Program: defaultFilter(t).Silent()}
 	if stdout, stderr, status := start(t, o); status != 0 || !strings.HasSuffix(stdout, "done\n") {
 		t.Errorf("status %#x\n%s%s", status, stdout, stderr)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -48,11 +47,11 @@ var knownOperators = []specs.LinuxSeccompOperator{
 // Compile turns a profile into a filter for the machine that it runs on. An error names what in
 // the profile is wrong. It needs no privilege and leaves nothing behind.
 func Compile(text []byte) (*Filter, error) {
-	i := slices.IndexFunc(machines, func(m machine) bool { return m.goarch == runtime.GOARCH })
-	if i < 0 {
-		return nil, fmt.Errorf("seccomp profile: no profile is made for %s", runtime.GOARCH)
+	m, err := native()
+	if err != nil {
+		return nil, fmt.Errorf("seccomp profile: %w", err)
 	}
-	f, err := compileFor(text, machines[i])
+	f, err := compileFor(text, m)
 	if err != nil {
 		return nil, fmt.Errorf("seccomp profile: %w", err)
 	}
@@ -83,14 +82,14 @@ func compileFor(text []byte, m machine) (*Filter, error) {
 
 // assemble has libseccomp write the program.
 func assemble(f *Filter, m machine) ([]unix.SockFilter, error) {
-	ctx, err := newContext(f.Fallback.scmp(), m.scmp)
+	ctx, err := newContext(f.Fallback.counted().scmp(), m.scmp)
 	if err != nil {
 		return nil, err
 	}
 	defer ctx.Release()
 	for _, s := range f.Syscalls {
 		for _, r := range irredundant(s.Rules) {
-			if r.Action == f.Fallback { // libseccomp has it so already, and refuses to be told
+			if r.returns() == f.Fallback.counted() { // libseccomp has it so already, and refuses to be told
 				continue
 			}
 			if err := addRule(ctx, s.Name, r); err != nil {
@@ -98,7 +97,12 @@ func assemble(f *Filter, m machine) ([]unix.SockFilter, error) {
 			}
 		}
 	}
-	return export(ctx)
+	program, err := export(ctx)
+	if err != nil {
+		return nil, err
+	}
+	unmark(program)
+	return quietNew(program), nil
 }
 
 // newContext has the machine's own architecture and no other, so that all others, x32 included,
@@ -143,14 +147,14 @@ func addRule(ctx *seccomp.ScmpFilter, name string, r Rule) error {
 		return err
 	}
 	if len(r.Args) == 0 {
-		return ctx.AddRuleExact(nr, r.Action.scmp())
+		return ctx.AddRuleExact(nr, r.returns().scmp())
 	}
 	conditions := make([]seccomp.ScmpCondition, 0, len(r.Args))
 	for _, a := range r.Args {
 		c := seccomp.ScmpCondition{Argument: a.Index, Op: operator(a.Op), Operand1: a.Value, Operand2: a.ValueTwo}
 		conditions = append(conditions, c)
 	}
-	return ctx.AddRuleConditionalExact(nr, r.Action.scmp(), conditions)
+	return ctx.AddRuleConditionalExact(nr, r.returns().scmp(), conditions)
 }
 
 // irredundant leaves out rules that change nothing, some of which libseccomp refuses: all others

@@ -168,7 +168,7 @@ func TestNoCallIsBothInAGroupThatAllowsAndInOneThatDenies(t *testing.T) {
 
 // The least that Compile accepts, with room for more rules and more properties.
 const small = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38%s,"syscalls":[
-{"names":["execve","exit_group","write"],"action":"SCMP_ACT_ALLOW"}%s]}`
+{"names":["execve","exit_group","sendmsg","write"],"action":"SCMP_ACT_ALLOW"}%s]}`
 
 func TestCompileNamesWhatIsWrong(t *testing.T) {
 	top := func(s string) string { return fmt.Sprintf(small, ","+s, "") }
@@ -228,6 +228,12 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":2,"op":"SCMP_CMP_EQ"}]}`), "read: contradiction"},
 		{"overlapping ranges", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_LE"}]},` +
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]}`), "args[0] GE 0x5"},
+		{"quiet and allowed", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","quiet":true}`), "quiet: of no use with SCMP_ACT_ALLOW"},
+		{"quiet and killing", rule(`{"names":["read"],"action":"SCMP_ACT_KILL_PROCESS","quiet":true}`), "quiet: of no use with SCMP_ACT_KILL_PROCESS"},
+		{"quiet and not", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","quiet":true},{"names":["read"],"action":"SCMP_ACT_ERRNO"}`), "may match both EPERM (quiet) and EPERM"},
+		{"quiet is no word", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","quiet":"yes"}`), "quiet of type bool"},
+		{"no sendmsg for the listener", strings.Replace(fmt.Sprintf(small, "", ""), `"sendmsg",`, "", 1), "sendmsg is not allowed"},
+		{"sendmsg, but not as the jail does", strings.Replace(fmt.Sprintf(small, "", `,{"names":["sendmsg"],"action":"SCMP_ACT_ALLOW","args":[{"index":2,"value":1,"op":"SCMP_CMP_EQ"}]}`), `"sendmsg",`, "", 1), "sendmsg is not allowed"},
 		{"extends nothing that is", `{"extends":"docker"}`, `extends: unknown profile "docker"`},
 		{"extends in another case", `{"Extends":"default"}`, `unknown field "Extends"`},
 		{"extends twice", `{"extends":"default","extends":"default"}`, `field "extends" is there twice`},
@@ -434,9 +440,9 @@ func FuzzCompile(f *testing.F) {
 		if filter.Fallback.Allows() {
 			t.Error("a deny list")
 		}
-		for _, name := range needed {
-			if !slices.Contains(filter.Allowed(), name) {
-				t.Errorf("%s is not allowed", name)
+		for _, n := range needed {
+			if !slices.Contains(filter.Allowed(), n.name) {
+				t.Errorf("%s is not allowed", n.name)
 			}
 		}
 		agrees(t, text, filter)

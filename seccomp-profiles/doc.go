@@ -9,6 +9,9 @@
 // Nothing here touches the kernel: Compile is a function of its input. Loading Filter.Program
 // with seccomp(2) is the jail's last step before execve(2).
 //
+// What a filter returns for a denial is either the errno, for the kernel to give, or a notification
+// with the errno as its data, for the daemon to give and count: see Rule.Quiet.
+//
 // Three answers to a call that is not allowed, and when to give which:
 //
 //   - ENOSYS, the default: what is not known here, be it a call, a request or a flag. Programs take

@@ -37,8 +37,8 @@ func agrees(t *testing.T, text []byte, f *Filter) {
 				}
 			}
 		}
-		got, err := f.Decide(m.audit, s.Number, args)
-		if want := p.decide(s.Name, args); err != nil || got != want {
+		got, err := run(f.Program, m.audit, s.Number, args)
+		if want := p.decide(s.Name, args).answerTo(s.Number); err != nil || got != want {
 			t.Errorf("%s%#x is answered with %s, %v; the profile says %s", s.Name, args, got, err, want)
 		}
 	}

@@ -22,10 +22,10 @@ const (
 )
 
 // document is a profile as it is written: the OCI format, and in each entry of "syscalls" two
-// properties that Docker and Podman have there too. Whoever reads plain OCI "MUST ignore unknown
-// properties" (runtime-spec, config.md, "Extensibility"): without "comment" nothing changes, and
-// without "includes" a few more names are allowed, all of which have an allowed twin. What "extends"
-// another profile is not complete for such a reader.
+// properties that Docker and Podman have there too, and one of ours. Whoever reads plain OCI "MUST
+// ignore unknown properties" (runtime-spec, config.md, "Extensibility"): without "comment" and
+// "quiet" no answer changes, and without "includes" a few more names are allowed, all of which have
+// an allowed twin. What "extends" another profile is not complete for such a reader.
 type document struct {
 	Extends          string                   `json:"extends"`
 	DefaultAction    specs.LinuxSeccompAction `json:"defaultAction"`
@@ -41,6 +41,7 @@ type entry struct {
 	specs.LinuxSyscall
 	Comment  string   `json:"comment"`
 	Includes includes `json:"includes"`
+	Quiet    bool     `json:"quiet"` // a denial that is not counted: see Rule
 }
 
 // includes restricts an entry to machines, by their names in Go ("amd64", "arm64").
@@ -51,7 +52,7 @@ type includes struct {
 var documentKeys = []string{
 	"defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata",
 	"syscalls", "names", "action", "errnoRet", "args", "comment", "includes", "arches",
-	"index", "value", "valueTwo", "op", "extends",
+	"index", "value", "valueTwo", "op", "extends", "quiet",
 }
 
 // profile is what was read, checked, and reduced to one machine.
@@ -200,6 +201,9 @@ func (p *profile) add(e entry) error {
 	if err != nil {
 		return fmt.Errorf("%q: action: %w", e.Names, err)
 	}
+	if e.Quiet && action.Errno() == 0 {
+		return fmt.Errorf("%q: quiet: of no use with %s: only what ends in an errno is counted", e.Names, e.Action)
+	}
 	if err := checkArgs(e.Args); err != nil {
 		return fmt.Errorf("%q: args: %w", e.Names, err)
 	}
@@ -215,7 +219,7 @@ func (p *profile) add(e entry) error {
 			return err
 		}
 		if here && exists {
-			p.syscalls[name] = append(p.syscalls[name], Rule{Action: action, Args: e.Args, Comment: e.Comment})
+			p.syscalls[name] = append(p.syscalls[name], Rule{Action: action, Args: e.Args, Comment: e.Comment, Quiet: e.Quiet})
 		}
 	}
 	return nil
@@ -295,8 +299,20 @@ func checkArgs(args []specs.LinuxSeccompArg) error {
 }
 
 // needed are the calls between the loading of the filter and the first instruction of the program:
-// execve, or write and exit_group to report that it failed.
-var needed = []string{"execve", "exit_group", "write"}
+// sendmsg hands over the listener for what is denied, then comes execve, or write and exit_group to
+// report that it failed. With arguments such as the jail's: whatever else of them waited for a listener
+// that is not there yet.
+var needed = []struct {
+	name string
+	args [6]uint64
+}{
+	{"execve", [6]uint64{somewhere, somewhere, somewhere}},
+	{"exit_group", [6]uint64{1}},
+	{"sendmsg", [6]uint64{3, somewhere, 0}},
+	{"write", [6]uint64{3, somewhere, 64}},
+}
+
+const somewhere = 0xc000000000 // in Go's heap
 
 // check looks at the rules together.
 func (p *profile) check() error {
@@ -304,9 +320,9 @@ func (p *profile) check() error {
 	if !slices.ContainsFunc(names, p.allows) {
 		return errors.New("syscalls: nothing is allowed")
 	}
-	for _, name := range needed {
-		if !p.allows(name) {
-			return fmt.Errorf("syscalls: %s is not allowed, and the jail itself needs it after it loaded the filter", name)
+	for _, n := range needed {
+		if !p.decide(n.name, n.args).Allows() {
+			return fmt.Errorf("syscalls: %s is not allowed, and the jail itself needs it after it loaded the filter", n.name)
 		}
 	}
 	for _, name := range names {
@@ -320,12 +336,12 @@ func (p *profile) check() error {
 	return nil
 }
 
-// checkContradiction refuses two rules with different actions that may both match one call: which
+// checkContradiction refuses two rules with different answers that may both match one call: which
 // of them wins would be up to the library that compiles them.
 func checkContradiction(rules []Rule) error {
 	for i, a := range rules {
 		for _, b := range rules[:i] {
-			if a.Action != b.Action && !disjoint(a.Args, b.Args) {
+			if a.returns() != b.returns() && !disjoint(a.Args, b.Args) {
 				return fmt.Errorf("contradiction: one call may match both %s and %s", b, a)
 			}
 		}
@@ -409,14 +425,14 @@ func matches(a specs.LinuxSeccompArg, value uint64) bool {
 	return false
 }
 
-// decide says what the profile, as it is written, does with a call of the machine's own kind.
+// decide says what the profile, as it is written, returns for a call of the machine's own kind.
 func (p *profile) decide(name string, args [6]uint64) Action {
 	for _, r := range p.syscalls[name] {
 		if !slices.ContainsFunc(r.Args, func(a specs.LinuxSeccompArg) bool { return !matches(a, args[a.Index]) }) {
-			return r.Action
+			return r.returns()
 		}
 	}
-	return p.fallback
+	return p.fallback.counted()
 }
 
 func (p *profile) allows(name string) bool {

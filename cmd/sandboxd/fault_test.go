@@ -47,7 +47,7 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), api.Listening{}, nil, log)
+	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), api.Listening{}, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -224,6 +224,8 @@ func TestRunCommand(t *testing.T) {
 		{"timeout", "print('up')\nwhile True: pass", []string{"--wall=1s"}, 124, "up\n", "still running after 1s"},
 		{"out of memory", "x = bytearray(1 << 30)", []string{"--memory=64MiB"}, 137, "", "more than 64 MiB"},
 		{"crash", "import ctypes\nctypes.string_at(0)", []string{"--policy=off"}, 139, "", "SIGSEGV"},
+		{"denied", "import os\nfor call in os.setuid, os.setuid, os.setgid:\n    try: call(0)\n    except OSError: pass", []string{"--policy=off"}, 0, "",
+			"sandboxd: denied by the seccomp filter: setgid, setuid (2 times)\n"},
 		{"refused by the scan", "\nimport os", nil, 126, "", ":2:8: Security Error: Module 'os'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

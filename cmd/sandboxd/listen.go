@@ -14,7 +14,7 @@ import (
 const defaultListen = "127.0.0.1:8000"
 
 // descriptorsPerRun is what a run holds of the daemon's descriptors: its leaf, a socket, pipes and
-// their other ends until the init has them, a pidfd.
+// their other ends until the init has them, a pidfd, the filter's listener.
 const descriptorsPerRun = 16
 
 // door is where requests come in.

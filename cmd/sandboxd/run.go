@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +69,9 @@ func (c runCommand) Run(s *settings) error {
 	if closed != nil {
 		return closed
 	}
+	if said := denied(result); said != "" {
+		fmt.Fprintln(os.Stderr, "sandboxd:", said)
+	}
 	status, why := exitStatus(result, s.limits())
 	if why != "" {
 		fmt.Fprintln(os.Stderr, "sandboxd:", why)
@@ -89,6 +95,21 @@ func (c runCommand) read() ([]byte, error) {
 		err = fmt.Errorf("%s is longer than %d bytes", c.File, jail.MaxSource)
 	}
 	return source, err
+}
+
+// denied says which system calls the filter denied; "" for none.
+func denied(r *jail.Result) string {
+	var calls []string
+	for _, call := range slices.Sorted(maps.Keys(r.Denials)) {
+		if n := r.Denials[call]; n > 1 {
+			call = fmt.Sprintf("%s (%d times)", call, n)
+		}
+		calls = append(calls, call)
+	}
+	if len(calls) == 0 {
+		return ""
+	}
+	return "denied by the seccomp filter: " + strings.Join(calls, ", ")
 }
 
 // exitStatus mirrors how the program ended, and says what the status cannot.

@@ -18,6 +18,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/scan"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
 type serveCommand struct{}
@@ -52,7 +53,7 @@ func (serveCommand) Run(s *settings) error {
 		return errors.Join(err, j.Close())
 	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, api.Listening{Address: door.address(), Socket: door.socket()}, layers, log)
+	server, err := newServer(s, j, gate, api.Listening{Address: door.address(), Socket: door.socket()}, layers, seccompprofiles.Counted(config.Filter), log)
 	if err != nil {
 		return errors.Join(err, door.Close(), j.Close())
 	}
@@ -63,12 +64,12 @@ func (serveCommand) Run(s *settings) error {
 }
 
 // newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Listening, layers []jail.Layer, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Listening, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
 	}
-	m := metrics.New(version, jail.Stages(), scan.Rules())
+	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
 	isolation := api.Isolation{Mode: s.Isolation}
 	for _, l := range layers {
 		isolation.Layers = append(isolation.Layers, api.Layer{Name: l.Name, State: state(l)})

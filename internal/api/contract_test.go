@@ -322,6 +322,31 @@ func TestOneLogRecordPerRunAndNeverTheSource(t *testing.T) {
 	}
 }
 
+// denying runs a program that was denied these system calls.
+func denying(calls map[string]int) runFunc {
+	return func(context.Context, jail.Spec) (*jail.Result, error) {
+		return &jail.Result{Verdict: jail.Exited, Denials: calls}, nil
+	}
+}
+
+func TestDenialsAreLoggedAndCounted(t *testing.T) {
+	s := serve(t, denying(map[string]int{"setuid": 2, "ptrace": 1}), nil)
+	s.call(t, "POST", "/playground/execute", `{"code":"1"}`)
+	if logs := s.logs.String(); !strings.Contains(logs, " denials.ptrace=1 denials.setuid=2 ") {
+		t.Errorf("logs:\n%s", logs)
+	}
+	for call, want := range map[string]string{"ptrace": "1", "setuid": "2", "killed": "0"} {
+		if got := s.metric(t, `sandboxd_seccomp_denials_total{syscall="`+call+`"}`); got != want {
+			t.Errorf("%s = %s, want %s", call, got, want)
+		}
+	}
+	s = serve(t, denying(map[string]int{}), nil)
+	s.call(t, "POST", "/playground/execute", `{"code":"1"}`)
+	if logs := s.logs.String(); strings.Contains(logs, "denials") {
+		t.Errorf("none to tell of:\n%s", logs)
+	}
+}
+
 func TestPanicIsA500AndLogged(t *testing.T) {
 	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) { panic("oops") }, nil)
 	s.execute(t, `{"code":"x"}`).want(t, 500, `{"detail":"Internal Server Error"}`)

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
@@ -127,6 +129,7 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			PeakMemory:      res.Usage.PeakMemory,
 			StdoutTruncated: res.Stdout.Truncated(),
 			StderrTruncated: res.Stderr.Truncated(),
+			Denials:         res.Denials,
 		})
 		attrs = append(attrs,
 			slog.String("verdict", string(res.Verdict)),
@@ -137,6 +140,9 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			slog.Int64("stdout", res.Stdout.Total),
 			slog.Int64("stderr", res.Stderr.Total),
 			slog.Bool("truncated", res.Stdout.Truncated() || res.Stderr.Truncated()))
+		if len(res.Denials) > 0 {
+			attrs = append(attrs, denials(res.Denials))
+		}
 		if res.Verdict == jail.Exited {
 			attrs = append(attrs, slog.Int("exit_code", res.ExitCode))
 		}
@@ -157,6 +163,15 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			slog.String("stage", stage), slog.Any("error", begun.err))
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "run", attrs...)
+}
+
+// denials is how often which system call was denied.
+func denials(counts map[string]int) slog.Attr {
+	var calls []slog.Attr
+	for _, call := range slices.Sorted(maps.Keys(counts)) {
+		calls = append(calls, slog.Int(call, counts[call]))
+	}
+	return slog.GroupAttrs("denials", calls...)
 }
 
 // about says which request and which program, never the program itself.

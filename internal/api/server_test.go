@@ -73,7 +73,7 @@ func configured(t *testing.T, run runFunc, change func(*Config), logs io.Writer)
 		Runner:  run,
 		Scanner: scanFunc(findsNothing),
 		Gate:    admission.New(2, 2),
-		Metrics: metrics.New("v0.0.0-test", []string{"clone", "cgroup"}, scan.Rules()),
+		Metrics: metrics.New("v0.0.0-test", []string{"clone", "cgroup"}, scan.Rules(), []string{"ptrace", "setuid"}),
 		Log:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Limits:  jail.DefaultLimits(),
 		Version: "v0.0.0-test",

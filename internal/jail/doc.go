@@ -17,7 +17,9 @@
 //	                                      loopback, root, pivot_root, host name,
 //	                                      cgroup namespace, session, rlimits,
 //	                                      credentials, landlock, descriptors
-//	  ◄───────────────────── "go" ──────  seccomp
+//	                                      seccomp
+//	  ◄────── "go", its listener ───────
+//	  answer what the filter denies
 //	  ◄────────────── end of file ──────  execve python3
 //	  start the clock; read both streams
 //	  kill by cgroup.kill: clock, watchdog or caller
@@ -29,7 +31,7 @@
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
 // story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order); then devices, landlock, output and watchdog, and probe, which
+// inside (what happens inside, in order); then devices, landlock, denials, output and watchdog, and probe, which
 // tries every layer before the daemon promises it.
 //
 // # Who trusts whom

@@ -22,8 +22,9 @@ var errInitDied = errors.New("init died without a report")
 
 // handOff sends the order and waits until the program has started, as long as patience. A run that
 // is cancelled meanwhile reports that as its cause; err is a SetupError. The process is being
-// reaped from then on.
-func (p *process) handOff(ctx context.Context, o *inside.Order, patience time.Duration) (started time.Time, cause Verdict, err error) {
+// reaped from then on. listen is called with the descriptor of the filter's listener as soon as that is
+// there: the init may need an answer to get any further.
+func (p *process) handOff(ctx context.Context, o *inside.Order, patience time.Duration, listen func(fd int) error) (started time.Time, cause Verdict, err error) {
 	defer p.reap()
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -34,7 +35,14 @@ func (p *process) handOff(ctx context.Context, o *inside.Order, patience time.Du
 
 	err = o.Send(p.channel)
 	if err == nil || errors.Is(err, unix.EPIPE) { // of an init that failed early: it says why
-		err = awaitGo(p.channel)
+		reports := newReports(p.channel)
+		defer reports.close()
+		err = awaitGo(reports, func() error {
+			if fd := reports.release(); fd >= 0 {
+				return listen(fd)
+			}
+			return nil
+		})
 	}
 	started = time.Now()
 	var failed *SetupError
@@ -86,13 +94,16 @@ func howInitDied(state *os.ProcessState, a account) string {
 	return state.String()
 }
 
-// awaitGo reads the init's report and then waits for its execve.
-func awaitGo(channel io.Reader) error {
+// awaitGo reads the init's report and then waits for its execve. ready is called between the two.
+func awaitGo(channel io.Reader, ready func() error) error {
 	r, err := inside.ReadReport(channel)
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) { // reset: it had not read all of the order
 		return errInitDied
 	}
 	if err == nil && r.Kind == inside.Go {
+		if err := ready(); err != nil {
+			return err
+		}
 		// What follows is end of file at execve, or a report that the last steps failed.
 		if r, err = inside.ReadReport(channel); errors.Is(err, io.EOF) {
 			return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,6 +32,8 @@ func told(t *testing.T, reports ...[]byte) *os.File {
 	theirs.Close()
 	return ours
 }
+
+func nothing() error { return nil }
 
 func TestAwaitGo(t *testing.T) {
 	goAhead := inside.Report{Kind: inside.Go}.Encode()
@@ -58,7 +61,7 @@ func TestAwaitGo(t *testing.T) {
 		{"what is no report", [][]byte{bytes.Repeat([]byte("x"), 5000)}, "", 0, "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := awaitGo(told(t, tt.reports...))
+			err := awaitGo(newReports(told(t, tt.reports...)), nothing)
 			if tt.text == "" {
 				if err != nil {
 					t.Error(err)
@@ -90,7 +93,7 @@ func FuzzReport(f *testing.F) {
 	f.Add([]byte{255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		channel := bytes.NewReader(wire)
-		err := awaitGo(channel)
+		err := awaitGo(channel, nothing)
 		if read := len(wire) - channel.Len(); read > 2*(4+1024) {
 			t.Errorf("read %d bytes", read)
 		}
@@ -112,9 +115,103 @@ func FuzzReport(f *testing.F) {
 				t.Errorf("%+v became %v", said, err)
 			}
 		}
-		byByte := awaitGo(iotest.OneByteReader(bytes.NewReader(wire)))
+		byByte := awaitGo(iotest.OneByteReader(bytes.NewReader(wire)), nothing)
 		if (err == nil) != (byByte == nil) || err != nil && err.Error() != byByte.Error() {
 			t.Errorf("%v, and byte by byte %v", err, byByte)
 		}
 	})
+}
+
+// What comes with the init's words: its filter's listener, and nothing else.
+func TestDescriptorsOfTheHandOff(t *testing.T) {
+	goAhead := inside.Report{Kind: inside.Go}.Encode()
+	for _, tt := range []struct {
+		name string
+		send int  // descriptors with the report
+		want bool // one arrives
+		text string
+	}{
+		{"none", 0, false, ""},
+		{"one", 1, true, ""},
+		{"two", 2, false, "other descriptors"},
+		{"more than there is room for", 50, false, "other descriptors"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ours, theirs, err := socketPair()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ours.Close()
+			var sent []int
+			for range tt.send {
+				r, w, err := os.Pipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				defer w.Close()
+				sent = append(sent, int(w.Fd()))
+			}
+			before := openDescriptors(t)
+			if err := unix.Sendmsg(int(theirs.Fd()), goAhead, unix.UnixRights(sent...), nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			theirs.Close()
+			r := newReports(ours)
+			arrived := -1
+			err = awaitGo(r, func() error { arrived = r.release(); return nil })
+			if tt.text == "" && err != nil || tt.text != "" && (err == nil || !strings.Contains(err.Error(), tt.text)) {
+				t.Errorf("got %v, want %q", err, tt.text)
+			}
+			if (arrived >= 0) != tt.want {
+				t.Errorf("descriptor %d arrived", arrived)
+			}
+			if arrived >= 0 {
+				if flags, err := unix.FcntlInt(uintptr(arrived), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+					t.Errorf("it is not closed on exec: %#x, %v", flags, err)
+				}
+				unix.Close(arrived)
+			}
+			r.close()
+			if after := openDescriptors(t); after >= before { // one less: theirs
+				t.Errorf("%d descriptors are open, %d were", after, before)
+			}
+		})
+	}
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// An init that says nothing keeps nobody longer than the deadline.
+func TestReportsHaveADeadline(t *testing.T) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	ours.SetDeadline(time.Unix(1, 0))
+	if err := awaitGo(newReports(ours), nothing); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The pace is one for all runs together.
+func TestPace(t *testing.T) {
+	p := new(pace)
+	var last time.Duration
+	begin := time.Now()
+	for range 100 {
+		last = p.turn()
+	}
+	if want := 100 * denialsPatch * denialsInterval; last > want || last < want-time.Since(begin) {
+		t.Errorf("the hundredth turn is in %v, want %v", last, want)
+	}
 }

@@ -52,6 +52,7 @@ type Jail struct {
 	nodes  *deviceLocks
 	null   *os.File
 	init   initBinary
+	pace   *pace // of the answers to what the filter denies
 }
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
@@ -118,7 +119,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	}
 	return &Jail{
 		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, null: null, init: init,
+		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace),
 	}, nil
 }
 
@@ -158,11 +159,16 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	cloned := time.Now()
 	streams := p.collect(j.cfg.Limits.Output, spec)
 
-	started, cause, err := p.handOff(ctx, j.order(spec, id), j.cfg.SetUpPatience)
+	var denials *listener
+	started, cause, err := p.handOff(ctx, j.order(spec, id), j.cfg.SetUpPatience, func(fd int) (err error) {
+		denials, err = listen(fd, j.cfg.Filter, j.pace)
+		return err
+	})
 	if err == nil && cause == "" {
 		cause = p.attend(ctx, j.cfg.Limits)
 	}
 	ended, endErr := p.end(cause, j.cfg.KillPatience)
+	denied := denials.stop()
 	finished := time.Now()
 	stdout, stderr := streams.wait()
 	if endErr != nil {
@@ -189,6 +195,7 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 		Signal:   signalOf(ended.status),
 		Stdout:   stdout,
 		Stderr:   stderr,
+		Denials:  ended.denials(denied),
 		Usage:    account.usage(p.state, p.peakSeen()),
 		Timing: Timing{
 			Clone:    cloned.Sub(begin),
@@ -212,6 +219,7 @@ func (j *Jail) order(spec Spec, id hostID) *inside.Order {
 		Argv:     j.python.argv(),
 		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
 		Filter:   j.filter,
+		Listen:   notifies(j.cfg.Filter),
 	}
 }
 

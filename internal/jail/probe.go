@@ -89,6 +89,8 @@ type view struct {
 	RootWrite    string   `json:"root_write"`
 	Connect      string   `json:"connect"`
 	Nproc        int64    `json:"nproc"`
+
+	counted bool // denials of the filter are; seen from outside
 }
 
 // Probe tries every layer and reports on each, in the order in which they build on each other.
@@ -269,6 +271,7 @@ func probeJail(ctx context.Context, cfg Config) (view, error) {
 		return seen, fmt.Errorf("the probe's program ended as %s, status %d: %s",
 			result.Verdict, result.ExitCode, lastLine(result.Stderr.Kept))
 	}
+	seen.counted = result.Denials != nil
 	return seen, json.Unmarshal(result.Stdout.Kept, &seen)
 }
 
@@ -292,7 +295,7 @@ func (i view) claims(limits Limits) []claim {
 			fmt.Sprintf("uid %d, capabilities %s", i.UID, i.Capabilities)},
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
 		{LayerLandlock, i.List == "Permission denied", fmt.Sprintf("listing /: %q", i.List)},
-		{LayerSeccomp, i.Seccomp == "2", "Seccomp mode " + i.Seccomp},
+		{LayerSeccomp, i.Seccomp == "2", fmt.Sprintf("Seccomp mode %s; denials are counted: %t", i.Seccomp, i.counted)},
 		{LayerRlimits, i.Nproc == int64(limits.Pids), fmt.Sprintf("at most %d processes", i.Nproc)},
 	}
 }

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,4 +17,11 @@ func encodeFilter(program []unix.SockFilter) []byte {
 		out = binary.NativeEndian.AppendUint32(out, i.K)
 	}
 	return out
+}
+
+// notifies reports whether a seccomp program leaves any answer to a listener.
+func notifies(program []unix.SockFilter) bool {
+	return slices.ContainsFunc(program, func(i unix.SockFilter) bool {
+		return i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF
+	})
 }

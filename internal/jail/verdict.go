@@ -25,8 +25,14 @@ type Result struct {
 	Signal   unix.Signal // for Signaled
 	Stdout   Output
 	Stderr   Output
-	Usage    Usage
-	Timing   Timing
+
+	// Denials are how often which system call was denied by the seccomp filter, those that the
+	// filter denies quietly left out. Names are the kernel's, DenialUnknown and DenialKilled. Nil where
+	// they are not counted: another filter below the daemon's has a listener already.
+	Denials map[string]int
+
+	Usage  Usage
+	Timing Timing
 }
 
 // Output is one stream of a run.
@@ -94,4 +100,14 @@ func (e ended) verdict() Verdict {
 	default:
 		return Exited
 	}
+}
+
+// denials adds to what was counted the call for which the filter killed the program. SIGSYS is from
+// the kernel: nobody in there can send a signal without a handler to the first process of its pid
+// namespace, and we send none.
+func (e ended) denials(counted map[string]int) map[string]int {
+	if counted != nil && e.status.Signaled() && e.status.Signal() == unix.SIGSYS {
+		counted[DenialKilled]++
+	}
+	return counted
 }

@@ -42,6 +42,12 @@ const (
 
 var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
 
+// Denials that have no system call's name, as the jail gives them (jail.DenialUnknown, jail.DenialKilled).
+const (
+	DeniedUnknown = "unknown"
+	DeniedKilled  = "killed"
+)
+
 const other = "other"
 
 // Metrics is what the program counts. All methods may be called from several goroutines.
@@ -49,6 +55,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	stages   []string
 	rules    []string
+	calls    []string
 
 	runs           *prometheus.CounterVec
 	wallClockKills prometheus.Counter
@@ -58,6 +65,7 @@ type Metrics struct {
 	peakMemory     prometheus.Histogram
 	setup          prometheus.Histogram
 	queueWait      prometheus.Histogram
+	denials        *prometheus.CounterVec
 	truncated      *prometheus.CounterVec
 	scanRejections *prometheus.CounterVec
 	scansAbandoned prometheus.Counter
@@ -68,13 +76,15 @@ type Metrics struct {
 }
 
 // New returns the metrics of a program of this version. stages is the closed set of stages
-// at which a sandbox can fail (jail.Stages), rules that of the scan (scan.Rules).
-func New(version string, stages, rules []string) *Metrics {
+// at which a sandbox can fail (jail.Stages), rules that of the scan (scan.Rules), calls that of the
+// system calls whose denial is counted (Counted of the filter).
+func New(version string, stages, rules, calls []string) *Metrics {
 	r := prometheus.NewRegistry()
 	m := &Metrics{
 		registry: r,
 		stages:   stages,
 		rules:    rules,
+		calls:    append(slices.Clone(calls), DeniedKilled, DeniedUnknown),
 
 		runs:           counterVec(r, "sandboxd_runs_total", "Runs by how they ended.", "verdict"),
 		wallClockKills: counter(r, "sandboxd_wall_clock_kills_total", "Runs killed because the wall clock ran out."),
@@ -92,6 +102,7 @@ func New(version string, stages, rules []string) *Metrics {
 		queueWait: histogram(r, "sandboxd_queue_wait_seconds", "Time that a run waited for a slot, 0 if one was free.",
 			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
 
+		denials:        counterVec(r, "sandboxd_seccomp_denials_total", "System calls that the seccomp filter denied, by the call. What programs do without as a matter of course is left out.", "syscall"),
 		truncated:      counterVec(r, "sandboxd_output_truncated_total", "Runs that wrote more to a stream than is kept.", "stream"),
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans given up because the source was too much work. The run went on."),
@@ -121,6 +132,7 @@ func New(version string, stages, rules []string) *Metrics {
 	zero(m.runs, verdicts...)
 	zero(m.setupErrors, append(slices.Clone(stages), other)...)
 	zero(m.scanRejections, append(slices.Clone(rules), other)...)
+	zero(m.denials, m.calls...)
 	zero(m.truncated, "stdout", "stderr")
 	zero(m.rejected, append(slices.Clone(reasons), other)...)
 	return m
@@ -165,6 +177,7 @@ type Run struct {
 	PeakMemory       int64 // bytes; 0 if it is not known
 	StdoutTruncated  bool
 	StderrTruncated  bool
+	Denials          map[string]int // by system call
 }
 
 // RunEnded counts a program that was started.
@@ -181,6 +194,9 @@ func (m *Metrics) RunEnded(r Run) {
 	m.cpu.Observe(r.CPU.Seconds())
 	if r.PeakMemory > 0 {
 		m.peakMemory.Observe(float64(r.PeakMemory))
+	}
+	for call, n := range r.Denials {
+		m.denials.WithLabelValues(oneOf(m.calls, call, DeniedUnknown)).Add(float64(n))
 	}
 	if r.StdoutTruncated {
 		m.truncated.WithLabelValues("stdout").Inc()

@@ -16,12 +16,13 @@ import (
 // used returns metrics in which every series has been touched.
 func used(t *testing.T) *Metrics {
 	t.Helper()
-	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"})
+	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"}, []string{"ptrace", "setuid"})
 	m.Watch(admission.New(2, 8))
 	for _, v := range []string{Exited, Signaled, Timeout, OOM, Cancelled} {
 		m.RunEnded(Run{
 			Verdict: v, Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
 			PeakMemory: 10 << 20, StdoutTruncated: true, StderrTruncated: true,
+			Denials: map[string]int{"ptrace": 3, DeniedKilled: 1, "a call nobody knows": 2},
 		})
 	}
 	m.RunCancelled()
@@ -65,7 +66,7 @@ func TestNamesAndHelpsFollowPrometheusRules(t *testing.T) {
 }
 
 func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
-	m := New("v0.0.0-test", []string{"clone"}, []string{"module"})
+	m := New("v0.0.0-test", []string{"clone"}, []string{"module"}, []string{"ptrace"})
 	for _, series := range []string{
 		`sandboxd_runs_total{verdict="exited"}`,
 		`sandboxd_runs_total{verdict="signaled"}`,
@@ -80,6 +81,9 @@ func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
 		`sandboxd_scan_rejections_total{rule="module"}`,
 		`sandboxd_scans_abandoned_total`,
 		`sandboxd_setup_errors_total{stage="other"}`,
+		`sandboxd_seccomp_denials_total{syscall="ptrace"}`,
+		`sandboxd_seccomp_denials_total{syscall="killed"}`,
+		`sandboxd_seccomp_denials_total{syscall="unknown"}`,
 		`sandboxd_output_truncated_total{stream="stdout"}`,
 		`sandboxd_requests_rejected_total{reason="queue_full"}`,
 		`sandboxd_requests_rejected_total{reason="draining"}`,
@@ -109,6 +113,10 @@ func TestEventsAreCounted(t *testing.T) {
 		`sandboxd_setup_errors_total{stage="other"}`:                           "1",
 		`sandboxd_requests_rejected_total{reason="other"}`:                     "1",
 		`sandboxd_scan_rejections_total{rule="module"}`:                        "1",
+		`sandboxd_seccomp_denials_total{syscall="ptrace"}`:                     "15",
+		`sandboxd_seccomp_denials_total{syscall="setuid"}`:                     "0",
+		`sandboxd_seccomp_denials_total{syscall="killed"}`:                     "5",
+		`sandboxd_seccomp_denials_total{syscall="unknown"}`:                    "10",
 		`sandboxd_output_truncated_total{stream="stderr"}`:                     "5",
 		`sandboxd_run_peak_memory_bytes_count`:                                 "5",
 		`sandboxd_http_requests_total{code="200",route="/playground/execute"}`: "1",

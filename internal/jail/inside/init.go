@@ -58,23 +58,20 @@ func MainWith(before Hook) {
 	if err != nil {
 		os.Exit(1) // the daemon is gone, or cannot be understood: there is nobody to tell
 	}
-	report := func(r Report) error {
-		_, err := unix.Write(channelFD, r.Encode())
-		return failed("report", err)
-	}
-	stage, err := become(o, before, func() error { return report(Report{Kind: Go}) })
+	stage, err := become(o, before)
 	var step *stepError
 	if !errors.As(err, &step) {
 		step = &stepError{err.Error(), errnoOf(err)}
 	}
-	_ = report(Report{Kind: Failure, Stage: stage, Object: step.object, Errno: step.errno})
+	r := Report{Kind: Failure, Stage: stage, Object: step.object, Errno: step.errno}
+	_, _ = unix.Write(channelFD, r.Encode())
 	os.Exit(1)
 }
 
 // become is what happens inside, in order. We are nobody in a user namespace of our own, with
 // the capabilities that these steps need over it and over the other new namespaces; from
 // "credentials" on with none. It returns only when a step fails.
-func become(o *Order, before Hook, ready func() error) (stage string, err error) {
+func become(o *Order, before Hook) (stage string, err error) {
 	for _, step := range []struct {
 		stage string
 		do    func() error
@@ -91,7 +88,7 @@ func become(o *Order, before Hook, ready func() error) (stage string, err error)
 		{StageLandlock, func() error { return restrictFiles(o.Landlock) }},
 		{StageRlimits, func() error { return setRlimits(o.Rlimits) }}, // late: NPROC would hit our own threads
 		{StageDescriptors, ownDescriptors},
-		{StageSeccomp, func() error { return errors.Join(ready(), loadFilter(o.Filter)) }}, // last: it forbids the steps above
+		{StageSeccomp, func() error { return loadFilter(o.Filter, o.Listen) }}, // last: it forbids the steps above; says "go"
 		{StageExec, func() error { return execve(o.Argv, o.Env) }},
 	} {
 		if step.stage != StageExec { // no filter need allow it

@@ -11,7 +11,8 @@ import (
 // The hand-off protocol, over one stream socket:
 //
 //	daemon → init   its length (uint32), and an Order
-//	init → daemon   one Report: Go as the last thing before execve, or a failure
+//	init → daemon   one Report: Go as the last thing before execve, or a failure; with Go comes,
+//	                as SCM_RIGHTS, the filter's listener, where the order asked for one
 //	                end of file: execve happened (the socket is close-on-exec), or init died
 //
 // Only the init ever holds the other end, and the program has not started while it does; the
@@ -29,6 +30,7 @@ type Order struct {
 	Argv       []string // python3's
 	Env        []string
 	Filter     []byte // struct sock_filter[]
+	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: hand its listener over
 }
 
 // Rlimit is one resource limit, soft and hard alike.
@@ -94,6 +96,7 @@ func (o *Order) Send(to io.Writer) error {
 	e.strings(o.Argv)
 	e.strings(o.Env)
 	e.string(string(o.Filter))
+	e.flag(o.Listen)
 	binary.NativeEndian.PutUint32(e, uint32(len(e)-4))
 	_, err := to.Write(e)
 	return err
@@ -135,6 +138,7 @@ func Receive(from io.Reader) (*Order, error) {
 	}
 	o.Argv, o.Env = d.strings(), d.strings()
 	o.Filter = []byte(d.string())
+	o.Listen = d.flag()
 	return o, d.end()
 }
 

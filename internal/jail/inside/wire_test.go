@@ -28,6 +28,7 @@ func order() *Order {
 		Argv:     []string{"/usr/bin/python3", "x"},
 		Env:      []string{"A=B", ""},
 		Filter:   []byte{1, 2, 3, 4, 5, 6, 7, 8},
+		Listen:   true,
 	}
 }
 

@@ -1,0 +1,110 @@
+package seccompprofiles
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a denial returns to the kernel: the errno, or a notification that has it for its data.
+func TestCountedAndQuiet(t *testing.T) {
+	f := defaultFilter(t)
+	m, err := native()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		call string
+		args [6]uint64
+		want Action
+	}{
+		{"read", [6]uint64{}, unix.SECCOMP_RET_ALLOW},
+		{"bpf", [6]uint64{}, unix.SECCOMP_RET_USER_NOTIF | Action(unix.EPERM)},
+		{"readv", [6]uint64{}, unix.SECCOMP_RET_USER_NOTIF | Action(unix.ENOSYS)},
+		{"ioctl", [6]uint64{0, 1}, unix.SECCOMP_RET_USER_NOTIF | Action(unix.ENOSYS)},
+		{"pidfd_open", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.ENOSYS)},
+		{"landlock_create_ruleset", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.ENOSYS)},
+		{"io_uring_setup", [6]uint64{}, unix.SECCOMP_RET_USER_NOTIF | Action(unix.EPERM)},
+		{"rseq", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.ENOSYS)},
+		{"clone3", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.ENOSYS)},
+		{"getxattr", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.ENOTSUP)},
+		{"mbind", [6]uint64{}, unix.SECCOMP_RET_ERRNO | Action(unix.EPERM)},
+		{"prctl", [6]uint64{unix.PR_SET_NAME}, unix.SECCOMP_RET_ERRNO | Action(unix.EPERM)},
+		{"prctl", [6]uint64{unix.PR_SET_PDEATHSIG}, unix.SECCOMP_RET_USER_NOTIF | Action(unix.EPERM)},
+	} {
+		t.Run(fmt.Sprintf("%s%#x", tt.call, tt.args), func(t *testing.T) {
+			got, err := run(f.Program, m.audit, number(t, tt.call), tt.args)
+			if err != nil || got != tt.want {
+				t.Errorf("returns %#x, want %#x, %v", uint32(got), uint32(tt.want), err)
+			}
+			if got, err = run(f.Silent(), m.audit, number(t, tt.call), tt.args); err != nil || got != tt.want.silent() {
+				t.Errorf("silent: returns %#x, want %#x, %v", uint32(got), uint32(tt.want.silent()), err)
+			}
+			if got, err = f.Decide(m.audit, number(t, tt.call), tt.args); err != nil || got != tt.want.silent() {
+				t.Errorf("decides on %s, want %s, %v", got, tt.want, err)
+			}
+		})
+	}
+	if got := mustCompile(t, `{"extends":"default"}`); !slices.Equal(got.Program, f.Program) {
+		t.Error("a profile that extends the default by nothing is another one")
+	}
+}
+
+func TestNamesOfWhatIsCounted(t *testing.T) {
+	counted := Counted(defaultFilter(t).Program)
+	for _, name := range []string{"bpf", "readv", "ioctl", "socket", "prctl", "clone", "openat2"} {
+		if want := name != "openat2"; slices.Contains(counted, name) != want {
+			t.Errorf("%s counted: %v", name, !want)
+		}
+	}
+	for _, name := range []string{"read", "rseq", "clone3", "lsetxattr", "", "execve", "mseal", "pidfd_open"} {
+		if slices.Contains(counted, name) {
+			t.Errorf("%q is among what is counted", name)
+		}
+	}
+	for number, want := range map[uint32]string{number(t, "read"): "read", unix.SYS_MSEAL: "mseal", 900: "", x32Bit: "", ^uint32(0): ""} {
+		if got := Name(number); got != want {
+			t.Errorf("%d is %q, want %q", number, got, want)
+		}
+	}
+}
+
+// The kernel knows at load time what is allowed whatever the arguments, and then does not run the
+// program for it (seccomp_is_const_allow of kernel/seccomp.c): if all that leads to the answer looks at
+// the number and the architecture alone.
+func TestAllowedCallsCostTheKernelNoProgram(t *testing.T) {
+	f := defaultFilter(t)
+	m, err := native()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range f.Syscalls {
+		if len(s.Rules) == 1 && len(s.Rules[0].Args) == 0 && s.Rules[0].Action == unix.SECCOMP_RET_ALLOW &&
+			!constAllow(f.Program, m.audit, s.Number) {
+			t.Errorf("%s is not seen to be allowed", s.Name)
+		}
+	}
+}
+
+// constAllow runs the program with every look at an argument turned into a denial.
+func constAllow(program []unix.SockFilter, arch, number uint32) bool {
+	program = slices.Clone(program)
+	for i, ins := range program {
+		if ins.Code == unix.BPF_LD|unix.BPF_W|unix.BPF_ABS && ins.K > 4 {
+			program[i] = unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS}
+		}
+	}
+	action, err := run(program, arch, number, [6]uint64{})
+	return err == nil && action == unix.SECCOMP_RET_ALLOW
+}
+
+func mustCompile(t *testing.T, profile string) *Filter {
+	t.Helper()
+	f, err := Compile([]byte(profile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
