@@ -20,6 +20,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" default:"1" help:"Serve HTTP (what a bare sandboxd does)."`
 	Run     runCommand     `cmd:"" help:"Run one file in a jail; mirrors its streams and its exit status."`
 	Doctor  doctorCommand  `cmd:"" help:"Try every layer of the isolation on this machine and say what is missing."`
+	Profile profileCommand `cmd:"" help:"Look at seccomp profiles."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -1,0 +1,262 @@
+package seccompprofiles
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Explanation is what an operator wants to know of a profile before it is used.
+type Explanation struct {
+	Instructions int     // of BPF
+	Counts       []Count // of all system calls of the machine that have a name; together they are all
+	Adds         []string
+	TakesAway    []string
+	Otherwise    []string // denied by both, with another answer
+	Warnings     []string // of what is dangerous to allow, and of what makes noise
+}
+
+// Count is how many system calls have one kind of treatment.
+type Count struct {
+	Kind  string
+	Calls int
+}
+
+// Kinds of treatment of a system call, in the order in which they are told.
+const (
+	kindAllowed     = "allowed"
+	kindConditional = "allowed with certain arguments"
+	kindEPERM       = "denied with EPERM"
+	kindENOSYS      = "not there (ENOSYS)"
+	kindErrno       = "denied with another errno"
+	kindKilled      = "killed or trapped"
+)
+
+var kinds = []string{kindAllowed, kindConditional, kindEPERM, kindENOSYS, kindErrno, kindKilled}
+
+// Explain says what a profile allows on this machine, and how it differs from the default one. Rules
+// are compared as they are written: two ways to say one thing are told as a difference.
+func Explain(f *Filter) (*Explanation, error) {
+	m, err := native()
+	if err != nil {
+		return nil, err
+	}
+	base, err := Compile(Default)
+	if err != nil {
+		return nil, err
+	}
+	e := &Explanation{Instructions: len(f.Program)}
+	ours, theirs := f.rules(), base.rules()
+	calls := make(map[string]int)
+	names := slices.DeleteFunc(m.names(), func(name string) bool { return name == "" })
+	slices.Sort(names)
+	for _, name := range names {
+		calls[kindOf(ours[name], f.Fallback)]++
+		e.compare(name, answers(ours[name], f.Fallback), answers(theirs[name], base.Fallback))
+	}
+	for _, kind := range kinds {
+		e.Counts = append(e.Counts, Count{kind, calls[kind]})
+	}
+	for _, d := range dangers {
+		if d.open(f, m) && !d.open(base, m) {
+			e.Warnings = append(e.Warnings, d.call+": "+d.why)
+		}
+	}
+	if f.Fallback.Errno() != unix.ENOSYS {
+		e.Warnings = append(e.Warnings, fmt.Sprintf("defaultAction: %s: C libraries fall back on ENOSYS, and on nothing else", f.Fallback))
+	}
+	if loud := noisy(ours, theirs); len(loud) > 0 {
+		e.Warnings = append(e.Warnings, "denied, and not quiet, though programs call them as a matter of course: "+strings.Join(loud, ", "))
+	}
+	return e, nil
+}
+
+// rules are a filter's, by system call.
+func (f *Filter) rules() map[string][]Rule {
+	rules := make(map[string][]Rule, len(f.Syscalls))
+	for _, s := range f.Syscalls {
+		rules[s.Name] = s.Rules
+	}
+	return rules
+}
+
+func kindOf(rules []Rule, fallback Action) string {
+	actions := []Action{}
+	conditional := true
+	for _, r := range rules {
+		actions = append(actions, r.Action)
+		if len(r.Args) == 0 {
+			conditional = false
+		}
+	}
+	if conditional {
+		actions = append(actions, fallback)
+	}
+	has := func(errno unix.Errno) bool {
+		return slices.ContainsFunc(actions, func(a Action) bool { return a.Errno() == errno })
+	}
+	switch {
+	case slices.ContainsFunc(actions, Action.Allows):
+		if conditional {
+			return kindConditional
+		}
+		return kindAllowed
+	case slices.ContainsFunc(actions, func(a Action) bool { return a.Errno() == 0 }):
+		return kindKilled
+	case has(unix.EPERM):
+		return kindEPERM
+	case has(unix.ENOSYS):
+		return kindENOSYS
+	}
+	return kindErrno
+}
+
+// treatment of one system call, each rule as text.
+type treatment struct {
+	allows []string // the conditions; "" for none
+	denies []string
+}
+
+func answers(rules []Rule, fallback Action) (t treatment) {
+	conditional := true
+	for _, r := range rules {
+		conditional = conditional && len(r.Args) > 0
+		if r.Action.Allows() {
+			t.allows = append(t.allows, strings.TrimPrefix(r.String(), r.Action.String()))
+		} else {
+			t.denies = append(t.denies, r.String())
+		}
+	}
+	if conditional {
+		t.denies = append(t.denies, fallback.String())
+	}
+	slices.Sort(t.allows)
+	slices.Sort(t.denies)
+	t.allows, t.denies = slices.Compact(t.allows), slices.Compact(t.denies)
+	return t
+}
+
+// compare notes how one call is treated otherwise than by the default profile.
+func (e *Explanation) compare(name string, ours, theirs treatment) {
+	more, less := missing(ours.allows, theirs.allows), missing(theirs.allows, ours.allows)
+	for _, conditions := range more {
+		if conditions == "" && len(theirs.allows) > 0 {
+			conditions = " with any arguments"
+		}
+		e.Adds = append(e.Adds, name+conditions)
+	}
+	for _, conditions := range less {
+		e.TakesAway = append(e.TakesAway, name+conditions)
+	}
+	if len(more) == 0 && len(less) == 0 && !slices.Equal(ours.denies, theirs.denies) {
+		e.Otherwise = append(e.Otherwise, fmt.Sprintf("%s: %s instead of %s", name,
+			strings.Join(ours.denies, ", "), strings.Join(theirs.denies, ", ")))
+	}
+}
+
+// missing are the conditions of a under which b does not allow the call.
+func missing(a, b []string) []string {
+	if slices.Contains(b, "") {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(conditions string) bool { return slices.Contains(b, conditions) })
+}
+
+// noisy are calls of which the default profile has a quiet denial, and this one a counted one.
+func noisy(ours, theirs map[string][]Rule) []string {
+	var names []string
+	quiet := func(r Rule) bool { return r.Quiet }
+	for name, rules := range theirs {
+		if slices.ContainsFunc(rules, quiet) && !slices.ContainsFunc(ours[name], quiet) &&
+			!slices.ContainsFunc(ours[name], func(r Rule) bool { return r.Action.Allows() }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// danger is a call that opens a door: to a part of the kernel that exploits went through, or out
+// of what the jail relies on.
+type danger struct {
+	call string
+	args [6]uint64
+	why  string
+}
+
+// open reports whether the filter lets the call reach the kernel.
+func (d danger) open(f *Filter, m machine) bool {
+	name, _, _ := strings.Cut(d.call, " ")
+	i, found := slices.BinarySearchFunc(f.Syscalls, name, func(s Syscall, name string) int { return cmp.Compare(s.Name, name) })
+	if !found {
+		return f.Fallback.Allows()
+	}
+	action, err := f.Decide(m.audit, f.Syscalls[i].Number, d.args)
+	return err == nil && action.Allows()
+}
+
+const (
+	whyNamespaces = "a user namespace gives capabilities over the kernel's least tested code"
+	whyMounts     = "mounts; FUSE and overlayfs are behind them"
+	whyUring      = "io_uring: does system calls that no filter sees"
+	whyKeys       = "key rings: runs of one uid share them"
+	whyIPC        = "System V IPC"
+	whyQueues     = "POSIX message queues"
+	whyMemory     = "other processes' memory and descriptors"
+	whyModules    = "replaces the kernel, or parts of it"
+	whyFilter     = "socket filters are BPF"
+	whyTerminal   = "types into a terminal"
+	whyPages      = "pipes that borrow pages (CVE-2022-0847)"
+	whyUnseen     = "memory that no sum over processes sees: best effort does not bound it"
+	whyChannel    = "locks on files that all runs see: a channel between them"
+)
+
+var dangers = []danger{
+	{"clone with CLONE_NEWUSER", [6]uint64{unix.CLONE_NEWUSER}, whyNamespaces},
+	{"clone with CLONE_NEWNET", [6]uint64{unix.CLONE_NEWNET}, "a network namespace of its own"},
+	{"clone3", [6]uint64{}, whyNamespaces + ", and its flags are in memory, where no filter looks"},
+	{"unshare", [6]uint64{unix.CLONE_NEWUSER}, whyNamespaces},
+	{"setns", [6]uint64{3, unix.CLONE_NEWUSER}, whyNamespaces},
+	{"mount", [6]uint64{}, whyMounts}, {"umount2", [6]uint64{}, whyMounts}, {"fsopen", [6]uint64{}, whyMounts},
+	{"fsmount", [6]uint64{}, whyMounts}, {"open_tree", [6]uint64{}, whyMounts}, {"move_mount", [6]uint64{}, whyMounts},
+	{"mount_setattr", [6]uint64{}, whyMounts}, {"fsconfig", [6]uint64{}, whyMounts},
+	{"pivot_root", [6]uint64{}, "the root is made once, by the jail"}, {"chroot", [6]uint64{}, "the root is made once, by the jail"},
+	{"open_by_handle_at", [6]uint64{}, "opens files past the mount namespace"},
+	{"io_uring_setup", [6]uint64{}, whyUring}, {"io_uring_enter", [6]uint64{}, whyUring}, {"io_uring_register", [6]uint64{}, whyUring},
+	{"io_setup", [6]uint64{}, "asynchronous I/O of the kernel"}, {"io_submit", [6]uint64{}, "asynchronous I/O of the kernel"},
+	{"socket of AF_NETLINK", [6]uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, "nf_tables, net/sched"},
+	{"socket of AF_PACKET", [6]uint64{unix.AF_PACKET, unix.SOCK_RAW}, "packet sockets"},
+	{"socket of AF_ALG", [6]uint64{unix.AF_ALG, unix.SOCK_SEQPACKET}, "the kernel's cryptography"},
+	{"socket of AF_VSOCK", [6]uint64{unix.AF_VSOCK, unix.SOCK_STREAM}, "talks to the hypervisor, past the network namespace"},
+	{"socket of AF_XDP", [6]uint64{unix.AF_XDP, unix.SOCK_RAW}, "XDP"},
+	{"socket of type SOCK_RAW", [6]uint64{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP}, "raw sockets"},
+	{"setsockopt of SO_ATTACH_FILTER", [6]uint64{0, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER}, whyFilter},
+	{"setsockopt of SO_ATTACH_BPF", [6]uint64{0, unix.SOL_SOCKET, unix.SO_ATTACH_BPF}, whyFilter},
+	{"setsockopt of SOL_IP", [6]uint64{0, unix.SOL_IP, 64}, "netfilter (CVE-2021-22555)"},
+	{"setsockopt of TCP_ULP", [6]uint64{0, unix.SOL_TCP, unix.TCP_ULP}, "kernel TLS (CVE-2023-0461)"},
+	{"bpf", [6]uint64{}, "BPF"}, {"perf_event_open", [6]uint64{}, "performance events"},
+	{"userfaultfd", [6]uint64{}, "holds the kernel at a page fault: the tool of many an exploit"},
+	{"add_key", [6]uint64{}, whyKeys}, {"request_key", [6]uint64{}, whyKeys}, {"keyctl", [6]uint64{}, whyKeys},
+	{"msgget", [6]uint64{}, whyIPC}, {"semget", [6]uint64{}, whyIPC}, {"shmget", [6]uint64{}, whyIPC},
+	{"mq_open", [6]uint64{}, whyQueues}, {"mq_notify", [6]uint64{}, whyQueues},
+	{"ptrace", [6]uint64{}, whyMemory}, {"process_vm_readv", [6]uint64{}, whyMemory}, {"process_vm_writev", [6]uint64{}, whyMemory},
+	{"pidfd_getfd", [6]uint64{}, whyMemory}, {"kcmp", [6]uint64{}, whyMemory},
+	{"init_module", [6]uint64{}, whyModules}, {"finit_module", [6]uint64{}, whyModules}, {"kexec_load", [6]uint64{}, whyModules},
+	{"kexec_file_load", [6]uint64{}, whyModules},
+	{"prctl of PR_SET_PDEATHSIG", [6]uint64{unix.PR_SET_PDEATHSIG}, "a run could outlive its daemon"},
+	{"prctl of PR_SET_SECCOMP", [6]uint64{unix.PR_SET_SECCOMP}, "BPF"}, {"seccomp", [6]uint64{1}, "BPF"},
+	{"ioctl of TIOCSTI", [6]uint64{0, unix.TIOCSTI}, whyTerminal}, {"ioctl of TIOCLINUX", [6]uint64{0, 0x541c}, whyTerminal},
+	{"ioctl of TIOCSTI with high bits", [6]uint64{0, unix.TIOCSTI | 1<<32}, whyTerminal + " (CVE-2019-10063): compare 32 bits"},
+	{"ioctl of TIOCSETD", [6]uint64{0, unix.TIOCSETD}, "line disciplines (CVE-2017-2636)"},
+	{"pipe2 of O_NOTIFICATION_PIPE", [6]uint64{0, unix.O_EXCL}, "watch queues (CVE-2022-0995)"},
+	{"futex of FUTEX_LOCK_PI", [6]uint64{0, 6}, "priority inheritance (CVE-2014-3153, CVE-2021-3347)"},
+	{"splice", [6]uint64{}, whyPages}, {"vmsplice", [6]uint64{}, whyPages}, {"tee", [6]uint64{}, whyPages},
+	{"memfd_create", [6]uint64{}, whyUnseen}, {"memfd_secret", [6]uint64{}, whyUnseen},
+	{"execveat", [6]uint64{}, "programs without a file, past noexec"},
+	{"flock", [6]uint64{}, whyChannel}, {"fcntl of F_OFD_SETLK", [6]uint64{0, unix.F_OFD_SETLK}, whyChannel},
+	{"inotify_init1", [6]uint64{}, "sees what other runs do with the files that all see"},
+	{"modify_ldt", [6]uint64{}, "segments of the x86"}, {"personality", [6]uint64{}, "address space layout"},
+}
