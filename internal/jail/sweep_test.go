@@ -1,0 +1,200 @@
+package jail_test
+
+import (
+	_ "embed"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
+)
+
+var updateSweep = flag.Bool("update-sweep", false, "write testdata/sweep.*.golden anew")
+
+// The sweep tries this range. The highest number of Linux 6.18 is 470.
+const sweepFirst, sweepLast = 0, 600
+
+// mostReachable is the aim: to let one more call reach the kernel, take one away.
+const mostReachable = 100
+
+// revealing are arguments for calls of which only some uses are allowed, where neither zeros nor
+// ones are: a use that does nothing. They are compared with the compiled profile below, so that
+// none is forgotten.
+var revealing = map[string][]int64{
+	"arch_prctl": {0x1002, -1}, // ARCH_SET_FS: EPERM for such an address
+	"ioctl":      {0, unix.TCGETS, 0},
+	"setsockopt": {-1, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0, 0},
+	"socket":     {unix.AF_UNIX, unix.SOCK_STREAM, 0},
+	"socketpair": {unix.AF_UNIX, unix.SOCK_STREAM, 0, 0},
+}
+
+// unfiltered are calls that newer kernels let past every seccomp filter, on amd64: Linux's own
+// trampolines for user probes make them, and have to. Elsewhere uretprobe kills its caller (SIGILL) and
+// uprobe returns ENXIO (seccomp_uprobe_exception of kernel/seccomp.c, since 6.14 and 6.18).
+var unfiltered = map[string]map[uint32]string{"amd64": {335: "uretprobe", 336: "uprobe"}}[runtime.GOARCH]
+
+//go:embed testdata/sweep.py
+var sweepProgram string
+
+// Which system calls reach the kernel, found out by making them. The filter is the default one, and
+// each errno in it is replaced by one that the kernel never returns, so that its answers
+// are told from the kernel's. It answers first also where a systemd unit has a filter below: of
+// two errnos that of the filter loaded last counts (seccomp(2)).
+func TestSystemCallSweep(t *testing.T) {
+	var attempts [][]int64
+	for number := int64(sweepFirst); number <= sweepLast; number++ {
+		attempts = append(attempts, []int64{number, 0, 0, 0, 0, 0, 0}, []int64{number, -1, -1, -1, -1, -1, -1})
+		if args, ok := revealing[seccompprofiles.Name(uint32(number))]; ok {
+			attempts = append(attempts, append([]int64{number}, args...))
+		}
+	}
+	var reached []string
+	for i, outcome := range sweep(t, attempts) {
+		number := uint32(attempts[i][0])
+		if name, ok := unfiltered[number]; ok && (outcome == "died" || outcome == enxio) {
+			if attempts[i][1] == 0 {
+				t.Logf("%s: this kernel lets it past every filter", name)
+			}
+			continue
+		}
+		name := seccompprofiles.Name(number)
+		if name == "" {
+			name = fmt.Sprintf("number %d", number)
+		}
+		if outcome.reachedKernel() && !slices.Contains(reached, name) {
+			reached = append(reached, name)
+		}
+	}
+	slices.Sort(reached)
+	t.Logf("%d of the system calls %d to %d reach the kernel: %s", len(reached), sweepFirst, sweepLast, strings.Join(reached, " "))
+	if len(reached) > mostReachable {
+		t.Errorf("%d calls reach the kernel, more than %d", len(reached), mostReachable)
+	}
+	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if allowed := filter.Allowed(); !slices.Equal(reached, allowed) {
+		t.Errorf("the profile allows\n%v\nand these reach the kernel\n%v", allowed, reached)
+	}
+
+	golden := filepath.Join("testdata", "sweep."+runtime.GOARCH+".golden")
+	got := fmt.Sprintf("%d\n%s\n", len(reached), strings.Join(reached, "\n"))
+	if *updateSweep {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(golden); err != nil || got != string(want) {
+		t.Errorf("%s differs (%v); if that is meant: go test -run %s -update-sweep ./internal/jail\ngot:\n%s", golden, err, t.Name(), got)
+	}
+}
+
+// The parts of the kernel that its public exploits went through: none of their doors opens. Each
+// row makes the calls, and the filter has to answer them.
+func TestSubsystemsAreOutOfReach(t *testing.T) {
+	const cloneUser = unix.CLONE_NEWUSER | int64(unix.SIGCHLD)
+	type call []int64
+	tests := []struct {
+		name  string
+		calls []call
+	}{
+		{"nf_tables", []call{{unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, {unix.SYS_SOCKET, unix.AF_NETLINK | 1<<32, unix.SOCK_DGRAM, unix.NETLINK_NETFILTER}}},
+		{"net/sched", []call{{unix.SYS_SOCKET, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, {unix.SYS_SOCKETPAIR, unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, 0}}},
+		{"iptables", []call{{unix.SYS_SETSOCKOPT, -1, unix.SOL_IP, 64, 0, 0}, {unix.SYS_SETSOCKOPT, -1, unix.SOL_IPV6, 64, 0, 0}}},
+		{"io_uring", []call{{unix.SYS_IO_URING_SETUP, 1, 0}, {unix.SYS_IO_URING_ENTER, -1, 0, 0, 0}, {unix.SYS_IO_URING_REGISTER, -1, 0, 0, 0}}},
+		{"AF_VSOCK", []call{{unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0}, {unix.SYS_SOCKETPAIR, unix.AF_VSOCK, unix.SOCK_STREAM, 0, 0}}},
+		{"AF_PACKET", []call{{unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_RAW, 0}, {unix.SYS_SOCKET, unix.AF_PACKET, unix.SOCK_DGRAM, 0}, {unix.SYS_SETSOCKOPT, -1, unix.SOL_PACKET, 5, 0, 0}}},
+		{"AF_ALG", []call{{unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET, 0}, {unix.SYS_SETSOCKOPT, -1, unix.SOL_ALG, 1, 0, 0}}},
+		{"bpf", []call{{unix.SYS_BPF, 0, 0, 0}, {unix.SYS_SETSOCKOPT, -1, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, 0, 0}, {unix.SYS_SETSOCKOPT, -1, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, 0, 0}, {unix.SYS_SECCOMP, 1, 0, 0}, {unix.SYS_PRCTL, unix.PR_SET_SECCOMP, 2, 0}}},
+		{"perf", []call{{unix.SYS_PERF_EVENT_OPEN, 0, 0, -1, -1, 0}}},
+		{"key rings", []call{{unix.SYS_ADD_KEY, 0, 0, 0, 0, 0}, {unix.SYS_REQUEST_KEY, 0, 0, 0, 0}, {unix.SYS_KEYCTL, 0, -3, 1}}},
+		{"userfaultfd", []call{{unix.SYS_USERFAULTFD, 0}, {unix.SYS_USERFAULTFD, 1}}},
+		{"user namespaces", []call{{unix.SYS_CLONE, cloneUser}, {unix.SYS_CLONE, cloneUser | 1<<32}, {unix.SYS_CLONE3, 0, 0}, {unix.SYS_UNSHARE, unix.CLONE_NEWUSER}, {unix.SYS_SETNS, -1, unix.CLONE_NEWUSER}}},
+		{"FUSE and overlayfs", []call{{unix.SYS_MOUNT, 0, 0, 0, 0, 0}, {unix.SYS_FSOPEN, 0, 0}, {unix.SYS_FSCONFIG, -1, 0, 0, 0, 0}, {unix.SYS_FSMOUNT, -1, 0, 0}, {unix.SYS_FSPICK, -1, 0, 0}, {unix.SYS_OPEN_TREE, -1, 0, 0}, {unix.SYS_OPEN_TREE_ATTR, -1, 0, 0}, {unix.SYS_MOVE_MOUNT, -1, 0, -1, 0, 0}, {unix.SYS_MOUNT_SETATTR, -1, 0, 0, 0, 0}}},
+		{"System V IPC", []call{{unix.SYS_MSGGET, 0, 0o1600}, {unix.SYS_SEMGET, 0, 1, 0o1600}, {unix.SYS_SHMGET, 0, 4096, 0o1600}, {unix.SYS_SHMAT, -1, 0, 0}, {unix.SYS_MSGSND, -1, 0, 0, 0}, {unix.SYS_SEMTIMEDOP, -1, 0, 0, 0}}},
+		{"POSIX message queues", []call{{unix.SYS_MQ_OPEN, 0, 0, 0, 0}, {unix.SYS_MQ_UNLINK, 0}, {unix.SYS_MQ_NOTIFY, -1, 0}}},
+		{"asynchronous I/O", []call{{unix.SYS_IO_SETUP, 1, 0}, {unix.SYS_IO_SUBMIT, 0, 0, 0}}},
+		{"modules and kexec", []call{{unix.SYS_INIT_MODULE, 0, 0, 0}, {unix.SYS_FINIT_MODULE, -1, 0, 0}, {unix.SYS_KEXEC_LOAD, 0, 0, 0, 0}}},
+		{"watch queues", []call{{unix.SYS_PIPE2, 0, unix.O_EXCL}}},
+	}
+	var attempts [][]int64
+	for _, tt := range tests {
+		for _, c := range tt.calls {
+			attempts = append(attempts, c)
+		}
+	}
+	outcomes := sweep(t, attempts)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, c := range tt.calls {
+				if outcomes[0].reachedKernel() {
+					t.Errorf("%s%#x reaches the kernel: %s", seccompprofiles.Name(uint32(c[0])), c[1:], outcomes[0])
+				}
+				outcomes = outcomes[1:]
+			}
+		})
+	}
+	// Neither are there devices for it.
+	got := jailtest.Output(t, jailtest.New(t, nil), `
+import os
+print([d for d in ("fuse", "vsock", "userfaultfd", "net/tun", "kvm", "vhost-net", "vhost-vsock", "mqueue", "dri", "snd", "input") if os.path.lexists("/dev/" + d)])`)
+	if got != "[]\n" {
+		t.Errorf("devices %s", got)
+	}
+}
+
+// filterErrno is for the filter alone: the kernel's end at 133, and at 530 those that it keeps to itself.
+const filterErrno = 3999
+
+const enxio = outcome("6")
+
+// outcome is the errno of a call, "died", "SIGSYS" or "not tried": see sweep.py.
+type outcome string
+
+// reachedKernel reports whether it was not the filter that answered. It always answers with an
+// errno, or SIGSYS.
+func (o outcome) reachedKernel() bool { return o != outcome(fmt.Sprint(filterErrno)) && o != "SIGSYS" }
+
+// sweep makes system calls in a jail, each in a process of its own.
+func sweep(t *testing.T, attempts [][]int64) []outcome {
+	t.Helper()
+	j := jailtest.New(t, func(c *jail.Config) {
+		c.Filter = slices.Clone(c.Filter)
+		for i, ins := range c.Filter {
+			action := ins.K & unix.SECCOMP_RET_ACTION_FULL
+			if ins.Code == unix.BPF_RET|unix.BPF_K && (action == unix.SECCOMP_RET_ERRNO || action == unix.SECCOMP_RET_USER_NOTIF) {
+				c.Filter[i].K = unix.SECCOMP_RET_ERRNO | filterErrno
+			}
+		}
+		c.Limits.Wall = 2 * time.Minute
+	})
+	list, err := json.Marshal(attempts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(jailtest.Output(t, j, "ATTEMPTS = "+string(list)+"\n"+sweepProgram)), "\n")
+	if len(lines) != len(attempts) {
+		t.Fatalf("%d answers to %d calls", len(lines), len(attempts))
+	}
+	outcomes := make([]outcome, len(lines))
+	for i, line := range lines {
+		number, what, _ := strings.Cut(line, "\t")
+		if number != fmt.Sprint(attempts[i][0]) || what == "not tried" {
+			t.Fatalf("call %#x: %q", attempts[i], line)
+		}
+		outcomes[i] = outcome(what)
+	}
+	return outcomes
+}
