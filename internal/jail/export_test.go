@@ -9,3 +9,13 @@ import (
 // Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock was
 // not told of.
 func (j *Jail) Expose(nodes ...inside.Node) { j.plan = append(slices.Clip(j.plan), nodes...) }
+
+// ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
+func (j *Jail) ShareNamespaces(kinds uintptr) { j.namespaces &^= kinds }
+
+// LeaveCgroup makes no leaves, until the function that it returns is called.
+func (j *Jail) LeaveCgroup() (restore func()) {
+	tree := j.tree
+	j.tree = nil
+	return func() { j.tree = tree }
+}

@@ -84,7 +84,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	opened = append(opened, errW)
 
 	pidfd := -1
-	attr := initAttr(namespaces, id)
+	attr := initAttr(j.namespaces, id)
 	attr.PidFD = &pidfd
 	if leaf != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
