@@ -211,7 +211,7 @@ func TestEscape(t *testing.T) {
 				t.Run(a.String(), func(t *testing.T) {
 					t.Parallel()
 					// On the jail that the attack before left behind: each run shows that one ended well.
-					why := a.judge(jailtest.Run(t, jails[a.limits], host.program(a)))
+					why := a.judge(host.attack(t, jails[a.limits], a))
 					if why != "" {
 						t.Error(why)
 					}
@@ -275,6 +275,7 @@ type host struct {
 // secret itself.
 func newHost(t *testing.T) *host {
 	t.Helper()
+	ownThread(t)
 	random := make([]byte, 16)
 	_, _ = rand.Read(random)
 	h := &host{secret: "sandboxd-secret-" + hex.EncodeToString(random)}
@@ -355,11 +356,20 @@ func newHost(t *testing.T) *host {
 	listen("unix", dir+"/socket")
 	must(os.Chmod(dir+"/socket", 0o777))
 	shm, key := hostShm(t), h.key(t)
-	sem, queue := h.semaphore(t, shm), h.queue(t, shm)
+	segment, err := unix.SysvShmGet(shm, 1, 0)
+	must(err)
+	memory, err := unix.SysvShmAttach(segment, 0, 0)
+	must(err)
+	copy(memory, h.secret)
+	must(unix.SysvShmDetach(memory))
 	name, err := os.Hostname()
 	must(err)
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	must(err)
+
+	// No t.Setenv: what runs beside this may not change it.
+	must(os.Setenv("SANDBOXD_ESCAPE_SECRET", h.secret))
+	t.Cleanup(func() { _ = os.Unsetenv("SANDBOXD_ESCAPE_SECRET") })
 
 	var facts strings.Builder
 	fact := func(name, format string, value any) { fmt.Fprintf(&facts, "%s = "+format+"\n", name, value) }
@@ -381,13 +391,66 @@ func newHost(t *testing.T) *host {
 	fact("ABSTRACT_DATAGRAM", "%q", abstract+"-datagram")
 	fact("SOCKET_PATH", "%q", dir+"/socket")
 	fact("SYSV_KEY", "%d", shm)
-	fact("SYSV_SEM", "%d", sem)
-	fact("SYSV_QUEUE", "%d", queue)
+	fact("SYSV_SEM", "%d", semaphore(t, shm))
+	fact("SYSV_QUEUE", "%d", queue(t, shm))
 	fact("KEY_SERIAL", "%d", key)
+	fact("HOST_INTERFACES", "%s", interfaces(t))
+	fact("ROUTED", "%s", routed("udp4", "192.0.2.1:53"))
+	fact("ROUTED6", "%s", routed("udp6", "[2001:db8::1]:53"))
+	for _, name := range []string{"kernel/io_uring_disabled", "kernel/perf_event_paranoid", "kernel/unprivileged_bpf_disabled", "kernel/dmesg_restrict"} {
+		value, _ := os.ReadFile("/proc/sys/" + name)
+		fact(strings.ToUpper(filepath.Base(name)), "int(%q or 0)", strings.TrimSpace(string(value)))
+	}
+	fact("HOST_NAMESPACES", "%s", namespaces(t))
 	fact("HOST_NAME", "%q", name)
 	fact("BOOT_ID", "%q", strings.TrimSpace(string(boot)))
 	h.constants = facts.String()
 	return h
+}
+
+// interfaces, namespaces and routed tell of the host's network, as Python.
+func interfaces(t *testing.T) string {
+	list, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, i := range list {
+		names = append(names, strconv.Quote(i.Name))
+	}
+	return "[" + strings.Join(names, ", ") + "]"
+}
+
+func namespaces(t *testing.T) string {
+	var links []string
+	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"} {
+		link, err := os.Readlink("/proc/self/ns/" + kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links = append(links, fmt.Sprintf("%q: %q", kind, link))
+	}
+	return "{" + strings.Join(links, ", ") + "}"
+}
+
+// routed reports whether the host knows a way to an address. Nothing is sent.
+func routed(network, address string) string {
+	c, err := net.Dial(network, address)
+	if err != nil {
+		return "False"
+	}
+	c.Close()
+	return "True"
+}
+
+// ownThread gives a test a thread that ends with it, and a session key ring: that belongs to a
+// thread, and so does what a process that is started is to die with.
+func ownThread(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()                                                                  // for good
+	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil { // 0: anonymous
+		t.Fatal(err)
+	}
 }
 
 // key makes a key that everybody may read who knows its number.
@@ -404,34 +467,33 @@ func (h *host) key(t *testing.T) int {
 	return serial
 }
 
-// semaphore and queue make System V objects under a key, readable and writable by everybody.
-func (h *host) semaphore(t *testing.T, key int) int {
-	return sysv(t, unix.SYS_SEMGET, unix.SYS_SEMCTL, 3, key, 1)
-}
-
-func (h *host) queue(t *testing.T, key int) int {
-	return sysv(t, unix.SYS_MSGGET, unix.SYS_MSGCTL, 2, key, 0)
-}
-
-func sysv(t *testing.T, get, ctl uintptr, ctlArgs int, key, n int) int {
+// semaphore and queue make System V objects under a key, which everybody may read and change.
+func semaphore(t *testing.T, key int) int {
 	t.Helper()
-	const mode = unix.IPC_CREAT | 0o666
-	second, third := uintptr(mode), uintptr(0)
-	if get == unix.SYS_SEMGET {
-		second, third = uintptr(n), mode
-	}
-	id, _, errno := unix.Syscall(get, uintptr(key), second, third)
+	id, _, errno := unix.Syscall(unix.SYS_SEMGET, uintptr(key), 1, unix.IPC_CREAT|0o666)
 	if errno != 0 {
 		t.Fatal(errno)
 	}
-	t.Cleanup(func() {
-		command := [3]uintptr{id, unix.IPC_RMID, 0}
-		if ctlArgs == 3 { // semctl(id, number, command)
-			command = [3]uintptr{id, 0, unix.IPC_RMID}
-		}
-		_, _, _ = unix.Syscall(ctl, command[0], command[1], command[2])
-	})
+	t.Cleanup(func() { _, _, _ = unix.Syscall(unix.SYS_SEMCTL, id, 0, unix.IPC_RMID) })
 	return int(id)
+}
+
+func queue(t *testing.T, key int) int {
+	t.Helper()
+	id, _, errno := unix.Syscall(unix.SYS_MSGGET, uintptr(key), unix.IPC_CREAT|0o666, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	t.Cleanup(func() { _, _, _ = unix.Syscall(unix.SYS_MSGCTL, id, unix.IPC_RMID, 0) })
+	return int(id)
+}
+
+// attack runs an attack. The init inherits a session key ring that holds the secret.
+func (h *host) attack(t *testing.T, j *jail.Jail, a attack) *jail.Result {
+	t.Helper()
+	ownThread(t)
+	h.key(t)
+	return jailtest.Run(t, j, h.program(a))
 }
 
 // names matches what may be the name of a system call in an attack.

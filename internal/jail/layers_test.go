@@ -59,6 +59,7 @@ var layers = []layer{
 	{name: "pid-ns", what: "pid namespace, and a `/proc` of it"},
 	{name: "ids", what: "user namespace: capabilities and uids that mean nothing outside"},
 	{name: "attributes", what: "read-only, nosuid, nodev, noexec mounts; `subset=pid`"},
+	{name: "descriptors", what: "no descriptor but the three streams"},
 	{name: "scratch", what: "size and inodes of the scratch space"},
 	{name: "daemon", what: "what the daemon does: clock, watchdog, kill, cap on the output"},
 	{name: "kernel", what: "what the kernel refuses to everybody without privilege"},
@@ -126,7 +127,7 @@ func TestEachLayerAlone(t *testing.T) {
 			for _, a := range claiming {
 				t.Run(a.String(), func(t *testing.T) {
 					t.Parallel()
-					why := a.judgeWeakened(jailtest.Run(t, jails[a.limits], host.program(a)))
+					why := a.judgeWeakened(host.attack(t, jails[a.limits], a))
 					if why != "" {
 						t.Error(why)
 					}
@@ -155,11 +156,16 @@ func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 		for _, a := range attacks {
 			t.Run(a.String(), func(t *testing.T) {
 				t.Parallel()
-				r := jailtest.Run(t, jails[a.limits], host.program(a))
-				through := strings.Contains("\n"+string(r.Stdout.Kept), "\nESCAPED: ")
+				r := host.attack(t, jails[a.limits], a)
+				said := "\n" + string(r.Stdout.Kept)
+				through := strings.Contains(said, "\nESCAPED: ")
+				if !through && strings.Contains(said, "\nabsent: ") {
+					t.Skip(said) // from this kernel, whatever the layers
+				}
 				if !through {
 					t.Errorf("held by something that it does not name: %s%s", r.Stdout.Kept, r.Stderr.Kept)
 				}
+				t.Logf("%s", bad.Find(r.Stdout.Kept))
 				score.add(a.family, through)
 			})
 		}

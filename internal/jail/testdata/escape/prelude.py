@@ -122,3 +122,18 @@ def of_status(field, pid="self"):
     for line in open(f"/proc/{pid}/status"):
         if line.startswith(field + ":"):
             return line.split(":", 1)[1].strip()
+
+
+def unreachable(what, call, *also):
+    """Expect a call to be refused before it gets to the part of the kernel that is its target: any
+    answer but DENIED, also of failure, comes from there."""
+    value, number = attempt(call)
+    if number in DENIED + also:
+        held(f"{what}: {name_of(number)}")
+    else:
+        escaped(f"{what}: {name_of(number) if number else value}")
+
+
+def absent(why):
+    """This kernel or host has not what the attack is about, layers or none."""
+    print("absent:", why, flush=True)
