@@ -32,16 +32,13 @@ func (l layer) removable() bool {
 	return l.stages != nil || l.namespaces != 0 || l.config != nil || l.jail != nil
 }
 
-const stageLandlock = "landlock"
-
 var layers = []layer{
 	{name: "seccomp", what: "the system call filter",
 		config: func(c *jail.Config) { c.Filter = allowAll }},
 	{name: "mounts", what: "a root without the host's files (taken away: the host's root is there, read-only)",
-		jail: func(j *jail.Jail) func() { j.ShowHost("/host"); return func() {} }},
-	{name: "landlock", what: "paths that a Landlock rule allows",
-		stages: []string{stageLandlock},
-		here:   func(*jail.Jail) bool { return slices.Contains(inside.Stages, stageLandlock) }},
+		jail: func(j *jail.Jail) func() { showHost(j); return func() {} }},
+	{name: "landlock", what: "Landlock: the paths of the plan, and no mount",
+		stages: []string{inside.StageLandlock}},
 	{name: "credentials", what: "no capability, `no_new_privs`, locked securebits",
 		stages: []string{inside.StageCredentials}},
 	{name: "user-ns", what: "`user.max_user_namespaces` of 0",
@@ -72,6 +69,20 @@ func layerNamed(name string) *layer {
 		}
 	}
 	return nil
+}
+
+// showHost attaches what is in the host's root below /host, but for the directory in which the init
+// assembles the new one.
+func showHost(j *jail.Jail) {
+	const at = "/host"
+	nodes := []inside.Node{{Op: inside.Dir, Path: at, Mode: 0o755}}
+	entries, _ := os.ReadDir("/")
+	for _, entry := range entries {
+		if path := "/" + entry.Name(); entry.IsDir() && path != inside.Assembly {
+			nodes = append(nodes, inside.Node{Op: inside.Dir, Path: at + path, Mode: 0o755}, inside.Node{Op: inside.Bind, Path: at + path, Source: path})
+		}
+	}
+	j.Expose(nodes...)
 }
 
 // without makes the jails of attacks, less some layers.

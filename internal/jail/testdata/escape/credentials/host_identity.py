@@ -1,6 +1,6 @@
 # expect: held
 # Who the host is: its name, its boot, its machine id.
-# layers: mounts
+# layers: mounts landlock
 for path in hosts("/etc/hostname") + hosts("/proc/sys/kernel/random/boot_id") + hosts("/proc/sys/kernel/hostname"):
     try:
         text = open(path).read().strip()

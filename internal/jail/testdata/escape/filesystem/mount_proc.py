@@ -1,6 +1,6 @@
 # expect: held
 # Another /proc, of all that the kernel shows.
-# layers: seccomp credentials
+# layers: seccomp credentials landlock
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 os.mkdir("/tmp/proc")
 attempt(lambda: syscall("mount", b"proc", b"/tmp/proc", b"proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, None))

@@ -1,6 +1,6 @@
 # expect: held
 # The writable directories made executable.
-# layers: seccomp credentials
+# layers: seccomp credentials landlock
 import shutil
 shutil.copyfile("/usr/bin/true", "/tmp/true")
 os.chmod("/tmp/true", 0o755)

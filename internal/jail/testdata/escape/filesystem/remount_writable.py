@@ -1,6 +1,6 @@
 # expect: held
 # The read-only root made writable again.
-# layers: seccomp credentials
+# layers: seccomp credentials landlock
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
 for flags in (MS_REMOUNT, MS_REMOUNT | MS_BIND):
     attempt(lambda: syscall("mount", b"none", b"/", None, flags, None))
