@@ -36,10 +36,11 @@ import (
 //	# what it is, which CVE or peer it is from
 //	# layers: mounts seccomp      the layers that each stop it alone, see layers_test.go
 //	# arch: amd64                 the only architecture that has it (optional)
-//	# limits: wall=1s memory=64MiB pids=20 scratch=4MiB inodes=100 output=1KiB   (optional)
+//	# limits: wall=1s memory=64MiB cpu=0.5 pids=20 scratch=4MiB inodes=100 output=1KiB   (optional)
 //
-// prelude.py comes before each of them. An attack prints "held: why" or "ESCAPED: what"; one that
-// ends by itself must have said that something held.
+// prelude.py comes before each of them. An attack looks at what it achieved, and prints "held: why",
+// "ESCAPED: what", "UNCLEAR: what" where it did not come to its point, or "absent: why" where this
+// kernel or host has nothing to attack. One that ends by itself must have said that something held.
 const escapeDir = "testdata/escape"
 
 // engines are the ways in which a jail can be started.
