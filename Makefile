@@ -1,7 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build run test lint test-native arm64 many escape lab lab-shell fuzz bench fresh install clean help init deps deps-test
+.PHONY: build run test lint test-native arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -26,7 +26,7 @@ build: init ## build bin/sandboxd
 run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
 	@scripts/serve $(ARGS)
 
-test: deps-test lint arm64 test-native lab ## everything: lint, tests here, tests in the lab
+test: deps-test lint arm64 test-native fuzz-short lab ## everything: lint, tests here, tests in the lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -72,12 +72,16 @@ lab-shell: deps-test ## that machine's console
 	@lab/payload .cache/lab/payload
 	@lab/run shell
 
-fuzz: ## fuzz what parses hostile input, FUZZTIME each
-	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep ^Fuzz); do \
-			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),30s) $$package || exit 1; \
-		done; \
-	done
+fuzz: init ## fuzz what parses hostile input, FUZZTIME each
+	@scripts/fuzz $(or $(FUZZTIME),30s)
+
+fuzz-short: init # each a moment: more is for make fuzz
+	@scripts/fuzz 3000x
+
+soak: build ## random hostile programs against the daemon for SOAK=10m; SEED= and INDEX= repeat one
+	@seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); echo "make soak SEED=$$seed"; \
+		SANDBOXD_TEST_SOAK=$(or $(SOAK),10m) SANDBOXD_TEST_SEED=$$seed SANDBOXD_TEST_INDEX=$(INDEX) \
+		go test -count=1 -timeout=0 -run='^TestSoak$$' -v ./cmd/sandboxd
 
 bench: build ## compare a run through HTTP with bare python3
 	go run ./bench

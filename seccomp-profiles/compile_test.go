@@ -414,6 +414,7 @@ func FuzzCompile(f *testing.F) {
 				t.Errorf("%s is not allowed", name)
 			}
 		}
+		agrees(t, text, filter)
 	})
 }
 

@@ -2,6 +2,7 @@ package seccompprofiles
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -68,24 +69,40 @@ func verify(f *Filter, p *profile) error {
 }
 
 // samples yields argument lists around all values that the rules compare with: one that meets each
-// rule, then all combinations, or a repeatable choice of them where they are too many.
+// rule, then all combinations, or a repeatable choice of them where they are too many. The
+// program compares 32 bits at a time, and libseccomp has taken one rule's upper half
+// for another's lower: so each half of a value is tried with each half of the others.
 func samples(rules []Rule) func(yield func([6]uint64) bool) {
-	var values [6][]uint64
+	var halves [6][]uint64
 	for _, r := range rules {
 		for _, a := range r.Args {
-			v := a.Value
+			near := []uint64{a.Value}
 			if mask, value, ok := masked(a); ok {
-				v = value
-				values[a.Index] = append(values[a.Index], value|^mask, value^(mask&-mask))
+				near = []uint64{value, value | ^mask, value ^ (mask & -mask)}
 			}
-			values[a.Index] = append(values[a.Index], v-1, v, v+1, v|1<<32, v|1<<63)
+			for _, v := range near {
+				for _, half := range []uint64{v >> 32, v & math.MaxUint32} {
+					halves[a.Index] = append(halves[a.Index], half, (half-1)&math.MaxUint32, (half+1)&math.MaxUint32)
+				}
+			}
 		}
 	}
+	var values [6][]uint64
 	total := 1
-	for i := range values {
-		values[i] = append(values[i], 0, ^uint64(0))
-		slices.Sort(values[i])
-		values[i] = slices.Compact(values[i])
+	for i, of := range halves {
+		if len(of) == 0 { // no rule looks at it
+			values[i] = []uint64{0, math.MaxUint64}
+			total *= 2
+			continue
+		}
+		of = append(of, 0, math.MaxUint32)
+		slices.Sort(of)
+		of = slices.Compact(of)
+		for _, upper := range of {
+			for _, lower := range of {
+				values[i] = append(values[i], upper<<32|lower)
+			}
+		}
 		if total <= maxSamples {
 			total *= len(values[i])
 		}

@@ -144,12 +144,12 @@ func (s *settings) scanner() (*scan.Scanner, error) {
 	return scan.New(scan.Config{Policy: scan.Policy(s.Policy), Modules: s.RestrictModule, Builtins: s.RestrictName})
 }
 
-func (s *settings) logger() *slog.Logger {
+func (s *settings) logger(to io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.LogLevel}
 	if s.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(slog.NewJSONHandler(to, options))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(slog.NewTextHandler(to, options))
 }
 
 // strangers are variables that look like settings and are none: misspelled, most likely. Those of

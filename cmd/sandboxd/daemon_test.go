@@ -15,16 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
 // The tests start the real program: this test binary, which is main when the variable is set.
 const beMain = "SANDBOXD_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
-	if jail.IsInit() {
-		jail.Init(nil)
-	}
+	jailtest.Init()
 	if os.Getenv(beMain) == "1" {
 		os.Unsetenv(beMain) // or kong takes it for a setting
 		main()
@@ -64,10 +62,10 @@ type lockedBuffer struct {
 	b  bytes.Buffer
 }
 
-func (l *lockedBuffer) WriteString(s string) {
+func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.b.WriteString(s)
+	return l.b.Write(p)
 }
 
 func (l *lockedBuffer) String() string {
@@ -81,11 +79,12 @@ var servingAt = regexp.MustCompile(`msg=serving address=(http://\S+)`)
 // start starts a daemon on a port of its own and waits until it serves. It ends with the test.
 func start(t testing.TB, args ...string) *sandboxd {
 	t.Helper()
-	d := &sandboxd{
-		cmd:  command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...),
-		log:  &lockedBuffer{},
-		done: make(chan error, 1),
-	}
+	return startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...))
+}
+
+func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
+	t.Helper()
+	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1)}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +96,7 @@ func start(t testing.TB, args ...string) *sandboxd {
 	go func() {
 		for lines := bufio.NewReader(stderr); ; {
 			line, err := lines.ReadString('\n')
-			d.log.WriteString(line)
+			io.WriteString(d.log, line)
 			if m := servingAt.FindStringSubmatch(line); m != nil {
 				address <- m[1]
 			}

@@ -47,7 +47,7 @@ func (c runCommand) Run(s *settings) error {
 	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	config, err := s.jail(s.logger())
+	config, err := s.jail(s.logger(os.Stderr))
 	if err != nil {
 		return err
 	}

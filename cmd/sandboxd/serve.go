@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"os/signal"
 	"time"
 
@@ -27,7 +28,10 @@ type serveCommand struct{}
 func (serveCommand) Run(s *settings) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
-	log := s.logger()
+	signal.Ignore(unix.SIGPIPE) // of a log that nobody reads any more
+	stderr := newLogWriter(os.Stderr, s.logger(os.Stderr))
+	defer stderr.flush()
+	log := s.logger(stderr)
 
 	config, err := s.jail(log)
 	if err != nil {

@@ -227,18 +227,19 @@ func removeGroup(path string) error {
 		for _, pid := range l.procs() {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
-		if err := rmdirEmptied(l.path); err != nil {
+		if err := rmdirEmptied(l.path, killPatience); err != nil {
 			return err
 		}
 	}
-	return rmdirEmptied(path)
+	return rmdirEmptied(path, killPatience)
 }
 
-// rmdirEmptied removes a group whose processes are dead or dying: EBUSY until the last is gone.
-func rmdirEmptied(path string) error {
+// rmdirEmptied removes a group whose processes are dead or dying: EBUSY until the last is gone,
+// for which it waits as long as patience.
+func rmdirEmptied(path string, patience time.Duration) error {
 	for wait, begin := 50*time.Microsecond, time.Now(); ; wait = min(2*wait, 20*time.Millisecond) {
 		err := unix.Rmdir(path)
-		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > killPatience {
+		if !errors.Is(err, unix.EBUSY) || time.Since(begin) > patience {
 			if err != nil && !errors.Is(err, unix.ENOENT) {
 				return &fs.PathError{Op: "rmdir", Path: path, Err: err}
 			}
@@ -271,7 +272,10 @@ func (t *tree) newLeaf(limits Limits) (*leaf, error) {
 		err = t.limit(path, limits)
 	}
 	if err != nil {
-		return nil, errors.Join(err, dir.Close(), rmdirEmptied(path))
+		if dir != nil {
+			dir.Close()
+		}
+		return nil, errors.Join(err, rmdirEmptied(path, killPatience))
 	}
 	return &leaf{path: path, dir: dir, memory: t.has("memory")}, nil
 }
@@ -320,11 +324,11 @@ func (l *leaf) kill() error {
 func (l *leaf) controlsMemory() bool { return l != nil && l.memory }
 
 // remove gives the leaf back. Its processes are dead.
-func (l *leaf) remove() error {
+func (l *leaf) remove(patience time.Duration) error {
 	if l == nil {
 		return nil
 	}
-	return errors.Join(rmdirEmptied(l.path), l.dir.Close())
+	return errors.Join(rmdirEmptied(l.path, patience), l.dir.Close())
 }
 
 // procs lists the processes of the leaf.

@@ -8,12 +8,12 @@
 // privilege that it has, loads the seccomp filter and becomes python3 by execve: the
 // program is process 1 of its pid namespace, so nothing of it can outlive it.
 //
-//	daemon                                init (uid 1000 inside, ambient capabilities
-//	                                      over its own namespaces only)
+//	daemon                                init (ambient capabilities over its own
+//	                                      namespaces only)
 //	  mkdir leaf, set limits
-//	  clone3(namespaces, leaf) ─────────► (waits for its uid map)
-//	  write uid_map, gid_map ───────────► execve sandboxd-init
-//	  order: plan, limits, source ──────► receive
+//	  clone3(namespaces, leaf) ─────────► execve sandboxd-init, as nobody
+//	  uid_map, gid_map
+//	  order: plan, limits, source ──────► receive; become uid 1000
 //	                                      loopback, root, pivot_root, host name,
 //	                                      cgroup namespace, session, rlimits,
 //	                                      credentials, landlock, descriptors
@@ -24,7 +24,8 @@
 //	  wait; read memory.events, cpu.stat; rmdir leaf
 //
 // A step of the init that fails sends its stage, errno and object up the socket instead of
-// "go", and Run returns a SetupError. End of file without "go" means that init died.
+// "go", and Run returns a SetupError. End of file without "go" means that init died,
+// and so does one after "go" when the process is dead under the name of a step.
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
 // story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package

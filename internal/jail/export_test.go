@@ -19,3 +19,25 @@ func (j *Jail) LeaveCgroup() (restore func()) {
 	j.tree = nil
 	return func() { j.tree = tree }
 }
+
+// Parts are what the runs of a jail share, for tests that break them.
+type Parts struct {
+	Plan   *[]inside.Node
+	Filter *[]byte
+	Python *string
+	Init   *string
+	Limits *Limits
+}
+
+// Parts of a jail that runs nothing at the moment.
+func (j *Jail) Parts() Parts {
+	return Parts{&j.plan, &j.filter, &j.python.path, &j.init.path, &j.cfg.Limits}
+}
+
+// Leaves is the directory of the leaves, "" where there is none.
+func (j *Jail) Leaves() string {
+	if j.tree == nil {
+		return ""
+	}
+	return j.tree.runs.Name()
+}

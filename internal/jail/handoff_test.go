@@ -3,9 +3,12 @@ package jail
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"golang.org/x/sys/unix"
 
@@ -74,12 +77,44 @@ func TestAwaitGo(t *testing.T) {
 	}
 }
 
+// FuzzReport: a program is taken for started by two things only, "go" and nothing after it. What
+// is no failure of a known stage says nothing of its own, and no more is read than two reports.
 func FuzzReport(f *testing.F) {
 	f.Add(inside.Report{Kind: inside.Go}.Encode())
-	f.Add(inside.Report{Kind: inside.Failure, Stage: inside.StageRoot, Object: "abc", Errno: 1}.Encode())
+	failure := inside.Report{Kind: inside.Failure, Stage: inside.StageRoot, Object: "abc", Errno: 1}.Encode()
+	f.Add(failure)
+	f.Add(append(inside.Report{Kind: inside.Go}.Encode(), failure...))
+	f.Add(bytes.Repeat(inside.Report{Kind: inside.Go}.Encode(), 3))
+	f.Add(inside.Report{Kind: inside.Failure, Stage: inside.StageExec, Object: strings.Repeat("\n", 10_000), Errno: 4095}.Encode())
+	f.Add(inside.Report{Kind: 'X', Stage: "lunch"}.Encode())
+	f.Add([]byte{255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		if err := awaitGo(bytes.NewReader(wire)); len(wire) < 5 && err == nil {
-			t.Errorf("%q was taken for a start", wire)
+		channel := bytes.NewReader(wire)
+		err := awaitGo(channel)
+		if read := len(wire) - channel.Len(); read > 2*(4+1024) {
+			t.Errorf("read %d bytes", read)
+		}
+
+		rest := bytes.NewReader(wire)
+		first, firstErr := inside.ReadReport(rest)
+		second, secondErr := inside.ReadReport(rest)
+		started := firstErr == nil && first.Kind == inside.Go && errors.Is(secondErr, io.EOF)
+		if started != (err == nil) {
+			t.Errorf("%q: %v", wire, err)
+		}
+		var setup *SetupError
+		if errors.As(err, &setup) {
+			said := first
+			if first.Kind == inside.Go {
+				said = second
+			}
+			if said.Kind != inside.Failure || said.Stage != setup.Stage || !slices.Contains(inside.Stages, setup.Stage) || !errors.Is(err, said.Errno) {
+				t.Errorf("%+v became %v", said, err)
+			}
+		}
+		byByte := awaitGo(iotest.OneByteReader(bytes.NewReader(wire)))
+		if (err == nil) != (byByte == nil) || err != nil && err.Error() != byByte.Error() {
+			t.Errorf("%v, and byte by byte %v", err, byByte)
 		}
 	})
 }

@@ -161,8 +161,26 @@ func largest(ranges []user.SubID) UIDRange {
 	return best
 }
 
-// write maps one host id to one of the user namespace of a process. It is ours, alive or not yet
-// waited for, so that its number means no other.
+// write maps the ids of the user namespace of a process. It is ours, alive or not yet waited for, so
+// that its number means no other.
+func (p *idPool) write(pid int, id hostID) error {
+	if p.by == byHelper {
+		return p.helpers.write(pid, id)
+	}
+	if p.by == byOwner { // without the right to drop groups there is one to map the own gid
+		if err := writeMap(pid, "setgroups", "deny"); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		writeMap(pid, "uid_map", fmt.Sprintf("%d %d 1\n", insideUID, id.uid)),
+		writeMap(pid, "gid_map", fmt.Sprintf("%d %d 1\n", insideGID, id.gid)))
+}
+
+func writeMap(pid int, name, content string) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, name), []byte(content), 0)
+}
+
 func (h idHelpers) write(pid int, id hostID) error {
 	for _, m := range []struct {
 		helper         string

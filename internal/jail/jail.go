@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,13 @@ type Config struct {
 	CPU        CPU               // settings against what leaks through a processor
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
+
+	// SetUpPatience bounds the time from clone to execve. It is generous since a run on a starved
+	// machine should be slow, not broken. Optional: 20 s.
+	SetUpPatience time.Duration
+
+	// KillPatience is how long the kernel may take to end what was killed. Optional: 10 s.
+	KillPatience time.Duration
 
 	// TestInit makes this very executable the init of the runs, with TestInit as further
 	// environment: how a test takes one layer away to look at another, or makes a step fail (see
@@ -52,8 +60,10 @@ type Jail struct {
 // what it had printed and python3 still buffered. See launcher.py.
 const graceForFlush = 250 * time.Millisecond
 
-// killPatience is how long the kernel may take to end what was killed.
-const killPatience = 10 * time.Second
+const (
+	setUpPatience = 20 * time.Second
+	killPatience  = 10 * time.Second
+)
 
 var errSourceTooLong = fmt.Errorf("source is longer than %d bytes", MaxSource)
 
@@ -67,6 +77,8 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if len(cfg.Filter) == 0 {
 		return nil, errors.New("no seccomp filter")
 	}
+	cfg.SetUpPatience = cmp.Or(cfg.SetUpPatience, setUpPatience)
+	cfg.KillPatience = cmp.Or(cfg.KillPatience, killPatience)
 	python, err := inspectInterpreter(ctx, cfg.Python)
 	if err != nil {
 		return nil, err
@@ -143,23 +155,32 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	p, err := j.start(leaf, id)
 	if err != nil {
 		j.ids.give(id)
-		return nil, errors.Join(atStage(stageClone, err), leaf.remove())
+		return nil, errors.Join(atStage(stageClone, err), leaf.remove(j.cfg.KillPatience))
 	}
 	cloned := time.Now()
 	streams := p.collect(j.cfg.Limits.Output, spec)
 
-	started, cause, err := p.handOff(ctx, j.order(spec))
+	started, cause, err := p.handOff(ctx, j.order(spec, id), j.cfg.SetUpPatience)
 	if err == nil && cause == "" {
 		cause = p.attend(ctx, j.cfg.Limits)
 	}
-	ended, endErr := p.end(cause)
-	if endErr == nil { // or something of the run lives on under this uid
-		j.ids.give(id)
-	}
+	ended, endErr := p.end(cause, j.cfg.KillPatience)
 	finished := time.Now()
 	stdout, stderr := streams.wait()
+	if endErr != nil {
+		go func() { // something of the run lives on, in this leaf and under this uid
+			<-p.exited
+			_ = leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
+			j.ids.give(id)
+		}()
+		return nil, errors.Join(err, endErr)
+	}
+	j.ids.give(id)
 	account := leaf.account()
-	if err = errors.Join(err, endErr, atStage(stageTeardown, leaf.remove())); err != nil {
+	if errors.Is(err, errInitDied) {
+		err = fmt.Errorf("%w (%s)", err, howInitDied(p.state, account))
+	}
+	if err = errors.Join(err, atStage(stageTeardown, leaf.remove(j.cfg.KillPatience))); err != nil {
 		return nil, err
 	}
 
@@ -181,8 +202,9 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 }
 
 // order is what init is told to do for this run.
-func (j *Jail) order(spec Spec) *inside.Order {
+func (j *Jail) order(spec Spec, id hostID) *inside.Order {
 	return &inside.Order{
+		KeepGroups: id.by == byOwner,
 		Plan: append(slices.Clip(j.plan),
 			inside.Node{Op: inside.File, Path: homeDir + "/main.py", Data: string(spec.Source)}),
 		Scratch:  scratchOptions(j.cfg.Limits),

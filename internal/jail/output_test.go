@@ -9,6 +9,63 @@ import (
 	"testing/iotest"
 )
 
+// piecewise gives what it reads from in pieces of given lengths, 0 among them, and the last one
+// together with the end of file.
+type piecewise struct {
+	rest   []byte
+	pieces []byte
+}
+
+func (p *piecewise) Read(into []byte) (int, error) {
+	n := len(p.rest)
+	if len(p.pieces) > 0 {
+		n, p.pieces = int(p.pieces[0])*int(p.pieces[0]), p.pieces[1:]
+	}
+	n = copy(into, p.rest[:min(n, len(p.rest))])
+	if p.rest = p.rest[n:]; len(p.rest) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// tires is a writer that fails after some writes.
+type tires struct {
+	bytes.Buffer
+	after byte
+}
+
+func (w *tires) Write(b []byte) (int, error) {
+	if w.after == 0 {
+		return 0, errors.New("nobody listens")
+	}
+	w.after--
+	return w.Buffer.Write(b)
+}
+
+// FuzzCollector: however a stream comes, its first bytes are kept, all are counted, and no more
+// memory is held than twice the cap.
+func FuzzCollector(f *testing.F) {
+	f.Add([]byte("hello\n"), uint16(3), []byte{0, 1, 2}, byte(1))
+	f.Add(bytes.Repeat([]byte("x\x00\xff"), 300), uint16(600), []byte{20, 0, 10}, byte(2))
+	f.Add([]byte("\xe2\x82\xac"), uint16(0), []byte{1, 1, 1}, byte(0))
+	f.Add([]byte(nil), uint16(9), []byte(nil), byte(9))
+	f.Fuzz(func(t *testing.T, in []byte, keep uint16, pieces []byte, patience byte) {
+		var c collector
+		live := &tires{after: patience}
+		c.copy(&piecewise{in, pieces}, int64(keep), live)
+		want := in[:min(len(in), int(keep))]
+		if !bytes.Equal(c.out.Kept, want) || c.out.Total != int64(len(in)) || c.out.Truncated() != (len(in) > int(keep)) {
+			t.Errorf("kept %d of %d bytes, truncated %v; the cap is %d, and %d came", len(c.out.Kept), c.out.Total, c.out.Truncated(), keep, len(in))
+		}
+		if cap(c.out.Kept) > 2*int(keep)+8 {
+			t.Errorf("%d bytes are held to keep %d", cap(c.out.Kept), keep)
+		}
+		if !bytes.HasPrefix(in, live.Bytes()) || live.after > 0 && live.Len() != len(in) {
+			t.Errorf("the live writer got %d of %d bytes", live.Len(), len(in))
+		}
+	})
+}
+
 type brokenWriter struct{ writes int }
 
 func (w *brokenWriter) Write([]byte) (int, error) {

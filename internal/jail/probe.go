@@ -106,11 +106,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 
 	python, err := inspectInterpreter(ctx, cfg.Python)
 	add(LayerPython, true, python.path, err)
-	id := hostID{}
 	ids, err := newIDPool(cfg.UIDs)
-	if err == nil {
-		id, err = ids.take()
-	}
 	if err != nil {
 		add(LayerHostUID, true, "", err)
 	} else {
@@ -121,7 +117,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	init, noUserNS := openInit(cfg.TestInit)
 	if noUserNS == nil {
 		defer init.close()
-		noUserNS = probeClone(init, unix.CLONE_NEWUSER, id)
+		noUserNS = probeClone(init, unix.CLONE_NEWUSER)
 	}
 	add(LayerUserNS, true, "made by clone", noUserNS)
 	for _, ns := range []struct {
@@ -133,7 +129,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	} {
 		var err error = &needsError{LayerUserNS}
 		if noUserNS == nil {
-			err = probeClone(init, unix.CLONE_NEWUSER|ns.flag, id)
+			err = probeClone(init, unix.CLONE_NEWUSER|ns.flag)
 		}
 		add(ns.name, true, "made by clone", err)
 	}
@@ -206,10 +202,10 @@ type needsError struct{ layer string }
 
 func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
 
-// probeClone starts the init in namespaces of the given kinds, a user namespace among them: with
-// id maps and without that, os.StartProcess waits for ever. Without an order the init ends.
-func probeClone(init initBinary, flags uintptr, id hostID) error {
-	proc, err := os.StartProcess(init.path, []string{inside.Name}, &os.ProcAttr{Sys: initAttr(flags, id)})
+// probeClone starts the init in namespaces of the given kinds, a user namespace among them. Without
+// an order it ends.
+func probeClone(init initBinary, flags uintptr) error {
+	proc, err := os.StartProcess(init.path, []string{inside.Name}, &os.ProcAttr{Sys: initAttr(flags)})
 	var path *fs.PathError
 	if errors.As(err, &path) { // os says fork/exec, whichever it was
 		return os.NewSyscallError("clone", path.Err)
@@ -234,7 +230,7 @@ func probeCgroup(cfg Config, add func(string, bool, string, error)) {
 	defer tree.close()
 	leaf, err := tree.newLeaf(cfg.Limits)
 	if err == nil {
-		defer leaf.remove()
+		defer leaf.remove(killPatience)
 		err = leaf.kill()
 	}
 	add(LayerCgroupKill, required, tree.base, err)

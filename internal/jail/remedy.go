@@ -44,7 +44,7 @@ func remedy(layer string, err error) string {
 	case setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
 		return "AppArmor restricts user namespaces here (Ubuntu 23.10 and later): give sandboxd a profile with " +
 			"\"userns,\" or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-	case strings.Contains(err.Error(), "open_tree"):
+	case strings.Contains(err.Error(), "open_tree") || strings.Contains(err.Error(), "open /"):
 		return "every directory down to that path must be there and searchable by others: a run has a uid of its own"
 	case inContainer() && permission(err):
 		return "the container lacks the rights: run it with --security-opt seccomp=unconfined " +

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -38,6 +38,8 @@ var initCapabilities = []uintptr{
 	unix.CAP_NET_ADMIN,    // loopback up
 	unix.CAP_SETPCAP,      // empty the bounding set, lock the securebits
 	unix.CAP_SYS_RESOURCE, // forbid further user namespaces
+	unix.CAP_SETUID,       // become the user that its ids are mapped to
+	unix.CAP_SETGID,       // likewise, and drop the daemon's groups
 }
 
 // process is one init, and then the program that it became.
@@ -57,7 +59,7 @@ type process struct {
 }
 
 // start clones the init into its namespaces and its leaf. On success the caller owns the
-// process and must call end.
+// process and must call handOff, and then end.
 func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	var opened []*os.File
 	defer func() {
@@ -84,7 +86,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	opened = append(opened, errW)
 
 	pidfd := -1
-	attr := initAttr(j.namespaces, id)
+	attr := initAttr(j.namespaces)
 	attr.PidFD = &pidfd
 	if leaf != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
@@ -97,46 +99,46 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	})
 	if err != nil {
 		opened = append(opened, channel, outR, errR)
-		return nil, err
+		return nil, startError(err)
 	}
-	if id.by == byHelper {
-		if err := j.ids.helpers.write(proc.Pid, id); err != nil {
-			_ = proc.Kill() // it waits for an order that will not come
-			_, _ = proc.Wait()
-			opened = append(opened, channel, outR, errR)
-			return nil, errors.Join(err, unix.Close(pidfd))
-		}
+	if err := j.ids.write(proc.Pid, id); err != nil {
+		_ = proc.Kill() // it waits for an order that will not come
+		_, _ = proc.Wait()
+		opened = append(opened, channel, outR, errR)
+		return nil, errors.Join(err, unix.Close(pidfd))
 	}
-	p = &process{
+	return &process{
 		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
 		exited: make(chan struct{}),
-	}
-	go func() {
-		p.state, p.reaped = proc.Wait()
-		close(p.exited)
-	}()
-	return p, nil
+	}, nil
 }
 
-// initAttr is how an init is born: in its namespaces, as a user of its own with the
-// capabilities that it needs there, and doomed with the daemon. Where a helper maps its ids, that
-// is when it is alive: it begins as nobody, and makes itself that user.
-func initAttr(namespaces uintptr, id hostID) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{
+// startError says what os.StartProcess does; os says fork/exec, whichever it was. nil stays nil.
+func startError(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return fmt.Errorf("clone of the init or its execve: %w", path.Err)
+	}
+	return err
+}
+
+// reap begins to wait for the process. Until then the kernel keeps the name of a dead one.
+func (p *process) reap() {
+	go func() {
+		p.state, p.reaped = p.proc.Wait()
+		close(p.exited)
+	}()
+}
+
+// initAttr is how an init is born: in its namespaces, with the capabilities that it needs there, and
+// doomed with the daemon. It has no ids yet: os.StartProcess could map them, but loses two
+// descriptors when clone fails then (Go 1.26), and knows no helpers.
+func initAttr(namespaces uintptr) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
 		Cloneflags:  namespaces,
 		AmbientCaps: initCapabilities,
 		Pdeathsig:   syscall.SIGKILL,
 	}
-	if id.by == byHelper {
-		attr.AmbientCaps = append(slices.Clip(attr.AmbientCaps), unix.CAP_SETUID, unix.CAP_SETGID)
-		return attr
-	}
-	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: insideUID, HostID: id.uid, Size: 1}}
-	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: insideGID, HostID: id.gid, Size: 1}}
-	// Who maps its own gid has no right to drop its groups.
-	attr.GidMappingsEnableSetgroups = id.by == byDaemon
-	attr.Credential = &syscall.Credential{Uid: insideUID, Gid: insideGID, NoSetGroups: id.by == byOwner}
-	return attr
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.
@@ -153,9 +155,19 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	case <-memory.exceeded:
 		return OOM
 	case <-clock.C:
+		if p.dead(0) { // while we were not running ourselves: it was in time, or nobody knows better
+			return ""
+		}
 		p.askToFlush()
 		return Timeout
 	}
+}
+
+// dead reports whether the program has ended, reaped or not, or does so within the wait of whole
+// milliseconds (pidfd_open(2)).
+func (p *process) dead(wait time.Duration) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(wait.Milliseconds()))
+	return err == nil && n == 1
 }
 
 // askToFlush lets python3 write out what the program printed last without a newline. The
@@ -173,7 +185,7 @@ func (p *process) askToFlush() {
 
 // end kills what is left of the program and waits until the kernel has ended all of it: the
 // end of a pid namespace's first process is not reported before the others are dead.
-func (p *process) end(cause Verdict) (ended, error) {
+func (p *process) end(cause Verdict, patience time.Duration) (ended, error) {
 	defer p.channel.Close()
 	defer func() {
 		if p.pidfd >= 0 {
@@ -187,8 +199,8 @@ func (p *process) end(cause Verdict) (ended, error) {
 	}
 	select {
 	case <-p.exited:
-	case <-time.After(killPatience):
-		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, killPatience)}
+	case <-time.After(patience):
+		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, patience)}
 	}
 	if p.reaped != nil {
 		return ended{}, &SetupError{stageWait, p.reaped}

@@ -177,11 +177,12 @@ func sameMemory(a, b int) bool {
 	return errno == 0 && order == 0
 }
 
-// hostIsShort reports whether less of the host's memory is available than its reserve.
+// hostIsShort reports whether less of the host's memory is available than its reserve. It is, for
+// all we know, when we cannot look (ENFILE, ENOMEM): then the sums above see nothing either.
 func hostIsShort() bool {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
-		return false
+		return true
 	}
 	var total, available int64
 	for line := range bytes.Lines(info) {

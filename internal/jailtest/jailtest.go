@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,16 +27,22 @@ const Python = "/usr/bin/python3"
 
 // Main is the TestMain of a package whose tests start jails: the test binary is also the init.
 func Main(m *testing.M) {
-	if jail.IsInit() {
-		jail.Init(initHook())
-	}
+	Init()
 	os.Exit(m.Run())
 }
 
-// What an init that a test starts does otherwise: see Without and Fault.
+// Init makes this process the init of a jail if it was started as one. It is the first thing that a
+// TestMain does which is not Main.
+func Init() {
+	if jail.IsInit() {
+		jail.Init(initHook())
+	}
+}
+
+// What an init that a test starts does otherwise: see Without and NewFault.
 const (
 	withoutVariable = "SANDBOXD_TEST_WITHOUT"
-	faultVariable   = "SANDBOXD_TEST_FAULT"
+	faultVariable   = "SANDBOXD_TEST_FAULT" // a file
 )
 
 // Without takes layers away from the runs of a jail, named by the init's stages. For a jail without
@@ -44,15 +51,61 @@ func Without(c *jail.Config, stages ...string) {
 	c.TestInit = append(c.TestInit, withoutVariable+"="+strings.Join(stages, ","))
 }
 
-// Ways in which an init can end at a stage, for Fault, besides an errno.
+// Ways in which an init can end at a stage, for Fault.Set, besides an errno.
 const (
 	FaultExit = -1 // exit status 0, without a word
 	FaultHang = -2 // no answer, ever; the test can kill it, which process 1 cannot do itself
 )
 
-// Fault makes the init of every run fail at a stage: with an errno, or in one of the ways above.
-func Fault(c *jail.Config, stage string, how int) {
-	c.TestInit = append(c.TestInit, fmt.Sprintf("%s=%s %d", faultVariable, stage, how))
+// Fault makes the inits of a jail fail as it was last told. They read it at their start.
+type Fault struct{ path string }
+
+// NewFault returns a fault of which nothing is seen yet.
+func NewFault(t testing.TB, c *jail.Config) Fault {
+	t.Helper()
+	file, err := os.CreateTemp("", "sandboxd-fault-") // not in t.TempDir: an init is another user
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(file.Name()) })
+	if err := errors.Join(file.Chmod(0o644), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	c.TestInit = append(c.TestInit, faultVariable+"="+file.Name())
+	return Fault{file.Name()}
+}
+
+// Set makes every run from here on fail at a stage: with an errno, or in one of the ways above.
+func (f Fault) Set(t testing.TB, stage string, how int) {
+	t.Helper()
+	if err := os.WriteFile(f.path, fmt.Appendf(nil, "%s %d", stage, how), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Clear lets runs be.
+func (f Fault) Clear(t testing.TB) {
+	t.Helper()
+	f.Set(t, "none", 0)
+}
+
+// InitAt waits for an init of this process that is at a stage, and returns its process id.
+func InitAt(t testing.TB, stage string) int {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		tasks, _ := filepath.Glob("/proc/self/task/*/children")
+		for _, task := range tasks {
+			children, _ := os.ReadFile(task)
+			for _, pid := range strings.Fields(string(children)) {
+				if comm, _ := os.ReadFile("/proc/" + pid + "/comm"); string(comm) == stage+"\n" {
+					n, _ := strconv.Atoi(pid)
+					return n
+				}
+			}
+		}
+	}
+	t.Fatalf("no init came to %s", stage)
+	return 0
 }
 
 // initHook reads what Without and Fault wrote.
@@ -60,7 +113,8 @@ func initHook() inside.Hook {
 	without := strings.Split(os.Getenv(withoutVariable), ",")
 	var faulty string
 	var how int
-	fmt.Sscan(os.Getenv(faultVariable), &faulty, &how)
+	fault, _ := os.ReadFile(os.Getenv(faultVariable))
+	fmt.Sscan(string(fault), &faulty, &how)
 	return func(stage string) error {
 		switch {
 		case slices.Contains(without, stage):
@@ -166,16 +220,21 @@ type Host struct {
 	Processes   int // of the range of uids that runs get, and zombies of ours
 	Descriptors int // of this process
 	Mounts      int
-	Leaves      int // cgroups of runs, under any tree of ours
+	Leaves      int // cgroups of runs
 	Files       int // of theirs in the directories for temporary files
+
+	uids jail.UIDRange
 }
 
-// Count takes stock. PID is the process whose descriptors count.
-func Count(t testing.TB, pid int) Host {
+// Count takes stock. PID is the process that starts the runs, with the default range of uids.
+func Count(t testing.TB, pid int) Host { return CountUIDs(t, pid, jail.DefaultUIDs()) }
+
+// CountUIDs takes stock where the runs get their uids from a range of their own, so that
+// others' runs do not count.
+func CountUIDs(t testing.TB, pid int, uids jail.UIDRange) Host {
 	t.Helper()
-	uids := jail.DefaultUIDs()
 	theirs := func(uid int) bool { return uid >= uids.First && uid < uids.First+uids.Count }
-	var h Host
+	h := Host{uids: uids}
 	procs, _ := filepath.Glob("/proc/[0-9]*")
 	for _, proc := range procs {
 		status, err := os.ReadFile(filepath.Join(proc, "status"))
@@ -195,7 +254,7 @@ func Count(t testing.TB, pid int) Host {
 	mounts, _ := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
 	h.Mounts = strings.Count(string(mounts), "\n")
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d os.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(filepath.Dir(path), "/runs-") {
+		if err == nil && d.IsDir() && strings.Contains(filepath.Dir(path), fmt.Sprintf("/runs-%d-", pid)) {
 			h.Leaves++
 		}
 		return nil
@@ -239,7 +298,7 @@ func Settled(t testing.TB, pid int, before Host) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for {
-		now := Count(t, pid)
+		now := CountUIDs(t, pid, before.uids)
 		if !now.exceeds(before) {
 			return
 		}

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,7 +46,23 @@ func FuzzScan(f *testing.F) {
 			checkTame(t, "source", r)
 		}
 		checkMuted(t, s, src)
+		checkShifted(t, s, src, findings)
 	})
+}
+
+// checkShifted puts an empty line before the source: every finding moves down by one.
+func checkShifted(t *testing.T, s *Scanner, src []byte, findings []Finding) {
+	t.Helper()
+	if bytes.Contains(src, []byte("coding")) || bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
+		return // these mean something at the beginning only
+	}
+	shifted, err := s.Scan(t.Context(), append([]byte("\n"), src...))
+	for i := range shifted {
+		shifted[i].Line--
+	}
+	if err == nil && !slices.Equal(findings, shifted) {
+		t.Errorf("%v, and after an empty line %v", findings, shifted)
+	}
 }
 
 func checkFindings(t *testing.T, src []byte, findings []Finding) {

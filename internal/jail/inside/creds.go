@@ -13,35 +13,31 @@ const (
 	GID = 1000
 )
 
-// enterUserNamespace makes us the user of our user namespace and the namespace the last one.
-func enterUserNamespace() error {
-	// Where somebody else wrote the id maps, after we were born, we are nobody yet.
-	if unix.Geteuid() != UID {
-		if err := becomeUser(); err != nil {
+// becomeUser makes us the user of our user namespace. We were born before our ids were mapped, as
+// nobody. The groups are the daemon's, and stay where it had no right to drop them either.
+func becomeUser(keepGroups bool) error {
+	if err := setID("setresgid", unix.SYS_SETRESGID, GID); err != nil {
+		return err
+	}
+	if !keepGroups {
+		if err := setID("setgroups", unix.SYS_SETGROUPS, 0); err != nil {
 			return err
 		}
 	}
-	return lastUserNamespace()
+	if err := setID("setresuid", unix.SYS_SETRESUID, UID); err != nil {
+		return err
+	}
+	// A change of ids takes the parent death signal away (prctl(2)). Should the daemon have died by
+	// now, our report will fail.
+	return failed("PR_SET_PDEATHSIG", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
 }
 
-// becomeUser changes the ids of this thread, the only one that execve keeps. A change of ids takes
-// the parent death signal away (prctl(2)): set anew, and were the daemon dead by now, what we
-// report would tell.
-func becomeUser() error {
-	for _, change := range []struct {
-		name string
-		nr   uintptr
-		id   uintptr
-	}{
-		{"setresgid", unix.SYS_SETRESGID, GID},
-		{"setgroups", unix.SYS_SETGROUPS, 0},
-		{"setresuid", unix.SYS_SETRESUID, UID},
-	} {
-		if _, _, errno := unix.RawSyscall(change.nr, change.id, change.id, change.id); errno != 0 {
-			return failed(change.name, errno)
-		}
+// setID changes ids of this thread, the only one that execve keeps.
+func setID(name string, nr, id uintptr) error {
+	if _, _, errno := unix.RawSyscall(nr, id, id, id); errno != 0 {
+		return failed(name, errno)
 	}
-	return failed("PR_SET_PDEATHSIG", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
+	return nil
 }
 
 // lastUserNamespace sets the number of user namespaces that may be made below ours to none: in one

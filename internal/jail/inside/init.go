@@ -16,6 +16,7 @@ const channelFD = 3
 
 // Stages of the init at which the sandbox can fail.
 const (
+	StageIDs         = "ids"
 	StageUserNS      = "user-ns"
 	StageNetwork     = "network"
 	StageRoot        = "root"
@@ -34,7 +35,7 @@ const (
 
 // Stages are all of them, in order.
 var Stages = []string{
-	StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
+	StageIDs, StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
 	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
@@ -71,7 +72,7 @@ func MainWith(before Hook) {
 	os.Exit(1)
 }
 
-// become is what happens inside, in order. We are uid 1000 of a user namespace of our own, with
+// become is what happens inside, in order. We are nobody in a user namespace of our own, with
 // the capabilities that these steps need over it and over the other new namespaces; from
 // "credentials" on with none. It returns only when a step fails.
 func become(o *Order, before Hook, ready func() error) (stage string, err error) {
@@ -79,7 +80,8 @@ func become(o *Order, before Hook, ready func() error) (stage string, err error)
 		stage string
 		do    func() error
 	}{
-		{StageUserNS, enterUserNamespace},
+		{StageIDs, func() error { return becomeUser(o.KeepGroups) }},
+		{StageUserNS, lastUserNamespace},
 		{StageNetwork, loopbackUp},
 		{StageRoot, func() error { return buildRoot(o) }},
 		{StagePivot, pivotRoot},
@@ -94,6 +96,9 @@ func become(o *Order, before Hook, ready func() error) (stage string, err error)
 		{StageSeccomp, func() error { return errors.Join(ready(), loadFilter(o.Filter)) }}, // last: it forbids the steps above
 		{StageExec, func() error { return execve(o.Argv, o.Env) }},
 	} {
+		if step.stage != StageExec { // no filter need allow it
+			takeName(step.stage)
+		}
 		if before != nil {
 			switch err := before(step.stage); {
 			case err == ErrSkip:

@@ -20,14 +20,15 @@ import (
 
 // Order is what the init is told. It is data to be replayed: the init decides nothing.
 type Order struct {
-	Plan     []Node   // the root file system, in the order in which it is made
-	Scratch  []string // options of the scratch tmpfs, "key=value"
-	Landlock Ruleset  // what of the root may be opened
-	CPU      []Prctl
-	Rlimits  []Rlimit
-	Argv     []string // python3's
-	Env      []string
-	Filter   []byte // struct sock_filter[]
+	KeepGroups bool     // the daemon had no right to drop its groups
+	Plan       []Node   // the root file system, in the order in which it is made
+	Scratch    []string // options of the scratch tmpfs, "key=value"
+	Landlock   Ruleset  // what of the root may be opened
+	CPU        []Prctl
+	Rlimits    []Rlimit
+	Argv       []string // python3's
+	Env        []string
+	Filter     []byte // struct sock_filter[]
 }
 
 // Rlimit is one resource limit, soft and hard alike.
@@ -61,6 +62,7 @@ var errMalformed = errors.New("malformed message")
 // Send writes the order.
 func (o *Order) Send(to io.Writer) error {
 	e := make(encoder, 4, 64<<10)
+	e.flag(o.KeepGroups)
 	e.number(uint64(len(o.Plan)))
 	for _, n := range o.Plan {
 		e.string(string(n.Op))
@@ -112,23 +114,23 @@ func Receive(from io.Reader) (*Order, error) {
 		return nil, err
 	}
 	d := decoder{rest: message}
-	o := &Order{}
-	for range d.count() {
+	o := &Order{KeepGroups: d.flag()}
+	for range d.items {
 		o.Plan = append(o.Plan, Node{Op: Op(d.string()), Path: d.string(), Source: d.string(), Data: d.string(), Mode: uint32(d.number())})
 	}
 	o.Scratch = d.strings()
 	o.Landlock.Handled, o.Landlock.Scoped = d.number(), d.number()
-	for range d.count() {
+	for range d.items {
 		o.Landlock.Rules = append(o.Landlock.Rules, Rule{Path: d.string(), Rights: d.number()})
 	}
-	for range d.count() {
+	for range d.items {
 		c := Prctl{Name: d.string()}
 		for i := range c.Args {
 			c.Args[i] = d.number()
 		}
 		o.CPU = append(o.CPU, c)
 	}
-	for range d.count() {
+	for range d.items {
 		o.Rlimits = append(o.Rlimits, Rlimit{Resource: int(d.number()), Value: d.number()})
 	}
 	o.Argv, o.Env = d.strings(), d.strings()
@@ -167,10 +169,18 @@ func ReadReport(from io.Reader) (Report, error) {
 	return r, d.end()
 }
 
-// encoder appends numbers as uvarints and strings with their length before them.
+// encoder appends flags and numbers as uvarints and strings with their length before them.
 type encoder []byte
 
 func (e *encoder) number(n uint64) { *e = binary.AppendUvarint(*e, n) }
+
+func (e *encoder) flag(set bool) {
+	n := uint64(0)
+	if set {
+		n = 1
+	}
+	e.number(n)
+}
 
 func (e *encoder) string(s string) {
 	e.number(uint64(len(s)))
@@ -210,6 +220,14 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
+func (d *decoder) flag() bool { return d.number() != 0 }
+
+// items ranges over a number of items, for as long as there are any.
+func (d *decoder) items(yield func() bool) {
+	for n := d.count(); n > 0 && !d.broken && yield(); n-- {
+	}
+}
+
 func (d *decoder) string() string {
 	n := d.count()
 	s := string(d.rest[:n])
@@ -219,7 +237,7 @@ func (d *decoder) string() string {
 
 func (d *decoder) strings() []string {
 	var list []string
-	for range d.count() {
+	for range d.items {
 		list = append(list, d.string())
 	}
 	return list

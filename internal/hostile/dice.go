@@ -1,0 +1,97 @@
+package hostile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// dice draw what an act is filled with. Arguments are Python expressions over prelude.py.
+type dice struct {
+	*rand.Rand
+	calls Calls
+}
+
+// between draws a number, both bounds included.
+func (d dice) between(low, high int) int { return low + d.IntN(high-low+1) }
+
+// chance is true once in n.
+func (d dice) chance(n int) bool { return d.IntN(n) == 0 }
+
+func (d dice) one(of ...string) string { return of[d.IntN(len(of))] }
+
+// most is the highest system call number that is tried; Linux 6.18 ends at 469.
+const most = 600
+
+// number draws that of a system call: half of them are known to get past the filter, and some
+// have a bit of another calling convention, or one that the kernel does not look at.
+func (d dice) number() uint64 {
+	nr := uint64(d.IntN(most + 1))
+	if len(d.calls) > 0 && d.chance(2) {
+		nr = uint64(d.calls[d.IntN(len(d.calls))])
+	}
+	switch d.IntN(60) {
+	case 0:
+		nr |= 1 << 30 // __X32_SYSCALL_BIT
+	case 1:
+		nr |= 1 << (32 + d.IntN(32))
+	case 2:
+		nr |= d.Uint64() << 32
+	case 3:
+		nr = d.Uint64()
+	}
+	return nr
+}
+
+// argument draws one argument of a system call or of a function of libc.
+func (d dice) argument() string {
+	switch d.IntN(10) {
+	case 0:
+		return "0"
+	case 1:
+		return "-1"
+	case 2, 3:
+		return fmt.Sprint(d.between(-3, 16))
+	case 4:
+		return fmt.Sprintf("1 << %d", d.IntN(64))
+	case 5, 6, 7: // into a buffer, rarely past its end
+		return fmt.Sprintf("at(%d, %d)", d.IntN(16), d.IntN(64)*8*d.IntN(3))
+	case 8:
+		return fmt.Sprintf("%#x", d.Uint64())
+	default:
+		return d.one("-100", "0x7fffffff", "1 << 63", "(1 << 64) - 4096", "4096", "0x7fffffffe000", "PID", "CHILD", "FD", "1000", "0xffffffff81000000")
+	}
+}
+
+func (d dice) arguments(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = d.argument()
+	}
+	return strings.Join(list, ", ")
+}
+
+// bytes is a literal of n random bytes.
+func (d dice) bytes(n int) string {
+	var b strings.Builder
+	b.WriteString("b'")
+	for range n {
+		fmt.Fprintf(&b, "\\x%02x", d.IntN(256))
+	}
+	b.WriteString("'")
+	return b.String()
+}
+
+// flags is a random choice of some bits.
+func (d dice) flags(bits int) string {
+	return fmt.Sprintf("%#x", d.Uint64()&d.Uint64()&(1<<bits-1))
+}
+
+// path is a file that there may be something to gain from.
+func (d dice) path() string {
+	return "'" + d.one("/", "/proc/self/mem", "/proc/1/root", "/proc/self/exe", "/proc/self/fd/1", "/proc/self/ns/user", "/proc/sys/kernel/core_pattern",
+		"/proc/sysrq-trigger", "/proc/self/oom_score_adj", "/proc/self/uid_map", "/proc/self/attr/current", "/proc/self/timers", "/proc/self/coredump_filter",
+		"/sys/kernel", "/sys/fs/cgroup", "/dev/null", "/dev/zero", "/dev/full", "/dev/shm", "/dev/ptmx", "/dev/tty", "/dev/mem", "/dev/kmsg", "/tmp", "/tmp/../../..",
+		"/run", "/etc/passwd", "/etc/shadow", "/usr/bin/python3", "/usr/lib", "/home/sandbox", "/home/sandbox/main.py", "/lib64/ld-linux-x86-64.so.2",
+		"/var/run/docker.sock", "/root/.ssh", strings.Repeat("../", 40)+"etc", strings.Repeat("x", 300), strings.Repeat("/tmp", 2000), "") + "'"
+}
