@@ -10,6 +10,16 @@ import (
 // not told of.
 func (j *Jail) Expose(nodes ...inside.Node) { j.plan = append(slices.Clip(j.plan), nodes...) }
 
+// ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
+func (j *Jail) ShareNamespaces(kinds uintptr) { j.namespaces &^= kinds }
+
+// LeaveCgroup makes no leaves, until the function that it returns is called.
+func (j *Jail) LeaveCgroup() (restore func()) {
+	tree := j.tree
+	j.tree = nil
+	return func() { j.tree = tree }
+}
+
 // Parts are what the runs of a jail share, for tests that break them.
 type Parts struct {
 	Plan   *[]inside.Node

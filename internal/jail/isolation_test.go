@@ -105,7 +105,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 	}
 }
 
-// hostShm makes a System V shared memory segment and a key on the host, which no jail may see.
+// hostShm makes a System V shared memory segment on the host, which no jail may see.
 func hostShm(t *testing.T) (key int) {
 	t.Helper()
 	key = 0x5a0d0000 | os.Getpid()&0xffff
@@ -114,9 +114,6 @@ func hostShm(t *testing.T) (key int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
-	if _, err := unix.AddKey("user", "sandboxd-test", []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING); err != nil {
-		t.Fatal(err)
-	}
 	return key
 }
 
@@ -145,7 +142,6 @@ for family, refusals in ((socket.AF_INET, {errno.EPERM}), (socket.AF_PACKET, {er
     try: socket.socket(family, socket.SOCK_RAW, 1)
     except OSError as e: print(e.errno in refusals)`, "True\nTrue\n"},
 		{"nothing of the host's System V memory", fmt.Sprintf("print(libc.shmget(%d, 1, 0), ctypes.get_errno() == errno.ENOENT)", hostShm(t)), "-1 True\n"},
-		{"no key of the daemon's session", fmt.Sprintf("print(libc.syscall(%d, 10, -3, b'user', b'sandboxd-test', 0), ctypes.get_errno() == errno.ENOKEY)", unix.SYS_KEYCTL), "-1 True\n"},
 		{"locked securebits and an empty bounding set", "print(hex(libc.prctl(27, 0, 0, 0, 0)), {libc.prctl(23, c, 0, 0, 0) for c in range(41)})", "0xef {0}\n"},
 		{"no host name", "print(libc.sethostname(b'x', 1))", "-1\n"},
 	} {

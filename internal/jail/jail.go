@@ -53,6 +53,8 @@ type Jail struct {
 	null   *os.File
 	init   initBinary
 	pace   *pace // of the answers to what the filter denies
+
+	namespaces uintptr // see the constant; a test leaves some of them out
 }
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
@@ -119,7 +121,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	}
 	return &Jail{
 		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace),
+		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
 	}, nil
 }
 

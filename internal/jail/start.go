@@ -86,7 +86,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	opened = append(opened, errW)
 
 	pidfd := -1
-	attr := initAttr(namespaces)
+	attr := initAttr(j.namespaces)
 	attr.PidFD = &pidfd
 	if leaf != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())

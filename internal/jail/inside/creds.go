@@ -13,10 +13,9 @@ const (
 	GID = 1000
 )
 
-// enterUserNamespace makes us the user of our user namespace and the namespace the last one. We were
-// born before our ids were mapped, as nobody. The groups are the daemon's, and stay where it had
-// no right to drop them either.
-func enterUserNamespace(keepGroups bool) error {
+// becomeUser makes us the user of our user namespace. We were born before our ids were mapped, as
+// nobody. The groups are the daemon's, and stay where it had no right to drop them either.
+func becomeUser(keepGroups bool) error {
 	if err := setID("setresgid", unix.SYS_SETRESGID, GID); err != nil {
 		return err
 	}
@@ -30,10 +29,7 @@ func enterUserNamespace(keepGroups bool) error {
 	}
 	// A change of ids takes the parent death signal away (prctl(2)). Should the daemon have died by
 	// now, our report will fail.
-	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return failed("PR_SET_PDEATHSIG", err)
-	}
-	return lastUserNamespace()
+	return failed("PR_SET_PDEATHSIG", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
 }
 
 // setID changes ids of this thread, the only one that execve keeps.

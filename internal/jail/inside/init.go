@@ -16,6 +16,7 @@ const channelFD = 3
 
 // Stages of the init at which the sandbox can fail.
 const (
+	StageIDs         = "ids"
 	StageUserNS      = "user-ns"
 	StageNetwork     = "network"
 	StageRoot        = "root"
@@ -34,7 +35,7 @@ const (
 
 // Stages are all of them, in order.
 var Stages = []string{
-	StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
+	StageIDs, StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
 	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
@@ -76,7 +77,8 @@ func become(o *Order, before Hook) (stage string, err error) {
 		stage string
 		do    func() error
 	}{
-		{StageUserNS, func() error { return enterUserNamespace(o.KeepGroups) }},
+		{StageIDs, func() error { return becomeUser(o.KeepGroups) }},
+		{StageUserNS, lastUserNamespace},
 		{StageNetwork, loopbackUp},
 		{StageRoot, func() error { return buildRoot(o) }},
 		{StagePivot, pivotRoot},

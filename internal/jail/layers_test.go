@@ -1,0 +1,264 @@
+package jail_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/testenv"
+)
+
+// layer is one that an attack can claim to be stopped by, and how to take it away. What cannot be
+// taken away is always there, beside any other.
+type layer struct {
+	name       string
+	what       string
+	stages     []string                // of the init, left out
+	namespaces uintptr                 // shared with the host
+	config     func(*jail.Config)      // changed
+	jail       func(*jail.Jail) func() // weakened, and restored before it is closed
+	here       func(*jail.Jail) bool   // whether this machine has it; nil: all do
+}
+
+func (l layer) removable() bool {
+	return l.stages != nil || l.namespaces != 0 || l.config != nil || l.jail != nil
+}
+
+var layers = []layer{
+	{name: "seccomp", what: "the system call filter",
+		config: func(c *jail.Config) { c.Filter = allowAll }},
+	{name: "mounts", what: "a root without the host's files (taken away: the host's root is there, read-only)",
+		jail: func(j *jail.Jail) func() { showHost(j); return func() {} }},
+	{name: "landlock", what: "Landlock: the paths of the plan, and no mount",
+		stages: []string{inside.StageLandlock}},
+	{name: "credentials", what: "no capability, `no_new_privs`, locked securebits",
+		stages: []string{inside.StageCredentials}},
+	{name: "user-ns", what: "`user.max_user_namespaces` of 0",
+		stages: []string{inside.StageUserNS}},
+	{name: "session", what: "a session and a session key ring of its own",
+		stages: []string{inside.StageSession}},
+	{name: "rlimits", what: "limits of each process",
+		stages: []string{inside.StageRlimits}},
+	{name: "cgroup", what: "limits of the cgroup",
+		jail: (*jail.Jail).LeaveCgroup, here: (*jail.Jail).Enforced},
+	{name: "net-ns", what: "network namespace",
+		namespaces: unix.CLONE_NEWNET, stages: []string{inside.StageNetwork}},
+	{name: "ipc-ns", what: "ipc namespace", namespaces: unix.CLONE_NEWIPC},
+	// What cannot be taken away: without it there is no jail to start.
+	{name: "pid-ns", what: "pid namespace, and a `/proc` of it"},
+	{name: "ids", what: "user namespace: capabilities and uids that mean nothing outside"},
+	{name: "attributes", what: "read-only, nosuid, nodev, noexec mounts; `subset=pid`"},
+	{name: "descriptors", what: "no descriptor but the three streams"},
+	{name: "scratch", what: "size and inodes of the scratch space"},
+	{name: "daemon", what: "what the daemon does: clock, watchdog, kill, cap on the output"},
+	{name: "kernel", what: "what the kernel refuses to everybody without privilege"},
+}
+
+func layerNamed(name string) *layer {
+	for i, l := range layers {
+		if l.name == name {
+			return &layers[i]
+		}
+	}
+	return nil
+}
+
+// showHost attaches what is in the host's root below /host, but for the directory in which the init
+// assembles the new one.
+func showHost(j *jail.Jail) {
+	const at = "/host"
+	nodes := []inside.Node{{Op: inside.Dir, Path: at, Mode: 0o755}}
+	entries, _ := os.ReadDir("/")
+	for _, entry := range entries {
+		if path := "/" + entry.Name(); entry.IsDir() && path != inside.Assembly {
+			nodes = append(nodes, inside.Node{Op: inside.Dir, Path: at + path, Mode: 0o755}, inside.Node{Op: inside.Bind, Path: at + path, Source: path})
+		}
+	}
+	j.Expose(nodes...)
+}
+
+// without makes the jails of attacks, less some layers.
+func without(t *testing.T, attacks []attack, gone []layer) map[string]*jail.Jail {
+	t.Helper()
+	made := jails(t, attacks, func(c *jail.Config) {
+		var stages []string
+		for _, l := range gone {
+			stages = append(stages, l.stages...)
+			if l.config != nil {
+				l.config(c)
+			}
+		}
+		jailtest.Without(c, stages...)
+	})
+	for _, j := range made {
+		for _, l := range gone {
+			j.ShareNamespaces(l.namespaces)
+			if l.jail != nil {
+				t.Cleanup(l.jail(j)) // before New's, which closes it
+			}
+		}
+	}
+	return made
+}
+
+// others are the layers that can be taken away, but for those named.
+func others(names ...string) (gone []layer) {
+	for _, l := range layers {
+		if l.removable() && !slices.Contains(names, l.name) {
+			gone = append(gone, l)
+		}
+	}
+	return gone
+}
+
+// Each attack is held by each layer that it names, with every other one gone that can be taken away.
+// What comes out is docs/layers.md; `make escape` writes it anew.
+func TestEachLayerAlone(t *testing.T) {
+	if testenv.InLab() && os.Geteuid() == 0 {
+		t.Skip("the lab computes slowly: its user does this, and root outside of it")
+	}
+	attacks := loadAttacks(t)
+	host := newHost(t)
+	whole := jailtest.New(t, nil)
+	table := map[string]*score{}
+	claims, tried := 0, 0
+	for _, l := range layers {
+		claiming := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return !slices.Contains(a.layers, l.name) })
+		if l.here != nil && !l.here(whole) {
+			continue // the lab has all; what the page says of it stays as it was
+		}
+		claims += len(claiming)
+		table[l.name] = &score{}
+		t.Run(l.name, func(t *testing.T) {
+			jails := without(t, claiming, others(l.name))
+			for _, a := range claiming {
+				t.Run(a.String(), func(t *testing.T) {
+					t.Parallel()
+					why := a.judgeWeakened(host.attack(t, jails[a.limits], a))
+					if why != "" {
+						t.Error(why)
+					}
+					table[l.name].add(a.family, why == "")
+				})
+			}
+		})
+	}
+	for _, s := range table {
+		for _, n := range s.tried {
+			tried += n
+		}
+	}
+	if tried == claims { // all of it was asked for, and came to an end
+		document(t, table)
+	}
+}
+
+// An attack that nothing but removable layers stops gets through when they are all gone: it is
+// real, and the layers that it names are all that stop it.
+func TestAttacksGetThroughWithoutLayers(t *testing.T) {
+	if status, _ := os.ReadFile("/proc/self/status"); !strings.Contains(string(status), "\nSeccomp:\t0\n") || os.Geteuid() != 0 {
+		t.Skip("there are layers around this test: the lab's root, and a native run, have none")
+	}
+	attacks := slices.DeleteFunc(loadAttacks(t), func(a attack) bool {
+		return slices.ContainsFunc(a.layers, func(name string) bool { return !layerNamed(name).removable() }) ||
+			a.family == "resources" || a.family == "daemon" // without a limit they are an attack on this machine
+	})
+	host := newHost(t)
+	var score score
+	t.Run("all gone", func(t *testing.T) {
+		jails := without(t, attacks, others())
+		for _, a := range attacks {
+			t.Run(a.String(), func(t *testing.T) {
+				t.Parallel()
+				r := host.attack(t, jails[a.limits], a)
+				said := "\n" + string(r.Stdout.Kept)
+				through := strings.Contains(said, "\nESCAPED: ")
+				if !through && strings.Contains(said, "\nabsent: ") {
+					t.Skip(said) // from this kernel, whatever the layers
+				}
+				if !through {
+					t.Errorf("held by something that it does not name: %s%s", r.Stdout.Kept, r.Stderr.Kept)
+				}
+				t.Logf("%s", bad.Find(r.Stdout.Kept))
+				score.add(a.family, through)
+			})
+		}
+	})
+	score.print("Attacks that get through when all layers are gone that can be, of those that only such layers stop")
+}
+
+// layersPage is what TestEachLayerAlone finds, for readers.
+const layersPage = "../../docs/layers.md"
+
+// document compares the counts with the page that shows them, or writes it.
+func document(t *testing.T, table map[string]*score) {
+	t.Helper()
+	var families []string
+	for _, s := range table {
+		families = append(families, slices.Collect(maps.Keys(s.tried))...)
+	}
+	slices.Sort(families)
+	families = slices.Compact(families)
+	was, err := os.ReadFile(layersPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, found := strings.Cut(string(was), "| layer |")
+	if !found {
+		t.Fatalf("%s has no table", layersPage)
+	}
+	var page strings.Builder
+	fmt.Fprintf(&page, "%s| layer | %s | what it is |\n|%s\n", before, strings.Join(families, " | "), strings.Repeat(" --- |", len(families)+2))
+	for _, l := range layers {
+		row := "| " + l.name + " |"
+		if s := table[l.name]; s == nil {
+			row = rowOf(string(was), row)
+		} else {
+			if len(s.tried) == 0 {
+				continue
+			}
+			for _, family := range families {
+				cell := ""
+				if n := s.tried[family]; n > 0 {
+					cell = fmt.Sprintf("%d/%d", s.held[family], n)
+				}
+				row += " " + cell + " |"
+			}
+			row += " " + l.what + " |\n"
+		}
+		page.WriteString(row)
+	}
+	if testing.Verbose() {
+		fmt.Printf("\nHeld by each layer alone, of those tried\n%s", page.String()[len(before):])
+	}
+	if runtime.GOARCH != "amd64" || page.String() == string(was) {
+		return // other architectures have other attacks
+	}
+	if os.Getenv("SANDBOXD_TEST_UPDATE") == "1" {
+		err = os.WriteFile(layersPage, []byte(page.String()), 0o644)
+	} else {
+		err = fmt.Errorf("%s is not what was found: `make escape` writes it anew", layersPage)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// rowOf is the line of a page that begins so; "" if there is none.
+func rowOf(page, begin string) string {
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, begin) {
+			return line
+		}
+	}
+	return ""
+}

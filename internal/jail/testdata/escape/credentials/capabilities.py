@@ -1,0 +1,6 @@
+# expect: held
+# Capabilities in any set.
+# layers: credentials
+for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+    value = int(of_status(name), 16)
+    (escaped if value else held)(f"{name} is {value:x}")

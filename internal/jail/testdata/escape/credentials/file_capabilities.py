@@ -1,0 +1,8 @@
+# expect: held
+# Capabilities on a file, by its extended attribute, also of a user namespace (CVE-2018-18955's kin).
+# layers: seccomp ids
+open("/tmp/x", "w").close()
+data = struct.pack("<5I", 0x02000001, 0xffffffff, 0, 0xffffffff, 0)
+data3 = struct.pack("<6I", 0x03000001, 0xffffffff, 0, 0xffffffff, 0, 1000)
+for value in (data, data3):
+    refused("setxattr", lambda: syscall("setxattr", b"/tmp/x", b"security.capability", value, len(value), 0), errno.EPERM, errno.ENOTSUP, errno.EINVAL)

@@ -1,0 +1,15 @@
+# expect: held
+# Its own limits raised.
+# layers: ids
+import resource
+for name in ("NOFILE", "NPROC", "FSIZE", "CPU", "CORE", "MEMLOCK", "STACK"):
+    which = getattr(resource, "RLIMIT_" + name)
+    soft, hard = resource.getrlimit(which)
+    if hard == resource.RLIM_INFINITY:
+        held(f"{name} has no limit to raise")
+        continue
+    try:
+        resource.setrlimit(which, (soft, hard + 1))
+        escaped(f"{name} raised")
+    except (OSError, ValueError) as e:
+        held(f"{name}: {e}")

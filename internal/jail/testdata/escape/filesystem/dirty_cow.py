@@ -1,0 +1,28 @@
+# expect: held
+# Writing to a read-only mapping of a system file by /proc/self/mem, in a race with its discarding
+# (CVE-2016-5195).
+# layers: kernel
+import mmap, threading
+with open("/usr/bin/env", "rb") as f:
+    before = f.read(4096)
+    m = mmap.mmap(f.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
+address = ctypes.c_void_p()
+libc.mmap.restype = ctypes.c_void_p
+fd = os.open("/usr/bin/env", os.O_RDONLY)
+at = libc.mmap(None, ctypes.c_size_t(4096), 1, 2, fd, ctypes.c_long(0))
+stop = False
+def discard():
+    while not stop:
+        libc.madvise(ctypes.c_void_p(at), ctypes.c_size_t(4096), 4)
+t = threading.Thread(target=discard)
+t.start()
+try:
+    with open("/proc/self/mem", "r+b", buffering=0) as mem:
+        for _ in range(2000):
+            mem.seek(at)
+            mem.write(b"dirty")
+except OSError as e:
+    held(f"/proc/self/mem: {name_of(e.errno)}")
+stop = True
+t.join()
+(held if open("/usr/bin/env", "rb").read(4096) == before else escaped)("/usr/bin/env is as it was")

@@ -1,0 +1,8 @@
+# expect: held
+# Up and up, by path and by working directory.
+# layers: mounts landlock
+up = "../" * 40
+steal("..", *(up + p[1:] for p in hosts(SECRET_FILE)))
+for _ in range(40):
+    os.chdir("..")
+steal(".. of the working directory", *(p[1:] for p in hosts(SECRET_FILE)))

@@ -1,0 +1,10 @@
+# expect: held
+# Up from an O_PATH descriptor of the root, which a chroot would not hold.
+# layers: mounts landlock
+root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+for path in hosts(SECRET_FILE):
+    try:
+        fd = os.open("../../../.." + path, os.O_RDONLY, dir_fd=root)
+        (escaped if leaks(os.read(fd, 100)) else unclear)(path)
+    except OSError as e:
+        held(f"openat: {name_of(e.errno)}")

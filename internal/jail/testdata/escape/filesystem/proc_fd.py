@@ -1,0 +1,11 @@
+# expect: held
+# A descriptor that the daemon or the init forgot to close, and its directory (CVE-2024-21626 "leaky vessels").
+# layers: descriptors
+for fd in range(3, 1024):
+    for path in (f"/proc/self/fd/{fd}", f"/proc/1/fd/{fd}"):
+        try:
+            target = os.readlink(path)
+        except OSError:
+            continue
+        escaped(f"{path} is {target}")
+steal("a directory in /proc/self/fd", *(f"/proc/self/fd/{fd}/../../../../..{SECRET_FILE}" for fd in range(16)))

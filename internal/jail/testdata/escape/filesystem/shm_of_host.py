@@ -1,0 +1,6 @@
+# expect: held
+# POSIX shared memory of the host.
+# layers: mounts landlock
+steal("/dev/shm", *hosts(SHM_FILE))
+names = [n for n in os.listdir("/dev/shm")]
+(escaped if names else held)(f"/dev/shm has {names}")

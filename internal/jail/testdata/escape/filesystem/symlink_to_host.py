@@ -1,0 +1,11 @@
+# expect: held
+# A symbolic link from the writable directories to the host (CVE-2024-28185 of judge0).
+# layers: seccomp mounts landlock
+for n, target in enumerate(hosts(SECRET_FILE)):
+    link = f"/tmp/link{n}"
+    try:
+        os.symlink(target, link)
+    except OSError as e:
+        held(f"symlink: {name_of(e.errno)}")
+        continue
+    steal("a symbolic link", link)

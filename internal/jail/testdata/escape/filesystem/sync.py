@@ -1,0 +1,7 @@
+# expect: held
+# sync(2) makes the disks of everybody busy.
+# layers: seccomp
+result, number = syscall("sync")
+(held if number in DENIED else escaped)(f"sync: {name_of(number)}")
+fd = os.open("/usr/bin/env", os.O_RDONLY)
+unreachable("syncfs", lambda: syscall("syncfs", fd))

@@ -1,0 +1,8 @@
+# expect: held
+# A file without a name where nothing may be made, and a name for it.
+# layers: attributes
+for directory in ("/", "/usr", "/usr/bin", "/etc", "/sandbox", "/home"):
+    refused(directory, lambda: os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o644), errno.EROFS, errno.EACCES, errno.EOPNOTSUPP)
+fd = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o644)
+for to in ("/usr/bin/mine", "/etc/mine", "/sandbox/mine"):
+    refused(f"link to {to}", lambda: os.link(f"/proc/self/fd/{fd}", to, follow_symlinks=True), errno.EXDEV, errno.EROFS, errno.EPERM, errno.ENOENT, errno.EACCES)

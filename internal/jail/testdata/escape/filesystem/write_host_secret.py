@@ -1,0 +1,7 @@
+# expect: held
+# Destroying the host's file rather than reading it; the test looks at it from outside.
+# layers: mounts attributes
+for path in hosts(SECRET_FILE):
+    refused(f"open {path}", lambda: os.open(path, os.O_WRONLY | os.O_TRUNC), errno.ENOENT, errno.EROFS, errno.EACCES)
+    refused(f"unlink {path}", lambda: os.unlink(path), errno.ENOENT, errno.EROFS, errno.EACCES)
+    refused(f"create beside {path}", lambda: os.open(path + "x", os.O_CREAT | os.O_WRONLY), errno.ENOENT, errno.EROFS, errno.EACCES)

@@ -1,0 +1,9 @@
+# expect: held signal=SIGSYS|signal=SIGSEGV
+# The same by process 1, which no signal of its own kind would end.
+# layers: seccomp
+# arch: amd64
+import mmap
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")
+result = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+escaped(f"int 0x80 returned {result}")

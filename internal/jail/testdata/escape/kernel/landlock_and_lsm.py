@@ -1,0 +1,6 @@
+# expect: held
+# Security modules' own calls: rules of the program's, labels.
+# layers: seccomp
+for number_ in (444, 445, 446, 459, 460, 461):
+    unreachable(f"call {number_}", lambda: syscall(number_, None, 0, 1))
+unreachable("getxattr", lambda: syscall("getxattr", b"/usr/bin/env", b"security.selinux", None, 0), errno.ENOTSUP)

@@ -1,0 +1,9 @@
+# expect: held
+# Numbers that no table has.
+# layers: kernel
+for number_ in (-1, -2, 0x7fffffff, 0x80000000 - (1 << 32), 1000, 100000):
+    def call():
+        _, number = syscall(number_, 0, 0, 0, 0, 0, 0)
+        os._exit(51 if number == errno.ENOSYS else 50)
+    status = child(call)
+    (escaped if status == 50 << 8 else held)(f"call {number_}: {status_of(status)}")

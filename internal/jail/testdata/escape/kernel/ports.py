@@ -1,0 +1,6 @@
+# expect: held
+# The ports of the machine.
+# layers: seccomp ids
+# arch: amd64
+refused("iopl", lambda: syscall("iopl", 3))
+refused("ioperm", lambda: syscall("ioperm", 0x60, 5, 1))

@@ -1,0 +1,11 @@
+# expect: held
+# Pipes that borrow pages of files and sockets (CVE-2022-0847 and kin).
+# layers: seccomp
+r, w = os.pipe()
+r2, w2 = os.pipe()
+os.write(w, b"x")
+fd = os.open("/usr/bin/env", os.O_RDONLY)
+unreachable("tee", lambda: syscall("tee", r, w2, 1, 2))
+unreachable("splice", lambda: syscall("splice", fd, None, w, None, 10, 0))
+unreachable("sendfile", lambda: syscall("sendfile", w, fd, None, 10))
+unreachable("copy_file_range", lambda: syscall("copy_file_range", fd, None, w, None, 10, 0))

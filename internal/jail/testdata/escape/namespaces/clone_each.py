@@ -1,0 +1,11 @@
+# expect: held
+# A child in a namespace of each other kind.
+# layers: seccomp credentials
+for name, flag in (("NEWTIME", 0x80), ("NEWNS", 0x20000), ("NEWCGROUP", 0x2000000), ("NEWUTS", 0x4000000), ("NEWIPC", 0x8000000),
+                   ("NEWPID", 0x20000000), ("NEWNET", 0x40000000)):
+    pid, number = syscall("clone", flag | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        os._exit(0)
+    # clone(2) has its signal where NEWTIME is: EINVAL.
+    expected = DENIED + ((errno.EINVAL,) if name == "NEWTIME" else ())
+    (held if number in expected or pid > 0 and name == "NEWTIME" else escaped)(f"clone(CLONE_{name}): {name_of(number)}")

@@ -1,0 +1,5 @@
+# expect: held
+# Another name for the host.
+# layers: seccomp credentials
+refused("sethostname", lambda: syscall("sethostname", b"taken", 5))
+refused("setdomainname", lambda: syscall("setdomainname", b"taken", 5))

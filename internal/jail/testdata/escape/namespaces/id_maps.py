@@ -1,0 +1,6 @@
+# expect: held
+# Another map of uids: root inside, or the host's root.
+# layers: attributes ids
+for name, text in (("uid_map", "0 0 1"), ("gid_map", "0 0 1"), ("setgroups", "allow"), ("projid_map", "0 0 1")):
+    refused(f"write {name}", lambda: open(f"/proc/self/{name}", "w").write(text), errno.EROFS, errno.EACCES, errno.EPERM)
+(held if len(open("/proc/self/uid_map").read().split()) == 3 else escaped)("one line of uids")

@@ -1,0 +1,7 @@
+# expect: held
+# The host uid of whoever made a namespace.
+# layers: seccomp
+import fcntl
+NS_GET_OWNER_UID = 0xb704
+fd = os.open("/proc/self/ns/user", os.O_RDONLY)
+unreachable("NS_GET_OWNER_UID", lambda: fcntl.ioctl(fd, NS_GET_OWNER_UID, bytes(4)))

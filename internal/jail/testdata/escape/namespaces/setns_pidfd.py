@@ -1,0 +1,8 @@
+# expect: held
+# Namespaces by the descriptor of a process.
+# layers: seccomp credentials
+pidfd, number = syscall("pidfd_open", 1, 0)
+if number:
+    held(f"pidfd_open: {name_of(number)}")
+for flag in (0x4000000, 0x8000000, 0x40000000):
+    refused(f"setns {flag:#x}", lambda: syscall("setns", pidfd, flag), *DENIED, *([errno.EBADF] if number else []))

@@ -1,0 +1,6 @@
+# expect: held
+# A socket tied to an interface, or marked for another route.
+# layers: seccomp
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+unreachable("SO_BINDTODEVICE", lambda: s.setsockopt(socket.SOL_SOCKET, 25, b"lo\0"))
+refused("SO_MARK", lambda: s.setsockopt(socket.SOL_SOCKET, 36, 1))

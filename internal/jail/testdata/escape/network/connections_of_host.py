@@ -1,0 +1,11 @@
+# expect: held
+# The host's sockets by the files of /proc: who listens where.
+# layers: net-ns
+for name in ("unix", "tcp", "tcp6", "udp", "raw", "packet", "netlink", "arp", "route", "fib_trie", "if_inet6"):
+    try:
+        text = open(f"/proc/self/net/{name}").read()
+    except OSError as e:
+        held(f"{name}: {name_of(e.errno)}")
+        continue
+    mark = ABSTRACT if name == "unix" else f":{TCP_PORT:04X} "
+    (escaped if mark in text else held)(f"{name} does not show the host's")

@@ -1,0 +1,9 @@
+# expect: held
+# Every address family and type but those of local and internet streams and datagrams.
+# layers: seccomp
+for family in [0, *range(3, 10), *range(11, 64), 255, 1 << 31]:
+    for kind in (1, 2, 3, 4, 5, 6, 10):
+        number = attempt(lambda: syscall("socket", family, kind, 0))[1]
+        if number not in DENIED + (errno.EAFNOSUPPORT,):
+            escaped(f"family {family}, type {kind}: {name_of(number)}")
+held("all tried")

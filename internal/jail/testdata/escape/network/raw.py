@@ -1,0 +1,7 @@
+# expect: held
+# Raw sockets of IPv4 and IPv6, also in a network of its own.
+# layers: seccomp user-ns
+syscall("unshare", 0x50000000)
+for family in (socket.AF_INET, socket.AF_INET6):
+    for protocol in (1, 6, 17, 58, 255):
+        refused(f"raw {family} {protocol}", lambda: socket.socket(family, socket.SOCK_RAW, protocol), errno.EPERM)

@@ -1,0 +1,10 @@
+# expect: held
+# A listener on the host's loopback, which gives the secret to whoever connects.
+# layers: net-ns
+s = socket.socket()
+s.settimeout(10)
+try:
+    s.connect(("127.0.0.1", TCP_PORT))
+    (escaped if leaks(s.recv(100)) else unclear)("connected")
+except OSError as e:
+    held(f"connect: {e}")

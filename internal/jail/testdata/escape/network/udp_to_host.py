@@ -1,0 +1,14 @@
+# expect: held
+# A datagram to the host's loopback; the test counts what arrives.
+# layers: net-ns
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(1)
+s.connect(("127.0.0.1", UDP_PORT))
+try:
+    s.send(b"x")
+    s.recv(1)
+    unclear("an answer")
+except ConnectionRefusedError:
+    held("nobody there")
+except TimeoutError:
+    escaped("somebody is there")

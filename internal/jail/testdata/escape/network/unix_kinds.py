@@ -1,0 +1,8 @@
+# expect: held
+# Kinds of Unix sockets that Python does not use: sequenced packets, "raw".
+# layers: seccomp
+for kind in (3, 5):
+    for call in ("socket", "socketpair"):
+        pair = (ctypes.c_int * 2)()
+        number = attempt(lambda: syscall(call, 1, kind, 0, pair))[1]
+        (held if number in DENIED else escaped)(f"{call} AF_UNIX {kind}: {name_of(number)}")

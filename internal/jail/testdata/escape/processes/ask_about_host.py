@@ -1,0 +1,7 @@
+# expect: held
+# Questions about a process of the host that need no right to it.
+# layers: pid-ns
+mask = ctypes.create_string_buffer(128)
+for pid in (HOST_PID, DAEMON_PID):
+    for name, arguments in (("getpgid", ()), ("getsid", ()), ("sched_getaffinity", (128, mask)), ("sched_getscheduler", ()), ("prlimit64", (7, None, mask))):
+        unreachable(f"{name} {pid}", lambda: syscall(name, pid, *arguments), errno.ESRCH)

@@ -1,0 +1,15 @@
+# expect: held timeout
+# A process that is never the same: each forks the next and ends, faster than a list of them is read.
+# layers: daemon
+# limits: wall=1s
+if os.fork() == 0:
+    while True:
+        try:
+            if os.fork():
+                os._exit(0)
+        except OSError:
+            pass
+signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    time.sleep(1000)

@@ -1,0 +1,8 @@
+# expect: held
+# More of the processor than the others: nice, real-time, deadline, idle I/O.
+# layers: seccomp ids
+refused("nice -20", lambda: syscall("setpriority", 0, 0, -20))
+refused("SCHED_FIFO", lambda: syscall("sched_setscheduler", 0, 1, struct.pack("i", 50)))
+deadline = struct.pack("IIQiIQQQ", 48, 6, 0, 0, 0, 10_000_000, 20_000_000, 20_000_000)
+refused("SCHED_DEADLINE", lambda: syscall("sched_setattr", 0, deadline, 0))
+refused("ioprio real-time", lambda: syscall("ioprio_set", 1, 0, 1 << 13))

@@ -1,0 +1,15 @@
+# expect: held
+# An orphan: its new parent is the program, never anybody outside.
+# layers: pid-ns
+r, w = os.pipe()
+def orphan():
+    middle = os.getpid()
+    if os.fork() == 0:
+        while os.getppid() == middle:
+            os.sched_yield()
+        os.write(w, str(os.getppid()).encode())
+        os._exit(0)
+child(orphan)
+parent = os.read(r, 10)
+(held if parent == b"1" else escaped)(f"the orphan's parent is {parent}")
+os.wait()

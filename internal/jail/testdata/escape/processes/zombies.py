@@ -1,0 +1,11 @@
+# expect: held
+# Children that nobody waits for, left to whoever comes after process 1.
+# layers: pid-ns
+n = 0
+try:
+    for n in range(40):
+        if os.fork() == 0:
+            os._exit(0)
+except OSError as e:
+    held(f"fork: {name_of(e.errno)}")
+held(f"left {n + 1} zombies")
