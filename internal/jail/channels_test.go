@@ -29,14 +29,6 @@ var pendingLocks = []string{
 // no call to watch with.
 var pendingWatches = []string{"inotify", "dnotify", "fanotify"}
 
-// sameUID are channels by what the kernel counts for a uid: none where each run has its own.
-func sameUID(keys ...string) []string {
-	if os.Geteuid() == 0 {
-		return nil
-	}
-	return keys
-}
-
 // A pair of programs, run together and one after the other: what the second sees must be the same
 // whether the first has done anything or not. Each channel is tried under the filter and without it,
 // where the namespaces must hold alone. What is open says so, and docs/threat-model.md with it.
@@ -47,6 +39,7 @@ var channels = []struct {
 
 	filtered []string // aspects that are open under the filter
 	bare     []string // and without it
+	perUID   bool     // open only where runs have one uid: the daemon's, which is not root
 }{
 	{
 		name: "keyring",
@@ -66,7 +59,8 @@ return found`,
 		send: `
 for i in range(300): call("add_key", b"user", b"%d" % i, b"x" * 60, 60, -2)`,
 		look: `return {"one more key": call("add_key", b"user", b"mine", b"x", 1, -2)[1]}`,
-		bare: sameUID("one more key"),
+		bare: []string{"one more key"},
+		perUID: true,
 	},
 	{
 		name: "System V IPC",
@@ -329,8 +323,9 @@ size = fcntl.fcntl(r, 1032)  # F_GETPIPE_SZ
 os.close(r); os.close(w)
 a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 return {"size of a pipe": size, "descriptors in flight": attempt(socket.send_fds, a, [b"x"], [0])}`,
-		filtered: sameUID("size of a pipe", "descriptors in flight"),
-		bare:     sameUID("size of a pipe", "descriptors in flight"),
+		filtered: []string{"size of a pipe", "descriptors in flight"},
+		bare:     []string{"size of a pipe", "descriptors in flight"},
+		perUID:   true,
 	},
 	{
 		name: "futexes",
@@ -451,11 +446,69 @@ func TestChannels(t *testing.T) {
 					if mode.filtered {
 						open = tt.filtered
 					}
+					if tt.perUID && os.Geteuid() == 0 {
+						open = nil
+					}
 					tryChannel(t, j, tt.send, tt.look, open)
 				})
 			}
 		})
 	}
+}
+
+// The open channels of the table and those of docs/threat-model.md are the same.
+func TestChannelsAreDocumented(t *testing.T) {
+	var want [][]string
+	for _, tt := range channels {
+		state := func(open []string) string {
+			switch {
+			case len(open) == 0:
+				return "closed"
+			case tt.perUID:
+				return "open if the daemon is not root"
+			default:
+				return "open"
+			}
+		}
+		if filtered, bare := state(tt.filtered), state(tt.bare); filtered != "closed" || bare != "closed" {
+			want = append(want, []string{tt.name, filtered, bare})
+		}
+	}
+	got := documented(t, "What two runs can tell each other", 3)
+	byName := func(a, b []string) int { return strings.Compare(a[0], b[0]) }
+	slices.SortFunc(want, byName)
+	slices.SortFunc(got, byName)
+	if !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("documented: %q\nin the table: %q", got, want)
+	}
+}
+
+// documented are the first columns of the table below a heading of the threat model.
+func documented(t *testing.T, heading string, columns int) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
+	if !found {
+		t.Fatalf("the threat model has no section %q", heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	for line := range strings.Lines(section) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) < columns || !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		for i, c := range cells {
+			cells[i] = strings.TrimSpace(c)
+		}
+		rows = append(rows, cells[:columns])
+	}
+	if len(rows) < 3 {
+		t.Fatalf("no table in section %q", heading)
+	}
+	return rows[2:] // after the head and its line
 }
 
 // tryChannel compares what a receiver learns before, while and after a sender acts.
