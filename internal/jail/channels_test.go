@@ -58,8 +58,8 @@ return found`,
 		name: "quota of keys",
 		send: `
 for i in range(300): call("add_key", b"user", b"%d" % i, b"x" * 60, 60, -2)`,
-		look: `return {"one more key": call("add_key", b"user", b"mine", b"x", 1, -2)[1]}`,
-		bare: []string{"one more key"},
+		look:   `return {"one more key": call("add_key", b"user", b"mine", b"x", 1, -2)[1]}`,
+		bare:   []string{"one more key"},
 		perUID: true,
 	},
 	{
