@@ -1,11 +1,10 @@
 # expect: held
 # Links and special files where the source was: nobody reads it again.
-# layers: seccomp daemon
+# layers: daemon
 os.chdir("/home/sandbox")
 os.unlink("main.py")
-refused("a symbolic link", lambda: os.symlink("/etc/passwd", "main.py"))
-refused("a fifo", lambda: os.mkfifo("main.py"))
-refused("a device", lambda: os.mknod("main.py", 0o20666, 0x103))
+for make in (lambda: os.symlink("/etc/passwd", "main.py"), lambda: os.mkfifo("main.py"), lambda: os.mknod("main.py", 0o20666, 0x103)):
+    if attempt(make)[1] == 0: os.rename("main.py", "was.py")  # without the filter
 s = socket.socket(socket.AF_UNIX)
 s.bind("main.py")
 os.unlink("main.py")

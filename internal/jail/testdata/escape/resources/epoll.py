@@ -1,6 +1,6 @@
 # expect: held
 # Descriptors for waiting that wait for one another: in a chain and in a circle (CVE-2011-1083).
-# layers: rlimits
+# layers: kernel
 import select
 first = last = select.epoll()
 keep, deep = [first], 0

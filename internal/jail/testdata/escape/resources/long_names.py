@@ -1,6 +1,6 @@
 # expect: held
 # Names and paths of the greatest length, and one more.
-# layers: scratch
+# layers: kernel
 open("/tmp/" + "x" * 255, "w").close()
 refused("256 bytes", lambda: open("/tmp/" + "x" * 256, "w"), errno.ENAMETOOLONG)
 refused("a path of 4096", lambda: open("/tmp" + "/." * 2046 + "/xyz", "w"), errno.ENAMETOOLONG)

@@ -1,6 +1,6 @@
 # expect: held exit=0,oom
 # Single pages with holes between them: each is an object of the kernel's (vm.max_map_count).
-# layers: cgroup
+# layers: kernel
 # limits: memory=64MiB
 import mmap
 keep = []

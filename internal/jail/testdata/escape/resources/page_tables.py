@@ -3,7 +3,7 @@
 # layers: cgroup
 # limits: memory=64MiB
 import mmap
-m = mmap.mmap(-1, 1 << 38, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE | 0x4000)  # MAP_NORESERVE
-for at in range(0, 1 << 38, 2 << 20):
+m = mmap.mmap(-1, 1 << 39, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE | 0x4000)  # MAP_NORESERVE
+for at in range(0, 1 << 39, 2 << 20):
     m[at]
-escaped("half a GiB of page tables")
+escaped("a GiB of page tables")

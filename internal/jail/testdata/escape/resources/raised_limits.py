@@ -1,6 +1,6 @@
 # expect: held
 # Each limit of its own, raised.
-# layers: rlimits credentials
+# layers: rlimits
 import resource
 for name in ("NOFILE", "NPROC", "FSIZE", "CPU", "STACK", "CORE", "MEMLOCK", "MSGQUEUE", "SIGPENDING", "NICE", "RTPRIO"):
     number = getattr(resource, "RLIMIT_" + name)

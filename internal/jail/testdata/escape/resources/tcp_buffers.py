@@ -1,6 +1,6 @@
 # expect: held exit=0,oom
 # Full TCP connections count against a limit of the whole host (tcp_mem). Their buffers are small here.
-# layers: net-ns seccomp
+# layers: net-ns
 # limits: memory=64MiB
 server = socket.create_server(("127.0.0.1", 0), backlog=100)
 total, keep = 0, []
