@@ -295,6 +295,7 @@ func newHost(t *testing.T) *host {
 	must(os.Chmod(dir, 0o755))
 	h.file, h.private = dir+"/secret", dir+"/private"
 	must(os.WriteFile(h.file, []byte(h.secret), 0o644))
+	must(os.Chmod(h.file, 0o644)) // whatever the umask
 	must(os.WriteFile(h.private, []byte(h.secret), 0o600))
 	shared := fmt.Sprintf("/dev/shm/sandboxd-escape-%d", os.Getpid())
 	must(os.WriteFile(shared, []byte(h.secret), 0o666))
