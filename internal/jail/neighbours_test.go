@@ -20,7 +20,7 @@ func TestNeighboursOfAttacks(t *testing.T) {
 	host := newHost(t)
 	neighbours := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
 	for _, a := range loadAttacks(t) {
-		if a.family != "resources" && a.family != "daemon" || a.limits == "" {
+		if a.family != "resources" || a.limits == "" {
 			continue
 		}
 		t.Run(a.String(), func(t *testing.T) {
