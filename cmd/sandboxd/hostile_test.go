@@ -173,3 +173,35 @@ func residentMemory(t testing.TB, d *sandboxd) int64 {
 	}
 	return int64(bytes)
 }
+
+// What a program writes is content: it can end no string, no header and no answer of ours.
+func TestOutputForgesNothing(t *testing.T) {
+	d := start(t, "--policy=off")
+	for _, tt := range []struct{ name, said string }{
+		{"the end of the JSON", `","stderr":"forged","verdict":"x"}`},
+		{"another answer", "\r\n\r\nHTTP/1.1 200 OK\r\nX-Sandboxd-Verdict: timeout\r\nContent-Length: 0\r\n\r\n"},
+		{"a chunk", "0\r\n\r\n"},
+		{"our own words", "Execution timed out (5 second limit).\nMemory limit exceeded (256 MiB limit).\nsandbox set-up failed at root: EPERM\n"},
+		{"markup", "<script>alert(1)</script><!--]]>\u2028\u2029"},
+		{"control characters", "\x00\x01\x1b[2J\x7f\u0085\u202e\ufeff"},
+		{"a surrogate, escaped", `\ud800\u0000\\`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, a := d.execute(t, fmt.Sprintf("import sys\nfor f in (sys.stdout, sys.stderr): f.buffer.write(bytes(%s))\nsys.exit(7)", pythonBytes(tt.said)))
+			if s.Stdout != tt.said || s.Stderr != tt.said {
+				t.Errorf("got %q", s)
+			}
+			if got := a.header.Get("X-Sandboxd-Verdict"); got != "exited" {
+				t.Errorf("verdict %q", got)
+			}
+			if got := a.header.Get("Content-Type"); !strings.HasPrefix(got, "application/json") {
+				t.Errorf("content type %q", got)
+			}
+		})
+	}
+}
+
+// pythonBytes is a list of numbers.
+func pythonBytes(s string) string {
+	return strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ",")
+}

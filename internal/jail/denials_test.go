@@ -60,7 +60,7 @@ func TestDenialsAreCountedByName(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := jailtest.Run(t, j, byNumber+numbers+tt.source)
+			r := jailtest.Run(t, j, byNumber+deniedNumbers+tt.source)
 			if !maps.Equal(r.Denials, tt.want) || r.Denials == nil {
 				t.Errorf("denials %v, want %v", r.Denials, tt.want)
 			}
@@ -71,7 +71,7 @@ func TestDenialsAreCountedByName(t *testing.T) {
 	}
 }
 
-var numbers = fmt.Sprintf("SETUID, FLOCK, FCNTL, CLONE, STATX, CLONE3, PRCTL = %d, %d, %d, %d, %d, %d, %d\n",
+var deniedNumbers = fmt.Sprintf("SETUID, FLOCK, FCNTL, CLONE, STATX, CLONE3, PRCTL = %d, %d, %d, %d, %d, %d, %d\n",
 	unix.SYS_SETUID, unix.SYS_FLOCK, unix.SYS_FCNTL, unix.SYS_CLONE, unix.SYS_STATX, unix.SYS_CLONE3, unix.SYS_PRCTL)
 
 // A number that has no name. A filter below ours has none for it either, and answers first.
@@ -171,7 +171,7 @@ func TestProfileWithTrap(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := jailtest.New(t, func(c *jail.Config) { c.Filter = filter.Program })
-	r := jailtest.Run(t, j, byNumber+numbers+"signal.signal(signal.SIGSYS, lambda *a: print('trapped'))\ncall(FLOCK, 0)\nprint(call(SETUID, 0))")
+	r := jailtest.Run(t, j, byNumber+deniedNumbers+"signal.signal(signal.SIGSYS, lambda *a: print('trapped'))\ncall(FLOCK, 0)\nprint(call(SETUID, 0))")
 	if string(r.Stdout.Kept) != "trapped\nEPERM\n" || !maps.Equal(r.Denials, map[string]int{"setuid": 1}) {
 		t.Errorf("%q, %v, %s", r.Stdout.Kept, r.Denials, r.Stderr.Kept)
 	}
@@ -231,7 +231,7 @@ print("up", flush=True)
 			_, _ = j.Run(ctx, jail.Spec{Source: []byte(source + "work()"), Stdout: up})
 		}()
 		<-up.written
-		r := jailtest.Run(t, j, byNumber+numbers+"for i in range(500): call(SETUID, 0)")
+		r := jailtest.Run(t, j, byNumber+deniedNumbers+"for i in range(500): call(SETUID, 0)")
 		cancel()
 		<-done
 		if r.Denials["setuid"] != 500 || r.Verdict != jail.Exited {
@@ -265,7 +265,7 @@ func TestUnderAnotherListener(t *testing.T) {
 	if err := underListener(); err != nil {
 		t.Fatal(err)
 	}
-	r := jailtest.Run(t, j, byNumber+numbers+"print(call(SETUID, 0), call(FCNTL, 0, 9999), call(900))")
+	r := jailtest.Run(t, j, byNumber+deniedNumbers+"print(call(SETUID, 0), call(FCNTL, 0, 9999), call(900))")
 	if string(r.Stdout.Kept) != "EPERM ENOSYS ENOSYS\n" || r.Denials != nil {
 		t.Errorf("%q, denials %v, %s", r.Stdout.Kept, r.Denials, r.Stderr.Kept)
 	}
@@ -289,7 +289,7 @@ except OSError: ` + hostUID + `time.sleep(60)`), Stdout: up})
 		done <- hog
 	}()
 	<-up.written
-	r := jailtest.Run(t, j, byNumber+numbers+hostUID+"print(call(SETUID, 0))")
+	r := jailtest.Run(t, j, byNumber+deniedNumbers+hostUID+"print(call(SETUID, 0))")
 	cancel()
 	hog := <-done
 	if hog == nil || hog.Stdout.Total == 0 {

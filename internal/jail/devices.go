@@ -46,11 +46,14 @@ func (d *deviceLocks) hold() error {
 			continue
 		}
 		lock := unix.Flock_t{Type: unix.F_WRLCK}
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
-		if err != nil && !errors.Is(err, unix.EAGAIN) {
-			return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+		byRange := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+		whole := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // the filter has no flock: this is for without it
+		for _, err := range []error{byRange, whole} {
+			if err != nil && !errors.Is(err, unix.EAGAIN) {
+				return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+			}
 		}
-		d.held[i] = err == nil
+		d.held[i] = byRange == nil && whole == nil
 	}
 	return nil
 }

@@ -70,7 +70,11 @@ func (p *process) memory(limit int64) int64 {
 	pids := p.pids()
 	var resident int64
 	for _, pid := range pids {
-		resident += memoryOf(pid).total()
+		m := memoryOf(pid)
+		if m.pageTables > limit {
+			return m.pageTables // nobody shares them, and a walk through so many would take long
+		}
+		resident += m.total()
 	}
 	if resident <= limit {
 		return resident

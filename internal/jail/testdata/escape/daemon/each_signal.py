@@ -1,0 +1,15 @@
+# expect: held
+# Children that die of each signal, and the first process that sends each to itself.
+# layers: pid-ns
+dead = 0
+for number in sorted(set(range(1, 65)) - {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, 32, 33}):
+    pid = os.fork()
+    if pid == 0:
+        if number != signal.SIGKILL: signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    dead += os.WIFSIGNALED(status) and os.WTERMSIG(status) == number
+held(f"{dead} children died, each of its signal")
+os.kill(os.getpid(), signal.SIGKILL)
+held("the first process cannot kill itself")

@@ -1,0 +1,6 @@
+# expect: held timeout
+# More output than anybody keeps, on one stream.
+# layers: daemon
+# limits: wall=2s output=64KiB
+chunk = b"x" * (1 << 16)
+while True: os.write(1, chunk)

@@ -1,0 +1,7 @@
+# expect: held exit=3
+# A flood that ends by itself is counted and dropped, and its status is its own.
+# layers: daemon
+# limits: output=64KiB
+held("said before the flood")
+for i in range(1000): os.write(1 + i % 2, b"z" * 32768)
+os._exit(3)

@@ -1,0 +1,14 @@
+# expect: held
+# Processes that fork on and on while the first one ends.
+# layers: pid-ns cgroup
+# limits: pids=30
+r, w = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    os.write(w, b"x")
+    while True:
+        try: os.fork()
+        except OSError: pass
+os.read(r, 1)
+held("they end with it")
+os._exit(0)

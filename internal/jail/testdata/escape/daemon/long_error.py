@@ -1,0 +1,6 @@
+# expect: held exit=1
+# A traceback of megabytes.
+# layers: daemon
+# limits: output=64KiB
+held("said before the error")
+raise RuntimeError("x\n" * (8 << 20))

@@ -1,0 +1,15 @@
+# expect: held
+# Links and special files where the source was: nobody reads it again.
+# layers: daemon
+os.chdir("/home/sandbox")
+os.unlink("main.py")
+for make in (lambda: os.symlink("/etc/passwd", "main.py"), lambda: os.mkfifo("main.py"), lambda: os.mknod("main.py", 0o20666, 0x103)):
+    if attempt(make)[1] == 0: os.rename("main.py", "was.py")  # without the filter
+s = socket.socket(socket.AF_UNIX)
+s.bind("main.py")
+os.unlink("main.py")
+os.mkdir("main.py")
+os.chmod("main.py", 0)
+os.chmod("/home/sandbox", 0)
+os.chmod("/tmp", 0)
+held("its directory is of no use to anybody")

@@ -1,0 +1,16 @@
+# expect: held
+# The words of the hand-off ("go", a failure, a flood) on every descriptor that it can think of.
+# layers: daemon
+go, failure = b"\x04\0\0\0G\0\0\0", b"\x0c\0\0\0F\4root\4/etc\1"
+found = []
+for fd in list(range(3, 1024)) + [1 << 16, (1 << 31) - 1]:
+    for words in (go, failure, b"\xff" * 4096):
+        try:
+            os.write(fd, words)
+            found.append(fd)
+        except OSError as e:
+            if e.errno != errno.EBADF: found.append(fd)
+if found: escaped(f"descriptors {found}")
+else: held("no descriptor but its three")
+for words in (go, failure): os.write(1, words); os.write(2, words)
+print()

@@ -1,0 +1,11 @@
+# expect: held
+# A background process goes on writing.
+# layers: pid-ns
+r, w = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    os.write(w, b"x")
+    while True: os.write(2, b"still here\n")
+os.read(r, 1)
+held("its writer dies with it")
+os._exit(0)

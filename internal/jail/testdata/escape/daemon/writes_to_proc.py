@@ -1,0 +1,17 @@
+# expect: held
+# Every file of its own process that takes writing: the order of killing, memory, maps of ids, labels, clocks.
+# layers: mounts
+tried = 0
+for name in sorted(os.listdir("/proc/self")) + ["attr/current", "attr/exec", "attr/fscreate", "net/rt_acct", "task/1/comm", "fdinfo/1"]:
+    path = "/proc/self/" + name
+    if os.path.isdir(path) or os.path.islink(path): continue
+    for flags in (os.O_WRONLY, os.O_RDWR):
+        try:
+            fd = os.open(path, flags)
+            os.close(fd)
+            escaped(f"{path} opens for writing")
+        except OSError: tried += 1
+for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/self/mem", "/proc/1/oom_score_adj", "/proc/self/task/1/oom_adj"):
+    try: os.close(os.open(path, os.O_WRONLY)); escaped(path)
+    except OSError: tried += 1
+held(f"{tried} refusals")

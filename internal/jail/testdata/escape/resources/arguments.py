@@ -1,0 +1,6 @@
+# expect: held
+# Arguments and environment of the next program: a quarter of the stack at most, and 128 KiB each.
+# layers: rlimits
+refused("one of a MiB", lambda: os.execv("/bin/true", ["true", "x" * (1 << 20)]), errno.E2BIG)
+refused("a hundred thousand", lambda: os.execv("/bin/true", ["true"] + ["x" * 100] * 100000), errno.E2BIG)
+refused("an environment", lambda: os.execve("/bin/true", ["true"], {str(i): "x" * 1000 for i in range(10000)}), errno.E2BIG)

@@ -1,0 +1,20 @@
+# expect: held
+# The table of open files is the host's (fs.file-max); what bounds it here is a limit for each process.
+# layers: rlimits
+keep = []
+for what, make in (("files", lambda: os.open("/dev/null", 0)), ("pipes", lambda: keep.extend(os.pipe())), ("epoll", lambda: os.dup(poll.fileno())),
+                   ("sockets", lambda: socket.socket().detach())):
+    import select
+    poll = select.epoll()
+    keep.clear()
+    try:
+        for i in range(100000):
+            made = make()
+            if made is not None: keep.append(made)
+        escaped(f"{len(keep)} {what}")
+    except OSError as e:
+        held(f"{what}: {name_of(e.errno)} at {len(keep)}")
+        if len(keep) > 256: escaped(f"{len(keep)} {what}")
+    for fd in keep: os.close(fd)
+    poll.close()
+refused("a descriptor of 10000", lambda: os.dup2(0, 10000), errno.EBADF)

@@ -1,0 +1,4 @@
+# expect: held
+# Keys in kernel memory, counted by uid (kernel.keys.maxbytes).
+# layers: seccomp
+refused("add_key", lambda: syscall("add_key", b"user", b"x", b"y" * 1000, 1000, -2))

@@ -1,0 +1,4 @@
+# expect: held
+# Messages in kernel memory, and a file system of their own.
+# layers: seccomp rlimits
+refused("mq_open", lambda: syscall("mq_open", b"x", 0o102, 0o600, 0), *DENIED, errno.EMFILE)  # EMFILE: RLIMIT_MSGQUEUE

@@ -1,0 +1,19 @@
+# expect: held exit=0,oom
+# Each name that is looked up and not found leaves an entry in the cache of the kernel's.
+# layers: cgroup
+# limits: memory=64MiB
+def free():
+    info = (ctypes.c_ulong * 14)()
+    libc.sysinfo(info)
+    return info[5] + info[7]  # freeram, bufferram
+before, n = free(), 0
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    for d in ("/tmp", "/usr/lib", "/"):
+        for i in range(100):
+            try: os.stat(f"{d}/{n}-{i}-" + "x" * 200)
+            except OSError: pass
+    n += 1
+if before - free() > 1 << 30:
+    escaped(f"{before - free()} bytes of the host's for {n * 300} names")
+held(f"{n * 300} names")

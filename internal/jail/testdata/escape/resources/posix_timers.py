@@ -1,0 +1,6 @@
+# expect: held
+# Each timer queues a signal: counted, but slow to end (CVE-2025-38352).
+# layers: seccomp
+made = ctypes.c_int()
+for clock in (0, 1, 2, 7):
+    refused(f"timer_create on clock {clock}", lambda: syscall("timer_create", clock, 0, made))

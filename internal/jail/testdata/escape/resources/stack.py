@@ -1,0 +1,19 @@
+# expect: held
+# Recursion in C: the stack has an end, and what dies of it is the process.
+# layers: rlimits
+def recurse():
+    sys.setrecursionlimit(10 ** 8)
+    class A:
+        def __getattr__(self, name): return getattr(self, name + "x")
+    f = lambda *a: f(*a)
+    x = []
+    for i in range(10 ** 6): x = [x]
+    repr(x)
+pid = os.fork()
+if pid == 0:
+    try: recurse()
+    except BaseException: os._exit(7)
+    os._exit(0)
+status = os.waitpid(pid, 0)[1]
+if status == 0: escaped("a million frames in 8 MiB")
+else: held(status_of(status))

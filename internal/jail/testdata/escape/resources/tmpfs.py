@@ -1,0 +1,14 @@
+# expect: held exit=0,oom
+# Files in memory: the scratch space counts for the run's memory, and has a size.
+# layers: scratch cgroup
+# limits: memory=64MiB scratch=32MiB
+total = 0
+for d in ("/tmp", "/dev/shm", "/run", "/home/sandbox"):
+    try:
+        with open(d + "/x", "wb", buffering=0) as f:
+            while True:
+                total += f.write(bytes(1 << 16))
+    except OSError as e:
+        held(f"{d}: {name_of(e.errno)}")
+if total > 32 << 20:
+    escaped(f"{total} bytes of 32 MiB")

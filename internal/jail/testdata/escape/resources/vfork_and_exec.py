@@ -1,0 +1,8 @@
+# expect: held timeout
+# Programs that start programs, faster than anybody can look.
+# layers: cgroup rlimits
+# limits: wall=2s pids=20
+import subprocess
+while True:
+    try: subprocess.Popen(["/bin/sh", "-c", "while :; do /bin/true & done"], stderr=subprocess.DEVNULL)
+    except OSError: pass
