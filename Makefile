@@ -62,7 +62,7 @@ arm64: deps-test ## compile for arm64
 many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
 	SANDBOXD_TEST_RUNS=$(or $(RUNS),10000) go test -count=1 -timeout=2h -run='^TestManyRuns$$' -v ./cmd/sandboxd
 
-# What is printed is also docs/layers.md: a change of it is to be looked at.
+# The table that is printed is also in SECURITY.md: a change of it is to be looked at.
 escape: export SANDBOXD_TEST_UPDATE := 1
 escape: build ## attack the jail, whole and layer by layer; count what held
 	@mkdir -p .cache

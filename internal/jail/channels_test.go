@@ -122,7 +122,7 @@ for family, address in SERVERS:
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     found["bind %r" % (address,)] = attempt(s.bind, address)
 for name in ("unix", "tcp", "tcp6", "udp", "udp6"):
-    found["/proc/self/net/" + name] = len(open("/proc/self/net/" + name).readlines())
+    found["/proc/self/net/" + name] = attempt(open, "/proc/self/net/" + name)
 return found`,
 	},
 	{
@@ -134,10 +134,11 @@ for i in range(500): s.sendto(b"x", r.getsockname())
 try: s.sendto(b"x", ("192.0.2.1", 9))
 except OSError: pass`,
 		look: `
-return {name: open("/proc/self/net/" + name).read() for name in ("dev", "snmp", "snmp6", "netstat", "route", "arp", "softnet_stat")}`,
-		// The kernel has one of these for each CPU, and none for each network.
-		filtered: []string{"softnet_stat"},
-		bare:     []string{"softnet_stat"},
+found = {}
+for name in ("dev", "snmp", "snmp6", "netstat", "route", "arp", "softnet_stat"):  # the last is one for all networks
+    try: found[name] = open("/proc/self/net/" + name).read()
+    except OSError as e: found[name] = errno.errorcode[e.errno]
+return found`,
 	},
 	{
 		name: "processes",
@@ -337,16 +338,18 @@ address, _ = mapped(QUIET)`,
 		look: `
 address, _ = mapped(QUIET)
 found, at = {}, False
-for line in open("/proc/self/smaps"):
-    if line[:1] in "0123456789abcdef" and "-" in line.split()[0]: at = int(line.split("-")[0], 16) == address
-    elif at and line.startswith(("Pss:", "Shared_Clean:")): found[line.split(":")[0]] = line.split()[1]
-with open("/proc/self/pagemap", "rb") as f:
-    f.seek(address // 4096 * 8)
-    found["pagemap"] = struct.unpack("Q", f.read(8))[0] >> 55
+try:
+    for line in open("/proc/self/smaps"):
+        if line[:1] in "0123456789abcdef" and "-" in line.split()[0]: at = int(line.split("-")[0], 16) == address
+        elif at and line.startswith(("Pss:", "Shared_Clean:")): found[line.split(":")[0]] = line.split()[1]
+except OSError as e: found["smaps"] = errno.errorcode[e.errno]
+try:
+    with open("/proc/self/pagemap", "rb") as f:
+        f.seek(address // 4096 * 8)
+        found["pagemap"] = struct.unpack("Q", f.read(8))[0] >> 55
+except OSError as e: found["pagemap"] = errno.errorcode[e.errno]
 libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(4096))
 return found`,
-		filtered: []string{"Pss", "Shared_Clean", "pagemap"},
-		bare:     []string{"Pss", "Shared_Clean", "pagemap"},
 	},
 }
 
@@ -386,7 +389,7 @@ SHARED = {"file of the tree": QUIET, "directory of the tree": os.path.dirname(QU
 for path in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts", "/etc/matplotlibrc", "/etc/mime.types", *("/dev/" + n for n in os.listdir("/dev"))):
     if os.path.exists(path) and not os.path.islink(path) and path != "/dev/shm": SHARED[path] = path
 FILES = dict(SHARED)
-FILES.update({p: p for p in ("/usr", "/etc", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/proc", "/proc/self/status", "/proc/self/net/dev", "/proc/self/ns", "/tmp/mine", "/dev/shm")})
+FILES.update({p: p for p in ("/usr", "/etc", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/proc", "/proc/self/status", "/proc/self/ns", "/tmp/mine", "/dev/shm")})
 for path in ("/tmp/mine", "/dev/shm/mine"): open(path, "wb").write(bytes(4096))
 def opened(key, path):
     if key == "standard input": return 0

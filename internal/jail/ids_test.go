@@ -34,7 +34,7 @@ func TestSubordinateIDs(t *testing.T) {
 	for _, step := range [][]string{
 		{"cp", self, binary},
 		{"sh", "-c", "echo nobody:1800000000:65536 > " + ids},
-		{"chmod", "-R", "a+rX", filepath.Dir(filepath.Dir(dir)), dir, ids},
+		{"chmod", "-R", "a+rX", filepath.Dir(dir)},
 	} {
 		if said, err := exec.Command(step[0], step[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v: %s", step, err, said)

@@ -44,6 +44,13 @@ const (
 		unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 )
 
+// ofItself are the files of /proc/1, the program's own, that tell of it and of nothing else. The
+// others stay closed, to its children and threads all of them: smaps and pagemap tell whether somebody else
+// maps a page, net/softnet_stat and autogroup tell of all runs together. A rule is for an inode; one that the kernel drops when memory
+// is short comes back as another, which is closed too.
+var ofItself = []string{"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps",
+	"mountinfo", "mounts", "stat", "statm", "status", "uid_map", "gid_map"}
+
 // landlockABI asks the kernel for its version of Landlock, 1 or more.
 func landlockABI() (int, error) {
 	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
@@ -67,11 +74,16 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 	}
 	may := map[inside.Op]uint64{
 		inside.Dir: mayList, inside.File: mayRead, inside.Copy: mayRead, inside.Tree: mayRun, inside.Bind: mayRun,
-		inside.Device: mayDevice, inside.Proc: mayRead | mayList, inside.Scratch: mayScratch,
+		inside.Device: mayDevice, inside.Proc: mayList, inside.Scratch: mayScratch,
 	}
 	for _, n := range plan {
 		if rights := may[n.Op] & set.Handled; rights != 0 {
 			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: rights})
+		}
+		if n.Op == inside.Proc {
+			for _, name := range ofItself {
+				set.Rules = append(set.Rules, inside.Rule{Path: n.Path + "/1/" + name, Rights: mayRead})
+			}
 		}
 	}
 	return set

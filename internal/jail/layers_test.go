@@ -121,7 +121,7 @@ func others(names ...string) (gone []layer) {
 }
 
 // Each attack is held by each layer that it names, with every other one gone that can be taken away.
-// What comes out is docs/layers.md; `make escape` writes it anew.
+// What comes out is the table of SECURITY.md; `make escape` writes it anew.
 func TestEachLayerAlone(t *testing.T) {
 	if testenv.InLab() && os.Geteuid() == 0 {
 		t.Skip("the lab computes slowly: its user does this, and root outside of it")
@@ -197,7 +197,7 @@ func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 }
 
 // layersPage is what TestEachLayerAlone finds, for readers.
-const layersPage = "../../docs/layers.md"
+const layersPage = "../../SECURITY.md"
 
 // document compares the counts with the page that shows them, or writes it.
 func document(t *testing.T, table map[string]*score) {

@@ -217,13 +217,16 @@ func (p *process) kill() {
 	_ = p.proc.Kill() // fails when it is dead already
 }
 
-// peakSeen is the most memory that was seen from outside, in bytes.
+// peakSeen is the most memory that was seen from outside, in bytes. What the kernel counts begins with
+// the daemon's own memory, of which the init is born with a copy: it tells of what is above that.
 func (p *process) peakSeen() int64 {
 	seen := p.peak.Load()
-	if p.state != nil {
-		if rusage, ok := p.state.SysUsage().(*syscall.Rusage); ok {
-			seen = max(seen, rusage.Maxrss<<10) // kilobytes, getrusage(2)
-		}
+	var ours unix.Rusage
+	if p.state == nil || unix.Getrusage(unix.RUSAGE_SELF, &ours) != nil {
+		return seen
+	}
+	if theirs, ok := p.state.SysUsage().(*syscall.Rusage); ok && theirs.Maxrss > ours.Maxrss {
+		seen = max(seen, theirs.Maxrss<<10) // kilobytes, getrusage(2)
 	}
 	return seen
 }

@@ -41,12 +41,7 @@ func (p *process) watchMemory(limit int64) watch {
 		return w
 	}
 	go func() {
-		for rest := watchInterval; ; {
-			select {
-			case <-w.quit:
-				return
-			case <-time.After(rest):
-			}
+		for {
 			begin := time.Now()
 			used := p.memory(limit)
 			p.peak.Store(max(p.peak.Load(), used))
@@ -54,7 +49,11 @@ func (p *process) watchMemory(limit int64) watch {
 				close(w.exceeded)
 				return
 			}
-			rest = max(watchInterval, watchShare*time.Since(begin))
+			select {
+			case <-w.quit:
+				return
+			case <-time.After(max(watchInterval, watchShare*time.Since(begin))):
+			}
 		}
 	}()
 	return w

@@ -1,6 +1,6 @@
 # expect: held
-# Capabilities back by execve, of a child too.
+# Capabilities back by execve. In place of this program, whose /proc/self is the only one that can be read.
 # layers: credentials
-import subprocess
-out = subprocess.run(["/bin/sh", "-c", "while read -r a b; do case $a in Cap*) echo $b;; esac; done </proc/self/status"], capture_output=True, text=True).stdout.split()
-(held if out and set(out) == {"0" * 16} else escaped)(f"capabilities of a child: {out}")
+script = """all=; while read -r a b; do case $a in Cap*) all="$all $b";; esac; done </proc/self/status
+case $all in "" | *[!0\\ ]*) echo "ESCAPED: capabilities $all";; *) echo "held: capabilities $all";; esac"""
+os.execv("/bin/sh", ["sh", "-c", script])

@@ -1,6 +1,6 @@
 # expect: held
 # The host's sockets by the files of /proc: who listens where.
-# layers: net-ns
+# layers: net-ns landlock
 for name in ("unix", "tcp", "tcp6", "udp", "raw", "packet", "netlink", "arp", "route", "fib_trie", "if_inet6"):
     try:
         text = open(f"/proc/self/net/{name}").read()
