@@ -17,6 +17,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -195,7 +196,11 @@ print("up", flush=True)
 		if r.Verdict != jail.Timeout || took > wall+grace {
 			t.Errorf("verdict %s after %v", r.Verdict, took)
 		}
-		if cpu > took/3 { // unpaced, it takes more than all of it
+		share := took / 3 // unpaced, it takes more than all of it
+		if testenv.InLab() {
+			share *= 2 // switching between processes is dear there
+		}
+		if cpu > share {
 			t.Errorf("the daemon's CPU time is %v of %v", cpu, took)
 		}
 		most := 1000 + 1100*int(took/time.Second+1)

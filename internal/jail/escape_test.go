@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -413,6 +414,9 @@ func newHost(t *testing.T) *host {
 // interfaces, namespaces and routed tell of the host's network, as Python.
 func interfaces(t *testing.T) string {
 	list, err := net.Interfaces()
+	if errors.Is(err, unix.EAFNOSUPPORT) {
+		return `["lo"]` // a unit forbids to ask, and has no other
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

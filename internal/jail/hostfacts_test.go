@@ -128,7 +128,7 @@ func hostNames(t *testing.T) map[string]*regexp.Regexp {
 	if err := unix.Statfs("/usr", &fs); err != nil {
 		t.Fatal(err)
 	}
-	if fs.Fsid.Val != [2]int32{} {
+	if fs.Fsid.Val != [2]int32{} && !overlayTellsIdentity() {
 		add("identity of a file system", strconv.FormatUint(uint64(uint32(fs.Fsid.Val[0]))|uint64(uint32(fs.Fsid.Val[1]))<<32, 10))
 	}
 	executable, _ := os.Executable()
@@ -186,6 +186,16 @@ func hostNames(t *testing.T) map[string]*regexp.Regexp {
 	}
 	add("directory", directories...)
 	return patterns
+}
+
+// overlayTellsIdentity reports whether statvfs of an overlay tells f_fsid of what is below it: until
+// Linux 6.6. It is in the threat model.
+func overlayTellsIdentity() bool {
+	var name unix.Utsname
+	var major, minor int
+	_ = unix.Uname(&name)
+	_, _ = fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return major < 6 || major == 6 && minor < 6
 }
 
 // canaryName gives this thread, and what it starts, a host name that is found nowhere by chance;

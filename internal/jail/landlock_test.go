@@ -36,7 +36,7 @@ def run(path):
 		{"a directory there", `print(attempt(os.mkdir, "/weak/x"))`, "EACCES"},
 		{"a socket there", `print(attempt(socket.socket(socket.AF_UNIX).bind, "/weak/x"))`, "EACCES"},
 		{"a mount", `print(attempt(mount, b"none", b"/tmp", b"tmpfs", 0, None))`, "EPERM"},
-		{"a mount made writable", `print(attempt(mount, None, b"/host", None, 32 | 4096, None))`, "EPERM"},
+		{"a mount made executable", `print(attempt(mount, None, b"/weak", None, 32 | 4096, None))`, "EPERM"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, wall := range []struct {
