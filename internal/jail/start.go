@@ -218,14 +218,15 @@ func (p *process) kill() {
 }
 
 // peakSeen is the most memory that was seen from outside, in bytes. What the kernel counts begins with
-// the daemon's own memory, of which the init is born with a copy: it tells of what is above that.
+// the daemon's own memory, of which the init is born with a copy: it tells of what is above that, and is
+// the most that a program can have had which ended before the first look.
 func (p *process) peakSeen() int64 {
 	seen := p.peak.Load()
 	var ours unix.Rusage
 	if p.state == nil || unix.Getrusage(unix.RUSAGE_SELF, &ours) != nil {
 		return seen
 	}
-	if theirs, ok := p.state.SysUsage().(*syscall.Rusage); ok && theirs.Maxrss > ours.Maxrss {
+	if theirs, ok := p.state.SysUsage().(*syscall.Rusage); ok && (theirs.Maxrss > ours.Maxrss || seen == 0) {
 		seen = max(seen, theirs.Maxrss<<10) // kilobytes, getrusage(2)
 	}
 	return seen

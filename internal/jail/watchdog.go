@@ -41,7 +41,12 @@ func (p *process) watchMemory(limit int64) watch {
 		return w
 	}
 	go func() {
-		for {
+		for rest := watchInterval; ; {
+			select {
+			case <-w.quit:
+				return
+			case <-time.After(rest):
+			}
 			begin := time.Now()
 			used := p.memory(limit)
 			p.peak.Store(max(p.peak.Load(), used))
@@ -49,11 +54,7 @@ func (p *process) watchMemory(limit int64) watch {
 				close(w.exceeded)
 				return
 			}
-			select {
-			case <-w.quit:
-				return
-			case <-time.After(max(watchInterval, watchShare*time.Since(begin))):
-			}
+			rest = max(watchInterval, watchShare*time.Since(begin))
 		}
 	}()
 	return w
