@@ -1,10 +1,11 @@
 # expect: held
 # noexec walked around by the dynamic loader, which is not executed from there but maps from there.
 # layers: attributes
-import glob, shutil, subprocess
+import shutil, subprocess
 shutil.copyfile("/usr/bin/id", "/tmp/copy")
 os.chmod("/tmp/copy", 0o755)
-loaders = glob.glob("/lib64/ld-linux-*.so*") + glob.glob("/lib/ld-linux-*.so*")
+names = ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1")
+loaders = [name for name in names if os.path.exists(name)]
 for loader in loaders or unclear("no loader") or []:
     r = subprocess.run([loader, "/tmp/copy"], capture_output=True)
     (escaped if r.stdout or r.returncode == 0 else held)(f"{loader} /tmp/copy: {r.stdout or r.stderr}")
