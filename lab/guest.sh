@@ -328,7 +328,7 @@ while read -r directory everybody; do
 		"internal/jail user") skip='^TestEachLayerAlone$|^TestAttacksGet|^TestNeighbours' ;;
 		# What host uids change. The rest is seen as the user, and as root on the machine that builds this.
 		"internal/jail own" | "internal/jail root")
-			flags=(-test.run='^Test(Isolation|WithoutTheFilter|LandlockBehind.*|Concurrent.*|SubordinateIDs|UIDsRunOut|Timeout|OutOfMemory.*|ProcessesAreBounded|CPUIsThrottled|CoreScheduling|Probe|NothingIsLeftBehind)$') ;;
+			flags=(-test.run='^Test(Isolation|WithoutTheFilter|LandlockBehind.*|Concurrent.*|UIDsRunOut|Timeout|OutOfMemory.*|ProcessesAreBounded|CPUIsThrottled|CoreScheduling|Probe|NothingIsLeftBehind)$') ;;
 		esac
 		run_tests "$who" "$directory" "${flags[@]}"
 	done
