@@ -239,7 +239,7 @@ func TestConcurrentRunsAreApart(t *testing.T) {
 	begin := time.Now()
 	for i := range n {
 		wg.Go(func() {
-			r, err := j.Run(t.Context(), jail.Spec{Source: fmt.Appendf(nil, "import time, os\ntime.sleep(1)\nprint(%d, os.listdir('/tmp'), [p for p in os.listdir('/proc') if p.isdigit()])", i)})
+			r, err := j.Run(t.Context(), jail.Spec{Source: fmt.Appendf(nil, "import time, os\ntime.sleep(2)\nprint(%d, os.listdir('/tmp'), [p for p in os.listdir('/proc') if p.isdigit()])", i)})
 			if err == nil {
 				outputs[i] = string(r.Stdout.Kept)
 			}
