@@ -338,14 +338,10 @@ func TestStoppedDaemon(t *testing.T) {
 // programsOf counts the living programs that a daemon has started.
 func programsOf(t testing.TB, daemon int) (n int) {
 	t.Helper()
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", daemon))
-	for _, thread := range threads {
-		children, _ := os.ReadFile(thread)
-		for _, child := range strings.Fields(string(children)) {
-			// Of the dead it is empty.
-			if line, _ := os.ReadFile("/proc/" + child + "/cmdline"); strings.Contains(string(line), "/run/main.pyc") {
-				n++
-			}
+	for _, child := range jailtest.Children(daemon) {
+		// Of the dead it is empty.
+		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); strings.Contains(string(line), "/run/main.pyc") {
+			n++
 		}
 	}
 	return n

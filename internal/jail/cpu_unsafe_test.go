@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -49,14 +48,14 @@ func TestCoreScheduling(t *testing.T) {
 		j := jailtest.New(t, func(c *jail.Config) { c.CPU.CoreScheduling = asked })
 		up := &notifyWriter{written: make(chan struct{})}
 		done := make(chan error)
-		before := children(t)
+		before := jailtest.Children(os.Getpid())
 		go func() {
 			_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(3)"), Stdout: up})
 			done <- err
 		}()
 		<-up.written
-		for pid := range children(t) {
-			if before[pid] {
+		for _, pid := range jailtest.Children(os.Getpid()) {
+			if slices.Contains(before, pid) {
 				continue
 			}
 			cookie, err := coreCookie(pid)
@@ -72,23 +71,6 @@ func TestCoreScheduling(t *testing.T) {
 	if len(seen) != 3 {
 		t.Errorf("cookies %v", seen)
 	}
-}
-
-func children(t *testing.T) map[int]bool {
-	t.Helper()
-	pids := map[int]bool{}
-	lists, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, list := range lists {
-		text, _ := os.ReadFile(list) // of a thread that has ended: empty
-		for word := range strings.FieldsSeq(string(text)) {
-			pid, err := strconv.Atoi(word)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pids[pid] = true
-		}
-	}
-	return pids
 }
 
 // With the setting nothing of the processor's speculation that a task can switch off is on; where

@@ -15,9 +15,9 @@
 //	  uid_map, gid_map
 //	  order: plan, limits, source ──────► receive; become uid 1000
 //	                                      loopback, root, pivot_root, host name,
-//	                                      cgroup namespace, session, rlimits,
-//	                                      credentials, landlock, descriptors
-//	                                      seccomp
+//	                                      cgroup namespace, session, processor,
+//	                                      credentials, landlock, rlimits,
+//	                                      descriptors, seccomp
 //	  ◄────── "go", its listener ───────
 //	  answer what the filter denies
 //	  ◄────────────── end of file ──────  execve python3

@@ -235,14 +235,9 @@ func TestSurvivorOfAKill(t *testing.T) {
 // grandchild is the one process of the one program that runs under this process.
 func grandchild(t *testing.T) int {
 	t.Helper()
-	tasks, _ := filepath.Glob("/proc/self/task/*/children")
-	for _, task := range tasks {
-		programs, _ := os.ReadFile(task)
-		for _, program := range strings.Fields(string(programs)) {
-			children, _ := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", program, program))
-			if pid, err := strconv.Atoi(strings.TrimSpace(string(children))); err == nil {
-				return pid
-			}
+	for _, program := range jailtest.Children(os.Getpid()) {
+		if children := jailtest.Children(program); len(children) > 0 {
+			return children[0]
 		}
 	}
 	t.Fatal("no program with a child")

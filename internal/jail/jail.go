@@ -47,6 +47,7 @@ type Jail struct {
 	files  inside.Ruleset // what Landlock leaves of the plan
 	cpu    []inside.Prctl
 	filter []byte // cfg.Filter as the init wants it
+	listen bool   // the filter leaves answers to us
 	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *deviceLocks
@@ -120,7 +121,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		return nil, errors.Join(err, init.close(), null.Close(), tree.close())
 	}
 	return &Jail{
-		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
+		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter), listen: notifies(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
 	}, nil
 }
@@ -221,7 +222,7 @@ func (j *Jail) order(spec Spec, id hostID) *inside.Order {
 		Argv:     j.python.argv(),
 		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
 		Filter:   j.filter,
-		Listen:   notifies(j.cfg.Filter),
+		Listen:   j.listen,
 	}
 }
 

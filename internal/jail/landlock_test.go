@@ -1,6 +1,7 @@
 package jail_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -72,10 +73,12 @@ func hostDirectory(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("x"), 0o644); err != nil {
+	// Whatever the umask: the unit's is 0077.
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(secret, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -123,9 +123,6 @@ func others(names ...string) (gone []layer) {
 // Each attack is held by each layer that it names, with every other one gone that can be taken away.
 // What comes out is the table of SECURITY.md; `make escape` writes it anew.
 func TestEachLayerAlone(t *testing.T) {
-	if testenv.InLab() && os.Geteuid() == 0 {
-		t.Skip("the lab computes slowly: its user does this, and root outside of it")
-	}
 	attacks := loadAttacks(t)
 	host := newHost(t)
 	whole := jailtest.New(t, nil)
@@ -133,8 +130,10 @@ func TestEachLayerAlone(t *testing.T) {
 	claims, tried := 0, 0
 	for _, l := range layers {
 		claiming := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return !slices.Contains(a.layers, l.name) })
-		if l.here != nil && !l.here(whole) {
-			continue // the lab has all; what the page says of it stays as it was
+		// The lab has what not every machine has, and is slow: it sees to that alone. What the page
+		// says of the others stays as it was.
+		if l.here != nil && !l.here(whole) || l.here == nil && testenv.InLab() {
+			continue
 		}
 		claims += len(claiming)
 		table[l.name] = &score{}

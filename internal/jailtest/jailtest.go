@@ -93,19 +93,28 @@ func (f Fault) Clear(t testing.TB) {
 func InitAt(t testing.TB, stage string) int {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		tasks, _ := filepath.Glob("/proc/self/task/*/children")
-		for _, task := range tasks {
-			children, _ := os.ReadFile(task)
-			for _, pid := range strings.Fields(string(children)) {
-				if comm, _ := os.ReadFile("/proc/" + pid + "/comm"); string(comm) == stage+"\n" {
-					n, _ := strconv.Atoi(pid)
-					return n
-				}
+		for _, pid := range Children(os.Getpid()) {
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == stage+"\n" {
+				return pid
 			}
 		}
 	}
 	t.Fatalf("no init came to %s", stage)
 	return 0
+}
+
+// Children are the processes that the threads of a process have started and not yet waited for.
+func Children(pid int) (children []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		list, _ := os.ReadFile(task)
+		for _, child := range strings.Fields(string(list)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				children = append(children, n)
+			}
+		}
+	}
+	return children
 }
 
 // initHook reads what Without and Fault wrote.
@@ -228,7 +237,6 @@ type Host struct {
 	Mounts      int
 	Leaves      int // cgroups of runs
 	Files       int // of theirs in the directories for temporary files
-
 }
 
 // Count takes stock. PID is the process that starts the runs, with the uids of this test.
