@@ -18,9 +18,9 @@ STATIC  := -trimpath -tags=netgo,osusergo '-ldflags=-extldflags=-static $(LDFLAG
 deps:
 	@scripts/need gcc libc6-dev pkg-config libseccomp-dev python3
 
-# What every run executes first, embedded in the daemon: without cgo, as small as can be.
+# What every run executes first, embedded in the daemon: without a C library, as small as can be.
 init: deps
-	CGO_ENABLED=0 go build -trimpath '-ldflags=-s -w' -o internal/jail/initbinary/ ./cmd/sandboxd-init
+	@scripts/init internal/jail/initbinary
 
 build: init ## build bin/sandboxd
 	go build $(STATIC) -o bin/ ./cmd/sandboxd

@@ -37,6 +37,7 @@ type settings struct {
 	RestrictName   []string      `placeholder:"NAME" help:"Builtins that the scan refuses, instead of the policy's own list."`
 	SeccompProfile string        `placeholder:"FILE" help:"Seccomp profile in the OCI format, instead of the built-in one."`
 	Concurrency    int           `default:"${concurrency}" help:"Runs at once."`
+	Warm           int           `default:"0" help:"Jails at most that wait for a program, with the interpreter started. 0: every run starts its own."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
 	Connections    int           `default:"1024" help:"Open HTTP connections at once; more wait to be accepted."`
 	CORSOrigin     []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
@@ -84,6 +85,7 @@ func (s *settings) Validate() error {
 		text  func(int64) string
 	}{
 		{"concurrency", int64(s.Concurrency), 1, 10_000, count},
+		{"warm", int64(s.Warm), 0, 10_000, count},
 		{"queue", int64(s.Queue), 0, 1_000_000, count},
 		{"connections", int64(s.Connections), 1, 1_000_000, count},
 		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), span},
@@ -94,7 +96,7 @@ func (s *settings) Validate() error {
 		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, count},
 		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, size},
 		// Some more than slots: the readiness probe takes one outside of them.
-		{"uid-count", int64(s.UIDCount), int64(s.Concurrency) + 8, 1 << 31, count},
+		{"uid-count", int64(s.UIDCount), int64(s.Concurrency+s.Warm) + 8, 1 << 31, count},
 		// Below are those of the system and of its users.
 		{"uid-first", int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount), count},
 		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), span},
@@ -136,6 +138,7 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 		Filter:     filter.Program,
 		BestEffort: s.Isolation == "best-effort",
 		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
+		Warm:       s.Warm,
 		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
 		Log:        log,
 	}, nil

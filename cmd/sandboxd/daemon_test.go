@@ -23,7 +23,6 @@ import (
 const beMain = "SANDBOXD_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
-	jailtest.Init()
 	if os.Getenv(beMain) == "1" {
 		os.Unsetenv(beMain) // or kong takes it for a setting
 		main()

@@ -42,7 +42,7 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fault := jailtest.NewFault(t, &config)
+	fault := jailtest.NewFault(&config)
 	j, err := jail.New(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -139,13 +139,13 @@ func TestFaultOfEachStep(t *testing.T) {
 			}
 			post := func() answer { return d.post(t, program) }
 			for _, errno := range []unix.Errno{unix.EPERM, unix.ENOMEM, unix.EMFILE} {
-				fault.Set(t, stage, int(errno))
+				fault.Set(stage, int(errno))
 				d.failsAt(t, stage, "injected fault: "+errno.Error(), post)
 			}
-			fault.Set(t, stage, jailtest.FaultExit)
+			fault.Set(stage, inside.FaultExit)
 			d.failsAt(t, silent, "init died without a report (exit status 0)", post)
 
-			fault.Set(t, stage, jailtest.FaultHang)
+			fault.Set(stage, inside.FaultHang)
 			d.failsAt(t, silent, "init died without a report (signal: killed)", func() answer {
 				answered := make(chan answer, 1)
 				go func() { answered <- d.post(t, program) }()
@@ -169,18 +169,18 @@ func TestFaultOfEachStep(t *testing.T) {
 				return d.metric(t, `sandboxd_runs_total{verdict="cancelled"}`) != cancelled && d.metric(t, "sandboxd_runs_in_flight") == "0"
 			})
 
-			fault.Clear(t)
+			fault.Clear()
 			d.works(t)
 			d.settled(t, os.Getpid(), before)
 		})
 	}
 	t.Run("readiness", func(t *testing.T) {
-		fault.Set(t, inside.StagePivot, int(unix.EPERM))
+		fault.Set(inside.StagePivot, int(unix.EPERM))
 		waitFor(t, "a 503", func() bool {
 			a := d.get(t, "/readyz")
 			return a.status == 503 && strings.Contains(a.body, "(pivot)") && a.header.Get("Retry-After") != ""
 		})
-		fault.Clear(t)
+		fault.Clear()
 		waitFor(t, "ready again", func() bool { return d.get(t, "/readyz").status == 200 })
 	})
 }
@@ -335,12 +335,15 @@ func TestStoppedDaemon(t *testing.T) {
 	d.settled(t, pid, before)
 }
 
-// programsOf counts the living programs that a daemon has started.
+// programsOf counts the living programs that a daemon has started and handed over: python3 has closed
+// the socket over which its program came.
 func programsOf(t testing.TB, daemon int) (n int) {
 	t.Helper()
 	for _, child := range jailtest.Children(daemon) {
 		// Of the dead it is empty.
-		if line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); strings.Contains(string(line), "/run/main.pyc") {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+		_, waiting := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", child, inside.Channel))
+		if strings.Contains(string(line), "/run/main.pyc") && waiting != nil {
 			n++
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
 // version is set by the linker: see the Makefile.
@@ -25,9 +23,6 @@ type commands struct {
 }
 
 func main() {
-	if jail.IsInit() {
-		jail.Init(nil) // does not return
-	}
 	var c commands
 	app := kong.Must(&c, options()...)
 	ctx, err := app.Parse(os.Args[1:])

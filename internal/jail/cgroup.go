@@ -34,10 +34,6 @@ const (
 	daemonGroup = "daemon"
 	runsPrefix  = "runs-"
 	rootGroup   = "sandboxd"
-
-	// leastPidsMax lets the init's own threads start; the program's limit is RLIMIT_NPROC,
-	// which the init sets when it has no use for threads any more.
-	leastPidsMax = 16
 )
 
 // MissingControllersError says which limits no cgroup would enforce.
@@ -292,7 +288,7 @@ func (t *tree) limit(path string, limits Limits) error {
 		}
 	}
 	if t.has("pids") {
-		r.Pids = &cgroup2.Pids{Max: max(int64(limits.Pids), leastPidsMax)}
+		r.Pids = &cgroup2.Pids{Max: int64(limits.Pids)}
 	}
 	if t.has("cpu") {
 		quota, period := int64(limits.CPU*cpuPeriod), uint64(cpuPeriod)
@@ -367,16 +363,32 @@ func (l *leaf) account() account {
 	return account{
 		oomKills: keyed(l.read("memory.events"), "oom_kill"),
 		peak:     peak,
-		cpu:      time.Duration(keyed(l.read("cpu.stat"), "usage_usec")) * time.Microsecond,
+		cpu:      l.cpuTime(),
 	}
 }
 
-// usage prefers the kernel's account of the leaf to what was seen from outside.
-func (a account) usage(state *os.ProcessState, peakSeen int64) Usage {
-	u := Usage{CPU: a.cpu, PeakMemory: a.peak}
-	if u.CPU == 0 && state != nil {
-		u.CPU = state.UserTime() + state.SystemTime()
+func (l *leaf) cpuTime() time.Duration {
+	return time.Duration(keyed(l.read("cpu.stat"), "usage_usec")) * time.Microsecond
+}
+
+// cpuTime is what the process has taken, alone in its leaf as long as it is python3 that waits;
+// without a leaf from its first thread's /proc/PID/schedstat, in nanoseconds.
+func (p *process) cpuTime() time.Duration {
+	if p.leaf != nil {
+		return p.leaf.cpuTime()
 	}
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", p.pid))
+	return time.Duration(leadingNumber(stat))
+}
+
+// usage prefers the kernel's account of the leaf to what was seen from outside.
+// spent is the time before the program's own.
+func (a account) usage(e exit, spent time.Duration, peakSeen int64) Usage {
+	u := Usage{CPU: a.cpu, PeakMemory: a.peak}
+	if u.CPU == 0 {
+		u.CPU = time.Duration(e.usage.Utime.Nano() + e.usage.Stime.Nano())
+	}
+	u.CPU = max(0, u.CPU-spent)
 	if u.PeakMemory == 0 {
 		u.PeakMemory = peakSeen
 	}

@@ -49,8 +49,7 @@ var engines = []struct {
 	name string
 	edit func(*jail.Config)
 }{
-	{"embedded init", func(*jail.Config) {}},
-	{"own executable as init", func(c *jail.Config) { jailtest.Without(c) }},
+	{"cold", func(*jail.Config) {}},
 }
 
 type attack struct {

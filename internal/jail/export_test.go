@@ -8,7 +8,13 @@ import (
 
 // Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock was
 // not told of.
-func (j *Jail) Expose(nodes ...inside.Node) { j.plan = append(slices.Clip(j.plan), nodes...) }
+func (j *Jail) Expose(nodes ...inside.Node) {
+	j.plan = append(slices.Clip(j.plan), nodes...)
+	j.Recompile()
+}
+
+// Recompile is for what else was changed in the jail's parts.
+func (j *Jail) Recompile() { j.script = j.compile() }
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
 func (j *Jail) ShareNamespaces(kinds uintptr) { j.namespaces &^= kinds }

@@ -18,102 +18,105 @@ import (
 
 // The daemon's side of the hand-off; the protocol is in inside, wire.go.
 
-var errInitDied = errors.New("init died without a report")
+var errDied = errors.New("died without a report")
 
-// handOff sends the order and waits until the program has started, as long as patience. A run that
-// is cancelled meanwhile reports that as its cause; err is a SetupError. The process is being
+// getReady sends the script and waits until python3 waits for its program, as long as patience. A run
+// that is cancelled meanwhile reports that as its cause; err is a SetupError. The process is being
 // reaped from then on. listen is called with the descriptor of the filter's listener as soon as that is
 // there: the init may need an answer to get any further.
-func (p *process) handOff(ctx context.Context, o *inside.Order, patience time.Duration, listen func(fd int) error) (started time.Time, cause Verdict, err error) {
+func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) (cause Verdict, err error) {
 	defer p.reap()
+	return p.converse(ctx, patience, script.Image(), func() (stage string, err error) {
+		reports := newReports(p.channel)
+		defer reports.close()
+		err = await(reports, script, inside.Go)
+		if err == nil {
+			if fd := reports.release(); fd >= 0 {
+				err = listen(fd)
+			}
+		}
+		if err != nil {
+			return stageHandOff, err
+		}
+		return stageInterpreter, await(reports, script, inside.Ready)
+	})
+}
+
+// handOver gives python3 its program and waits until that runs.
+func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) (cause Verdict, err error) {
+	return p.converse(ctx, patience, what.Encode(), func() (stage string, err error) {
+		err = await(p.channel, nil, inside.Started)
+		if err == nil {
+			if _, end := inside.ReadReport(p.channel); !errors.Is(end, io.EOF) {
+				err = errNonsense
+			}
+		}
+		return stageInterpreter, err
+	})
+}
+
+// converse says something and listens to the answer. An error without a stage of its own is of the
+// step that the init is at, or of the stage that listen says.
+func (p *process) converse(ctx context.Context, patience time.Duration, say []byte, listen func() (stage string, err error)) (cause Verdict, err error) {
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p.channel.SetDeadline(time.Now().Add(patience))
 	if ctx.Err() != nil {
-		return time.Now(), Cancelled, nil
+		return Cancelled, nil
 	}
-
-	err = o.Send(p.channel)
-	if err == nil || errors.Is(err, unix.EPIPE) { // of an init that failed early: it says why
-		reports := newReports(p.channel)
-		defer reports.close()
-		err = awaitGo(reports, func() error {
-			if fd := reports.release(); fd >= 0 {
-				return listen(fd)
-			}
-			return nil
-		})
+	_, err = p.channel.Write(say)
+	stage := stageHandOff
+	if err == nil || errors.Is(err, unix.EPIPE) { // of one that failed early: it says why
+		stage, err = listen()
 	}
-	started = time.Now()
 	var failed *SetupError
 	switch {
-	case err == nil && p.diedInsteadOfExec():
-		err = errInitDied
-	case err != nil && ctx.Err() != nil:
-		return started, Cancelled, nil
+	case err == nil:
+		return "", nil
+	case ctx.Err() != nil:
+		return Cancelled, nil
+	case errors.As(err, &failed):
+		return "", err
+	}
+	who := "python3"
+	if step := p.step(); step != "" || stage == stageHandOff {
+		who, stage = "init", cmp.Or(step, stage)
+	}
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("init is stuck: no answer within %v", patience)
+		err = fmt.Errorf("%s is stuck: no answer within %v", who, patience)
+	case errors.Is(err, errDied):
+		err = fmt.Errorf("%s %w", who, errDied)
 	}
-	if err != nil && !errors.As(err, &failed) {
-		err = &SetupError{cmp.Or(p.step(), stageHandOff), err}
-	}
-	return started, "", err
-}
-
-// execPatience bounds the look for execve's end: a program that takes the name of a step for its
-// own is not waited for.
-const execPatience = 100 * time.Millisecond
-
-// diedInsteadOfExec tells the two ends of file apart. In both the socket is closed first; then
-// execve changes the name, or the process is dead and keeps it. A program that has both taken
-// such a name and ended before we look has its own run fail.
-func (p *process) diedInsteadOfExec() bool {
-	for begin := time.Now(); p.step() != "" && time.Since(begin) < execPatience; {
-		if p.dead(time.Millisecond) {
-			return p.step() != ""
-		}
-	}
-	return false
+	return "", &SetupError{stage, err}
 }
 
 // step is the step that the init is at or died at: it goes by that name until execve gives it
 // another. There is none then, and before the first step.
 func (p *process) step() string {
-	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.proc.Pid))
+	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.pid))
 	if name := strings.TrimSuffix(string(comm), "\n"); slices.Contains(inside.Stages, name) {
 		return name
 	}
 	return ""
 }
 
-// howInitDied is for the operator.
-func howInitDied(state *os.ProcessState, a account) string {
-	if a.oomKills > 0 {
-		return state.String() + ": out of memory in its cgroup"
-	}
-	return state.String()
-}
+var errNonsense = errors.New("no report that makes sense")
 
-// awaitGo reads the init's report and then waits for its execve. ready is called between the two.
-func awaitGo(channel io.Reader, ready func() error) error {
+// await reads one report, which should be of a kind.
+func await(channel io.Reader, script *inside.Script, kind byte) error {
 	r, err := inside.ReadReport(channel)
-	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) { // reset: it had not read all of the order
-		return errInitDied
-	}
-	if err == nil && r.Kind == inside.Go {
-		if err := ready(); err != nil {
-			return err
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET): // reset: it had not read all
+		return errDied
+	case err != nil:
+		return fmt.Errorf("report: %w", err)
+	case r.Kind == kind:
+		return nil
+	case r.Kind == inside.Failure && script != nil:
+		if stage, object, ok := script.Step(r.Call); ok {
+			return &SetupError{stage, fmt.Errorf("%s: %w", object, r.Err)}
 		}
-		// What follows is end of file at execve, or a report that the last steps failed.
-		if r, err = inside.ReadReport(channel); errors.Is(err, io.EOF) {
-			return nil
-		}
 	}
-	if err != nil {
-		return fmt.Errorf("report of init: %w", err)
-	}
-	if r.Kind != inside.Failure || !slices.Contains(inside.Stages, r.Stage) {
-		return errors.New("init sent no report that makes sense")
-	}
-	return &SetupError{r.Stage, fmt.Errorf("%s: %w", r.Object, r.Errno)}
+	return errNonsense
 }

@@ -2,8 +2,8 @@ package jail
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -33,35 +33,50 @@ func told(t *testing.T, reports ...[]byte) *os.File {
 	return ours
 }
 
-func nothing() error { return nil }
+// script is one of two calls.
+func script(t *testing.T) *inside.Script {
+	t.Helper()
+	return inside.Compile(&inside.Order{
+		Without: slices.DeleteFunc(slices.Clone(inside.Stages), func(s string) bool { return s == inside.StageHostname }),
+	})
+}
 
-func TestAwaitGo(t *testing.T) {
-	goAhead := inside.Report{Kind: inside.Go}.Encode()
-	failure := func(stage, object string, errno unix.Errno) []byte {
-		return inside.Report{Kind: inside.Failure, Stage: stage, Object: object, Errno: errno}.Encode()
+func TestAwait(t *testing.T) {
+	s := script(t)
+	var call uint32
+	for stage, object := "", ""; object != "sethostname"; call++ {
+		if stage, object, _ = s.Step(call); object == "sethostname" {
+			if stage != inside.StageHostname {
+				t.Fatalf("sethostname is at %s", stage)
+			}
+			break
+		}
+	}
+	said := func(kind byte) []byte { return inside.Report{Kind: kind}.Encode() }
+	failure := func(call uint32, errno unix.Errno) []byte {
+		return inside.Report{Kind: inside.Failure, Call: call, Err: errno}.Encode()
 	}
 	for _, tt := range []struct {
-		name    string
-		reports [][]byte
-		stage   string
-		errno   unix.Errno
-		text    string // part of the error; "" for none
+		name   string
+		report []byte
+		kind   byte
+		stage  string
+		errno  unix.Errno
+		text   string // part of the error; "" for none
 	}{
-		{"go and execve", [][]byte{goAhead}, "", 0, ""},
-		{"death without a word", nil, "", 0, "without a report"},
-		{"a failed step", [][]byte{failure(inside.StageRoot, "open_tree /usr", unix.EPERM)},
-			inside.StageRoot, unix.EPERM, "open_tree /usr: operation not permitted"},
-		{"a failed execve after go", [][]byte{goAhead, failure(inside.StageExec, "execve /x", unix.ENOENT)},
-			inside.StageExec, unix.ENOENT, "execve /x"},
-		{"an object of any length", [][]byte{failure(inside.StageRoot, strings.Repeat("x", 10_000), unix.EIO)},
-			inside.StageRoot, unix.EIO, "xxx"},
-		{"a report cut short", [][]byte{goAhead[:5]}, "", 0, "malformed"},
-		{"a stage that does not exist", [][]byte{failure("lunch", "", unix.EIO)}, "", 0, "no report that makes sense"},
-		{"go twice", [][]byte{goAhead, goAhead}, "", 0, "no report that makes sense"},
-		{"what is no report", [][]byte{bytes.Repeat([]byte("x"), 5000)}, "", 0, "malformed"},
+		{"go", said(inside.Go), inside.Go, "", 0, ""},
+		{"started", said(inside.Started), inside.Started, "", 0, ""},
+		{"death without a word", nil, inside.Go, "", 0, "died without a report"},
+		{"death of the interpreter", nil, inside.Ready, "", 0, "died without a report"},
+		{"a failed step", failure(call, unix.EPERM), inside.Go, inside.StageHostname, unix.EPERM, "sethostname: operation not permitted"},
+		{"a failed step after go", failure(call, unix.ENOENT), inside.Ready, inside.StageHostname, unix.ENOENT, "sethostname: no such file"},
+		{"a report cut short", said(inside.Go)[:5], inside.Go, "", 0, "malformed"},
+		{"a step that does not exist", failure(1<<32-1, unix.EIO), inside.Go, "", 0, "no report that makes sense"},
+		{"another report", said(inside.Started), inside.Ready, "", 0, "no report that makes sense"},
+		{"what is no report", bytes.Repeat([]byte("x"), 5000), inside.Go, "", 0, "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := awaitGo(newReports(told(t, tt.reports...)), nothing)
+			err := await(newReports(told(t, tt.report)), s, tt.kind)
 			if tt.text == "" {
 				if err != nil {
 					t.Error(err)
@@ -80,44 +95,36 @@ func TestAwaitGo(t *testing.T) {
 	}
 }
 
-// FuzzReport: a program is taken for started by two things only, "go" and nothing after it. What
-// is no failure of a known stage says nothing of its own, and no more is read than two reports.
+// FuzzReport: what is taken for a report is one of the four, and reads the same byte by byte; no
+// more is read than it has bytes; and a failure says nothing but a step of the script.
 func FuzzReport(f *testing.F) {
-	f.Add(inside.Report{Kind: inside.Go}.Encode())
-	failure := inside.Report{Kind: inside.Failure, Stage: inside.StageRoot, Object: "abc", Errno: 1}.Encode()
-	f.Add(failure)
-	f.Add(append(inside.Report{Kind: inside.Go}.Encode(), failure...))
-	f.Add(bytes.Repeat(inside.Report{Kind: inside.Go}.Encode(), 3))
-	f.Add(inside.Report{Kind: inside.Failure, Stage: inside.StageExec, Object: strings.Repeat("\n", 10_000), Errno: 4095}.Encode())
-	f.Add(inside.Report{Kind: 'X', Stage: "lunch"}.Encode())
+	s := inside.Compile(&inside.Order{Argv: []string{"x"}})
+	for _, kind := range []byte{inside.Go, inside.Ready, inside.Started, 'X', 0} {
+		f.Add(inside.Report{Kind: kind}.Encode())
+	}
+	f.Add(inside.Report{Kind: inside.Failure, Call: 3, Err: 1}.Encode())
+	f.Add(bytes.Repeat(inside.Report{Kind: inside.Failure, Call: 1 << 31, Err: 4095}.Encode(), 3))
 	f.Add([]byte{255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, wire []byte) {
-		channel := bytes.NewReader(wire)
-		err := awaitGo(channel, nothing)
-		if read := len(wire) - channel.Len(); read > 2*(4+1024) {
-			t.Errorf("read %d bytes", read)
-		}
-
-		rest := bytes.NewReader(wire)
-		first, firstErr := inside.ReadReport(rest)
-		second, secondErr := inside.ReadReport(rest)
-		started := firstErr == nil && first.Kind == inside.Go && errors.Is(secondErr, io.EOF)
-		if started != (err == nil) {
-			t.Errorf("%q: %v", wire, err)
-		}
-		var setup *SetupError
-		if errors.As(err, &setup) {
-			said := first
-			if first.Kind == inside.Go {
-				said = second
+		size := len(inside.Report{}.Encode())
+		for _, kind := range []byte{inside.Go, inside.Ready, inside.Started} {
+			channel := bytes.NewReader(wire)
+			err := await(channel, s, kind)
+			if read := len(wire) - channel.Len(); read > size {
+				t.Errorf("read %d bytes", read)
 			}
-			if said.Kind != inside.Failure || said.Stage != setup.Stage || !slices.Contains(inside.Stages, setup.Stage) || !errors.Is(err, said.Errno) {
-				t.Errorf("%+v became %v", said, err)
+			expected := bytes.HasPrefix(wire, binary.NativeEndian.AppendUint32(nil, uint32(kind))) && len(wire) >= size
+			if expected != (err == nil) {
+				t.Errorf("%q: %v", wire, err)
 			}
-		}
-		byByte := awaitGo(iotest.OneByteReader(bytes.NewReader(wire)), nothing)
-		if (err == nil) != (byByte == nil) || err != nil && err.Error() != byByte.Error() {
-			t.Errorf("%v, and byte by byte %v", err, byByte)
+			var setup *SetupError
+			if errors.As(err, &setup) && !slices.Contains(inside.Stages, setup.Stage) {
+				t.Errorf("stage %q", setup.Stage)
+			}
+			byByte := await(iotest.OneByteReader(bytes.NewReader(wire)), s, kind)
+			if (err == nil) != (byByte == nil) || err != nil && err.Error() != byByte.Error() {
+				t.Errorf("%v, and byte by byte %v", err, byByte)
+			}
 		}
 	})
 }
@@ -158,10 +165,14 @@ func TestDescriptorsOfTheHandOff(t *testing.T) {
 			}
 			theirs.Close()
 			r := newReports(ours)
-			arrived := -1
-			err = awaitGo(r, func() error { arrived = r.release(); return nil })
+			err = await(r, nil, inside.Go)
+			arrived := r.release()
 			if tt.text == "" && err != nil || tt.text != "" && (err == nil || !strings.Contains(err.Error(), tt.text)) {
 				t.Errorf("got %v, want %q", err, tt.text)
+			}
+			if err != nil && arrived >= 0 { // for whoever closes it
+				unix.Close(arrived)
+				arrived = -1
 			}
 			if (arrived >= 0) != tt.want {
 				t.Errorf("descriptor %d arrived", arrived)
@@ -198,7 +209,7 @@ func TestReportsHaveADeadline(t *testing.T) {
 	defer ours.Close()
 	defer theirs.Close()
 	ours.SetDeadline(time.Unix(1, 0))
-	if err := awaitGo(newReports(ours), nothing); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := await(newReports(ours), nil, inside.Go); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
 }

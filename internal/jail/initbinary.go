@@ -4,7 +4,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,16 +12,13 @@ import (
 )
 
 // embedded holds cmd/sandboxd-init, compiled by make before this package is (see
-// initbinary/README.md). A run executes it in place of the whole daemon, which is several times
-// its size and has many more packages to initialise.
+// initbinary/README.md).
 //
 //go:embed initbinary
 var embedded embed.FS
 
-// embeddedInit is its path in there; the file is missing when the build was not by make.
+// embeddedInit is its path in there.
 const embeddedInit = "initbinary/sandboxd-init"
-
-const ownExecutable = "/proc/self/exe"
 
 // leastInitFD keeps the embedded init clear of the descriptors that an init is given.
 const leastInitFD = 10
@@ -30,23 +26,15 @@ const leastInitFD = 10
 // initBinary is what a run executes first.
 type initBinary struct {
 	path string
-	file *os.File // what path leads to; nil for our own executable
-	env  []string // of a test's
+	file *os.File // what path leads to
 }
 
 // openInit makes the embedded init executable: as a sealed file in memory, so that no file of the
-// host's need be trusted. Without one it is this process's own executable, which then must
-// begin with IsInit.
-func openInit(forTest []string) (initBinary, error) {
-	if len(forTest) > 0 {
-		return initBinary{path: ownExecutable, env: forTest}, nil
-	}
+// host's need be trusted.
+func openInit() (initBinary, error) {
 	program, err := embedded.ReadFile(embeddedInit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return initBinary{path: ownExecutable}, nil
-	}
 	if err != nil {
-		return initBinary{}, err
+		return initBinary{}, errors.New("this program was built without the init that it carries: build it with make")
 	}
 	// MFD_EXEC is Linux 6.3; older kernels refuse the flag, and mean it.
 	fd, err := unix.MemfdCreate(inside.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
@@ -73,18 +61,4 @@ func openInit(forTest []string) (initBinary, error) {
 	return initBinary{path: fmt.Sprintf("/proc/self/fd/%d", file.Fd()), file: file}, nil
 }
 
-func (b initBinary) close() error {
-	if b.file == nil {
-		return nil
-	}
-	return b.file.Close()
-}
-
-// IsInit reports whether this process is the init of a jail: it is when a program was built
-// without the embedded one. Such a program must ask first of all in main (a test: in TestMain),
-// and hand over to Init.
-func IsInit() bool { return len(os.Args) == 1 && os.Args[0] == inside.Name }
-
-// Init builds the jail around this process and becomes the program. It does not return. before is
-// for tests, nil otherwise.
-func Init(before inside.Hook) { inside.MainWith(before) }
+func (b initBinary) close() error { return b.file.Close() }

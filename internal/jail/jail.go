@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +25,10 @@ type Config struct {
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
 
+	// Warm is how many jails at most wait for a program, with python3 started in each. 0: every run
+	// starts its own.
+	Warm int
+
 	// SetUpPatience bounds the time from clone to execve. It is generous since a run on a starved
 	// machine should be slow, not broken. Optional: 20 s.
 	SetUpPatience time.Duration
@@ -32,10 +36,9 @@ type Config struct {
 	// KillPatience is how long the kernel may take to end what was killed. Optional: 10 s.
 	KillPatience time.Duration
 
-	// TestInit makes this very executable the init of the runs, with TestInit as further
-	// environment: how a test takes one layer away to look at another, or makes a step fail (see
-	// jailtest.Main). Empty, it is the embedded one.
-	TestInit []string
+	// Alter is for tests: it changes what each run's init is told, to take one layer away and look at
+	// another, or to make a step fail. Optional.
+	Alter func(*inside.Order)
 }
 
 // Jail starts runs. It is safe for concurrent use; how many runs there are at once is its
@@ -46,9 +49,9 @@ type Jail struct {
 	plan   []inside.Node
 	files  inside.Ruleset // what Landlock leaves of the plan
 	cpu    []inside.Prctl
-	filter []byte // cfg.Filter as the init wants it
-	listen bool   // the filter leaves answers to us
-	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
+	filter []byte         // cfg.Filter as the init wants it
+	script *inside.Script // all of it: what each init replays
+	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *deviceLocks
 	null   *os.File
@@ -56,6 +59,9 @@ type Jail struct {
 	pace   *pace // of the answers to what the filter denies
 
 	namespaces uintptr // see the constant; a test leaves some of them out
+
+	pool       *pool
+	background sync.WaitGroup // what goes on when a run has its result
 }
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
@@ -112,7 +118,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}
-	init, err := openInit(cfg.TestInit)
+	init, err := openInit()
 	if err != nil {
 		return nil, errors.Join(err, null.Close(), tree.close())
 	}
@@ -120,19 +126,44 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(err, init.close(), null.Close(), tree.close())
 	}
-	return &Jail{
-		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter), listen: notifies(cfg.Filter),
+	j := &Jail{
+		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
-	}, nil
+	}
+	j.script = j.compile()
+	j.pool = newPool(cfg.Warm, j.startWaiting)
+	return j, nil
 }
 
 // Close gives back the jail's place in the cgroup tree. No run may be under way.
 func (j *Jail) Close() error {
+	j.pool.close()
+	j.background.Wait()
 	return errors.Join(j.nodes.close(), j.init.close(), j.null.Close(), j.tree.close())
 }
 
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
+
+// compile writes the script of the init. It is the same for every run.
+func (j *Jail) compile() *inside.Script {
+	order := &inside.Order{
+		KeepGroups: j.ids.by == byOwner,
+		Plan:       j.plan,
+		Scratch:    scratchOptions(j.cfg.Limits),
+		Landlock:   j.files,
+		CPU:        j.cpu,
+		Rlimits:    rlimits(j.cfg.Limits),
+		Argv:       j.python.argv(),
+		Env:        environment(),
+		Filter:     j.filter,
+		Listen:     notifies(j.cfg.Filter),
+	}
+	if j.cfg.Alter != nil {
+		j.cfg.Alter(order)
+	}
+	return inside.Compile(order)
+}
 
 // Run runs one program to its end and leaves nothing behind. An error means that the sandbox
 // failed (SetupError) or was asked for the impossible; whatever the program did is a Result.
@@ -141,90 +172,28 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	if len(spec.Source) > MaxSource {
 		return nil, errSourceTooLong
 	}
-	if err := j.nodes.hold(); err != nil {
-		return nil, atStage(stageClone, err)
+	if r := j.pool.take(); r != nil {
+		r.warm()
+		cause, err := r.execute(ctx, spec)
+		result, err := r.finish(cause, err)
+		if !errors.Is(err, errDied) {
+			return result, err
+		}
+		// It died before it took the program: nobody need know.
 	}
-	id, err := j.ids.take()
+	r, err := j.prepare()
 	if err != nil {
-		return nil, atStage(stageClone, err)
-	}
-	begin := time.Now()
-	leaf, err := j.tree.newLeaf(j.cfg.Limits)
-	if err != nil {
-		j.ids.give(id)
-		return nil, atStage(stageCgroup, err)
-	}
-	p, err := j.start(leaf, id)
-	if err != nil {
-		j.ids.give(id)
-		return nil, errors.Join(atStage(stageClone, err), leaf.remove(j.cfg.KillPatience))
-	}
-	cloned := time.Now()
-	streams := p.collect(j.cfg.Limits.Output, spec)
-
-	var denials *listener
-	started, cause, err := p.handOff(ctx, j.order(spec, id), j.cfg.SetUpPatience, func(fd int) (err error) {
-		denials, err = listen(fd, j.cfg.Filter, j.pace)
-		return err
-	})
-	if err == nil && cause == "" {
-		cause = p.attend(ctx, j.cfg.Limits)
-	}
-	ended, endErr := p.end(cause, j.cfg.KillPatience)
-	denied := denials.stop()
-	finished := time.Now()
-	stdout, stderr := streams.wait()
-	if endErr != nil {
-		go func() { // something of the run lives on, in this leaf and under this uid
-			<-p.exited
-			_ = leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
-			j.ids.give(id)
-		}()
-		return nil, errors.Join(err, endErr)
-	}
-	j.ids.give(id)
-	account := leaf.account()
-	if errors.Is(err, errInitDied) {
-		err = fmt.Errorf("%w (%s)", err, howInitDied(p.state, account))
-	}
-	if err = errors.Join(err, atStage(stageTeardown, leaf.remove(j.cfg.KillPatience))); err != nil {
 		return nil, err
 	}
-
-	ended.oom = account.oomKills > 0
-	return &Result{
-		Verdict:  ended.verdict(),
-		ExitCode: ended.status.ExitStatus(),
-		Signal:   signalOf(ended.status),
-		Stdout:   stdout,
-		Stderr:   stderr,
-		Denials:  ended.denials(denied),
-		Usage:    account.usage(p.state, p.peakSeen()),
-		Timing: Timing{
-			Clone:    cloned.Sub(begin),
-			Setup:    started.Sub(cloned),
-			Program:  finished.Sub(started),
-			Teardown: time.Since(finished),
-		},
-	}, nil
-}
-
-// order is what init is told to do for this run.
-func (j *Jail) order(spec Spec, id hostID) *inside.Order {
-	return &inside.Order{
-		KeepGroups: id.by == byOwner,
-		Plan: append(slices.Clip(j.plan),
-			inside.Node{Op: inside.File, Path: homeDir + "/main.py", Data: string(spec.Source)}),
-		Scratch:  scratchOptions(j.cfg.Limits),
-		Landlock: j.files,
-		CPU:      j.cpu,
-		Rlimits:  rlimits(j.cfg.Limits),
-		Argv:     j.python.argv(),
-		Env:      environment(slices.Compact(slices.Sorted(slices.Values(spec.Nulled)))),
-		Filter:   j.filter,
-		Listen:   j.listen,
+	cause, err := r.getReady(ctx)
+	if err == nil && cause == "" {
+		cause, err = r.execute(ctx, spec)
 	}
+	return r.finish(cause, err)
 }
+
+// Waiting is how many jails wait for a program.
+func (j *Jail) Waiting() int { return j.pool.size() }
 
 func signalOf(s unix.WaitStatus) unix.Signal {
 	if !s.Signaled() {

@@ -2,10 +2,11 @@
 # program's own process, jailed as the program is. It is no part of the wall; it makes main.py
 # behave as `python3 main.py` would.
 #
-# The main program named on the command line is a compiled file that does not exist yet. It is
-# written here, from main.py, and when this import returns the interpreter finds it: so
-# no frame of ours lies below the program's, and its tracebacks, its line numbers and the name
-# "main.py" are its own.
+# The interpreter has started when this runs, and waits here for the program, which comes over the
+# hand-off socket. The main program named on the command line is a compiled file that does not exist
+# until then. It is written here, and when this import returns the interpreter finds it: so no
+# frame of ours lies below the program's, and its tracebacks, its line numbers and the name "main.py"
+# are its own.
 import _signal
 import marshal
 import os
@@ -14,6 +15,7 @@ from _frozen_importlib_external import MAGIC_NUMBER
 
 SOURCE = "main.py"
 COMPILED = "/run/main.pyc"
+CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
 
 
 def flush_and_exit(signum, frame):
@@ -38,10 +40,27 @@ def restrict(main, nulled):
     main.__dict__["__builtins__"] = seen
 
 
-def compile_main():
+def report(kind):
+    os.write(CHANNEL, ord(kind).to_bytes(4, sys.byteorder) + bytes(8))
+
+
+def receive():
+    """One part of what is handed over. The daemon's end is the end of this process."""
+    with open(CHANNEL, "rb", buffering=0, closefd=False) as channel:
+        def exactly(size):
+            data = bytearray()
+            while len(data) < size:
+                chunk = channel.read(size - len(data))
+                if not chunk:
+                    os._exit(1)
+                data += chunk
+            return bytes(data)
+
+        return exactly(int.from_bytes(exactly(4), sys.byteorder))
+
+
+def compile_main(source):
     """Compile main.py, or report why not as the interpreter does, and leave."""
-    with open(SOURCE, "rb") as file:
-        source = file.read()
     try:
         return compile(source, SOURCE, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
@@ -53,7 +72,6 @@ def compile_main():
 
 
 def launch():
-    nulled = [name for name in os.environ.pop("SANDBOXD_NULLED", "").split(",") if name]
     for name in ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONNOUSERSITE"):
         os.environ.pop(name, None)
     here = os.path.dirname(__file__)
@@ -63,7 +81,15 @@ def launch():
     sys.stdout.reconfigure(line_buffering=True)  # what was printed survives a kill
     _signal.signal(_signal.SIGXCPU, flush_and_exit)
 
-    code = compile_main()
+    report("R")
+    nulled = [name for name in receive().decode().split(",") if name]
+    source = receive()
+    with open(SOURCE, "wb") as file:
+        file.write(source)
+    report("S")
+    os.close(CHANNEL)
+
+    code = compile_main(source)
     with open(COMPILED, "wb") as file:
         file.write(MAGIC_NUMBER + bytes(12))
         marshal.dump(code, file)
@@ -74,4 +100,8 @@ def launch():
         restrict(main, nulled)
 
 
-launch()
+try:
+    launch()
+except Exception as error:  # no space for the program: not a thing to go on after
+    os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    os._exit(1)

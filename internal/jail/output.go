@@ -16,12 +16,12 @@ type streams struct {
 }
 
 // collect starts to read both streams.
-func (p *process) collect(keep int64, spec Spec) streams {
-	return streams{newCollector(p.stdout, keep, spec.Stdout), newCollector(p.stderr, keep, spec.Stderr)}
+func (p *process) collect(keep int64, spec Spec) *streams {
+	return &streams{newCollector(p.stdout, keep, spec.Stdout), newCollector(p.stderr, keep, spec.Stderr)}
 }
 
 // wait returns when both streams have ended.
-func (s streams) wait() (stdout, stderr Output) {
+func (s *streams) wait() (stdout, stderr Output) {
 	deadline := time.Now().Add(drainPatience)
 	return s.stdout.wait(deadline), s.stderr.wait(deadline)
 }

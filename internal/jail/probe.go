@@ -116,7 +116,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	}
 
 	// Without a user namespace there is no right to any other: that one error is all there is to say.
-	init, noUserNS := openInit(cfg.TestInit)
+	init, noUserNS := openInit()
 	if noUserNS == nil {
 		defer init.close()
 		noUserNS = probeClone(init, unix.CLONE_NEWUSER)

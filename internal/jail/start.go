@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -45,21 +44,35 @@ var initCapabilities = []uintptr{
 // process is one init, and then the program that it became.
 type process struct {
 	leaf    *leaf
-	proc    *os.Process
+	pid     int // in our pid namespace
 	pidfd   int
 	channel *os.File // our end of the hand-off socket
 	stdout  *os.File // read ends
 	stderr  *os.File
 
-	exited chan struct{}    // closed when wait4 has returned
-	state  *os.ProcessState // valid after exited
-	reaped error            // of wait4, likewise
+	wait   func() (exit, error) // until it has ended
+	exited chan struct{}        // closed when wait has returned
+	exit   exit                 // valid after exited
+	reaped error                // likewise
 
 	peak atomic.Int64 // bytes, as the watchdog saw it
 }
 
+// exit is how a process ended (wait4(2)).
+type exit struct {
+	status unix.WaitStatus
+	usage  unix.Rusage
+}
+
+func (e exit) String() string {
+	if e.status.Signaled() {
+		return "signal: " + e.status.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", e.status.ExitStatus())
+}
+
 // start clones the init into its namespaces and its leaf. On success the caller owns the
-// process and must call handOff, and then end.
+// process and must call getReady, and then end.
 func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	var opened []*os.File
 	defer func() {
@@ -93,7 +106,7 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 		attr.Cloneflags |= timeNamespace
 	}
 	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
-		Env:   append([]string{"GOMAXPROCS=1", "GOGC=off"}, j.init.env...), // it lives for milliseconds
+		Env:   []string{}, // not ours
 		Files: []*os.File{j.null, outW, errW, theirs},
 		Sys:   attr,
 	})
@@ -108,9 +121,24 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 		return nil, errors.Join(err, unix.Close(pidfd))
 	}
 	return &process{
-		leaf: leaf, proc: proc, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
-		exited: make(chan struct{}),
+		leaf: leaf, pid: proc.Pid, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
+		wait: waitFor(proc), exited: make(chan struct{}),
 	}, nil
+}
+
+// waitFor is how a child of ours is waited for.
+func waitFor(proc *os.Process) func() (exit, error) {
+	return func() (exit, error) {
+		state, err := proc.Wait()
+		if err != nil {
+			return exit{}, err
+		}
+		e := exit{status: unix.WaitStatus(state.Sys().(syscall.WaitStatus))}
+		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+			e.usage = unix.Rusage{Utime: unix.Timeval(usage.Utime), Stime: unix.Timeval(usage.Stime), Maxrss: usage.Maxrss}
+		}
+		return e, nil
+	}
 }
 
 // startError says what os.StartProcess does; os says fork/exec, whichever it was. nil stays nil.
@@ -125,7 +153,7 @@ func startError(err error) error {
 // reap begins to wait for the process. Until then the kernel keeps the name of a dead one.
 func (p *process) reap() {
 	go func() {
-		p.state, p.reaped = p.proc.Wait()
+		p.exit, p.reaped = p.wait()
 		close(p.exited)
 	}()
 }
@@ -200,12 +228,12 @@ func (p *process) end(cause Verdict, patience time.Duration) (ended, error) {
 	select {
 	case <-p.exited:
 	case <-time.After(patience):
-		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.proc.Pid, patience)}
+		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, patience)}
 	}
 	if p.reaped != nil {
 		return ended{}, &SetupError{stageWait, p.reaped}
 	}
-	return ended{cause: cause, status: unix.WaitStatus(p.state.Sys().(syscall.WaitStatus))}, nil
+	return ended{cause: cause, status: p.exit.status}, nil
 }
 
 // kill kills the program in two ways, always both. cgroup.kill takes all processes at once, a
@@ -213,8 +241,8 @@ func (p *process) end(cause Verdict, patience time.Duration) (ended, error) {
 // on one whose first thread has exited while others go on. kill(2) reaches those: and
 // the first process's death takes its whole pid namespace along.
 func (p *process) kill() {
-	_ = p.leaf.kill() // fails where there is no leaf, or no cgroup.kill
-	_ = p.proc.Kill() // fails when it is dead already
+	_ = p.leaf.kill()                                       // fails where there is no leaf, or no cgroup.kill
+	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // fails when it is dead already
 }
 
 // peakSeen is the most memory that was seen from outside, in bytes. What the kernel counts begins with
@@ -223,11 +251,11 @@ func (p *process) kill() {
 func (p *process) peakSeen() int64 {
 	seen := p.peak.Load()
 	var ours unix.Rusage
-	if p.state == nil || unix.Getrusage(unix.RUSAGE_SELF, &ours) != nil {
+	if unix.Getrusage(unix.RUSAGE_SELF, &ours) != nil {
 		return seen
 	}
-	if theirs, ok := p.state.SysUsage().(*syscall.Rusage); ok && (theirs.Maxrss > ours.Maxrss || seen == 0) {
-		seen = max(seen, theirs.Maxrss<<10) // kilobytes, getrusage(2)
+	if theirs := p.exit.usage.Maxrss; theirs > ours.Maxrss || seen == 0 {
+		seen = max(seen, theirs<<10) // kilobytes, getrusage(2)
 	}
 	return seen
 }
@@ -244,9 +272,9 @@ func socketPair() (ours, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "hand-off"), os.NewFile(uintptr(fds[1]), "hand-off of init"), nil
 }
 
-// environment is the program's whole environment, built from nothing. The second part steers
-// the launcher, which takes it out again.
-func environment(nulled []string) []string {
+// environment is the program's whole environment, built from nothing. The launcher takes the second
+// part out again.
+func environment() []string {
 	return []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin",
 		"HOME=" + homeDir,
@@ -264,6 +292,5 @@ func environment(nulled []string) []string {
 		"PYTHONPATH=" + launcherDir, // sitecustomize.pyc, see launcher.py
 		"PYTHONSAFEPATH=1",
 		"PYTHONNOUSERSITE=1",
-		"SANDBOXD_NULLED=" + strings.Join(nulled, ","),
 	}
 }

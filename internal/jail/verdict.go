@@ -33,6 +33,7 @@ type Result struct {
 
 	Usage  Usage
 	Timing Timing
+	Warm   bool // the jail was waiting for a program
 }
 
 // Output is one stream of a run.
@@ -51,11 +52,12 @@ type Usage struct {
 	PeakMemory int64         // bytes
 }
 
-// Timing says where the time of a run went. The parts do not overlap.
+// Timing says where the time of a run went. The parts do not overlap. What was done for a jail
+// before the run came is in none.
 type Timing struct {
 	Clone    time.Duration // until the kernel had made init in its namespaces and its cgroup
-	Setup    time.Duration // until init exec'ed python3
-	Program  time.Duration // python3, start of the interpreter included: what the wall limit bounds
+	Setup    time.Duration // until the jail was built, python3 had started in it, and taken the program
+	Program  time.Duration // what the wall limit bounds
 	Teardown time.Duration // until nothing was left of it
 }
 

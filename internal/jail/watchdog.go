@@ -50,7 +50,7 @@ func (p *process) watchMemory(limit int64) watch {
 			begin := time.Now()
 			used := p.memory(limit)
 			p.peak.Store(max(p.peak.Load(), used))
-			if used > limit || hostIsShort() {
+			if used > limit || hostHasLess(hostReserve) {
 				close(w.exceeded)
 				return
 			}
@@ -99,7 +99,7 @@ func (p *process) pids() []int {
 	if p.leaf != nil {
 		return p.leaf.procs()
 	}
-	found := []int{p.proc.Pid}
+	found := []int{p.pid}
 	for i := 0; i < len(found); i++ {
 		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", found[i]))
 		for _, thread := range threads {
@@ -181,9 +181,9 @@ func sameMemory(a, b int) bool {
 	return errno == 0 && order == 0
 }
 
-// hostIsShort reports whether less of the host's memory is available than its reserve. It is, for
-// all we know, when we cannot look (ENFILE, ENOMEM): then the sums above see nothing either.
-func hostIsShort() bool {
+// hostHasLess reports whether less than a part of the host's memory is available. It has, for all we
+// know, when we cannot look (ENFILE, ENOMEM): then the sums above see nothing either.
+func hostHasLess(part float64) bool {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
 		return true
@@ -197,7 +197,7 @@ func hostIsShort() bool {
 			available = leadingNumber(value)
 		}
 	}
-	return float64(available) < hostReserve*float64(total)
+	return float64(available) < part*float64(total)
 }
 
 // leadingNumber reads the number at the beginning of a field such as "   1234 kB".

@@ -7,14 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
@@ -25,69 +23,38 @@ import (
 // Python is the interpreter of all tests: the distribution's, with its packages.
 const Python = "/usr/bin/python3"
 
-// Main is the TestMain of a package whose tests start jails: the test binary is also the init.
-func Main(m *testing.M) {
-	Init()
-	os.Exit(m.Run())
-}
-
-// Init makes this process the init of a jail if it was started as one. It is the first thing that a
-// TestMain does which is not Main.
-func Init() {
-	if jail.IsInit() {
-		jail.Init(initHook())
-	}
-}
-
-// What an init that a test starts does otherwise: see Without and NewFault.
-const (
-	withoutVariable = "SANDBOXD_TEST_WITHOUT"
-	faultVariable   = "SANDBOXD_TEST_FAULT" // a file
-)
-
 // Without takes layers away from the runs of a jail, named by the init's stages. For a jail without
 // the filter, set Config.Filter.
 func Without(c *jail.Config, stages ...string) {
-	c.TestInit = append(c.TestInit, withoutVariable+"="+strings.Join(stages, ","))
+	alter(c, func(o *inside.Order) { o.Without = append(o.Without, stages...) })
 }
 
-// Ways in which an init can end at a stage, for Fault.Set, besides an errno.
-const (
-	FaultExit = -1 // exit status 0, without a word
-	FaultHang = -2 // no answer, ever; the test can kill it, which process 1 cannot do itself
-)
+func alter(c *jail.Config, with func(*inside.Order)) {
+	before := c.Alter
+	c.Alter = func(o *inside.Order) {
+		if before != nil {
+			before(o)
+		}
+		with(o)
+	}
+}
 
-// Fault makes the inits of a jail fail as it was last told. They read it at their start.
-type Fault struct{ path string }
+// Fault makes the inits of a jail fail as it was last told.
+type Fault struct{ now *atomic.Pointer[inside.Fault] }
 
 // NewFault returns a fault of which nothing is seen yet.
-func NewFault(t testing.TB, c *jail.Config) Fault {
-	t.Helper()
-	file, err := os.CreateTemp("", "sandboxd-fault-") // not in t.TempDir: an init is another user
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(file.Name()) })
-	if err := errors.Join(file.Chmod(0o644), file.Close()); err != nil {
-		t.Fatal(err)
-	}
-	c.TestInit = append(c.TestInit, faultVariable+"="+file.Name())
-	return Fault{file.Name()}
+func NewFault(c *jail.Config) Fault {
+	f := Fault{new(atomic.Pointer[inside.Fault])}
+	f.Clear()
+	alter(c, func(o *inside.Order) { o.Fault = *f.now.Load() })
+	return f
 }
 
-// Set makes every run from here on fail at a stage: with an errno, or in one of the ways above.
-func (f Fault) Set(t testing.TB, stage string, how int) {
-	t.Helper()
-	if err := os.WriteFile(f.path, fmt.Appendf(nil, "%s %d", stage, how), 0); err != nil {
-		t.Fatal(err)
-	}
-}
+// Set makes every run from here on fail at a stage: with an errno, or as inside.FaultExit says.
+func (f Fault) Set(stage string, how int) { f.now.Store(&inside.Fault{Stage: stage, How: how}) }
 
 // Clear lets runs be.
-func (f Fault) Clear(t testing.TB) {
-	t.Helper()
-	f.Set(t, "none", 0)
-}
+func (f Fault) Clear() { f.now.Store(&inside.Fault{}) }
 
 // InitAt waits for an init of this process that is at a stage, and returns its process id.
 func InitAt(t testing.TB, stage string) int {
@@ -115,32 +82,6 @@ func Children(pid int) (children []int) {
 		}
 	}
 	return children
-}
-
-// initHook reads what Without and Fault wrote.
-func initHook() inside.Hook {
-	without := strings.Split(os.Getenv(withoutVariable), ",")
-	var faulty string
-	var how int
-	fault, _ := os.ReadFile(os.Getenv(faultVariable))
-	fmt.Sscan(string(fault), &faulty, &how)
-	return func(stage string) error {
-		switch {
-		case slices.Contains(without, stage):
-			return inside.ErrSkip
-		case stage != faulty:
-			return nil
-		}
-		switch how {
-		case FaultExit:
-			os.Exit(0)
-		case FaultHang:
-			for {
-				_ = unix.Pause()
-			}
-		}
-		return unix.Errno(how)
-	}
 }
 
 // RequireControllers skips a test where no cgroup controllers are to be had.

@@ -1,78 +1,49 @@
 package inside
 
-import (
-	"os"
-
-	"golang.org/x/sys/unix"
-)
-
-// UID and GID are who the program is inside. Never 0: a program that is root in its own user
-// namespace reaches much more of the kernel, and would regain capabilities at every execve.
-const (
-	UID = 1000
-	GID = 1000
-)
+import "golang.org/x/sys/unix"
 
 // becomeUser makes us the user of our user namespace. We were born before our ids were mapped, as
 // nobody. The groups are the daemon's, and stay where it had no right to drop them either.
-func becomeUser(keepGroups bool) error {
-	if err := setID("setresgid", unix.SYS_SETRESGID, GID); err != nil {
-		return err
-	}
+func (a *assembler) becomeUser(keepGroups bool) {
+	a.call("setresgid", unix.SYS_SETRESGID, num(GID), num(GID), num(GID))
 	if !keepGroups {
-		if err := setID("setgroups", unix.SYS_SETGROUPS, 0); err != nil {
-			return err
-		}
+		a.call("setgroups", unix.SYS_SETGROUPS, num(0), num(0))
 	}
-	if err := setID("setresuid", unix.SYS_SETRESUID, UID); err != nil {
-		return err
-	}
-	// A change of ids takes the parent death signal away (prctl(2)). Should the daemon have died by
-	// now, our report will fail.
-	return failed("PR_SET_PDEATHSIG", unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
-}
-
-// setID changes ids of this thread, the only one that execve keeps.
-func setID(name string, nr, id uintptr) error {
-	if _, _, errno := unix.RawSyscall(nr, id, id, id); errno != 0 {
-		return failed(name, errno)
-	}
-	return nil
+	a.call("setresuid", unix.SYS_SETRESUID, num(UID), num(UID), num(UID))
+	// A change of ids takes the parent death signal away (prctl(2)), and may leave us undumpable,
+	// which hides our own /proc/self until an execve. Should the daemon have died by now, our
+	// report will fail.
+	a.call("PR_SET_PDEATHSIG", unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(unix.SIGKILL))
+	a.call("PR_SET_DUMPABLE", unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(1))
 }
 
 // lastUserNamespace sets the number of user namespaces that may be made below ours to none: in one
 // of its own the program would have every capability again. The seccomp filter says the same;
 // this holds without it.
-func lastUserNamespace() error {
-	const limit = "/proc/sys/user/max_user_namespaces" // of our namespace, in whosever /proc
-	return failed(limit, os.WriteFile(limit, []byte("0"), 0))
+func (a *assembler) lastUserNamespace() {
+	a.set("/proc/sys/user/max_user_namespaces", "0") // of our namespace, in whosever /proc
 }
 
 // dropPrivileges empties every capability set for good and sees to it that no execve gives
 // anything back. From here on we are an ordinary user, in a namespace that has no root.
-func dropPrivileges() error {
-	for capability := uintptr(0); ; capability++ {
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
-		if err == unix.EINVAL && capability > unix.CAP_AUDIT_READ {
-			break // past the last one that this kernel knows
-		}
-		if err != nil {
-			return failed("PR_CAPBSET_DROP", err)
+func (a *assembler) dropPrivileges() {
+	done := &label{}
+	for capability := range lastCapability + 1 {
+		c := a.call("PR_CAPBSET_DROP", unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(capability))
+		if capability > unix.CAP_AUDIT_READ {
+			c.unless(unix.EINVAL, done) // past the last one that this kernel knows
 		}
 	}
-	if err := unix.Prctl(unix.PR_SET_SECUREBITS, secureBits, 0, 0, 0); err != nil {
-		return failed("PR_SET_SECUREBITS", err)
-	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return failed("PR_CAP_AMBIENT_CLEAR_ALL", err)
-	}
-	none := [2]unix.CapUserData{}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		return failed("capset", err)
-	}
-	return failed("PR_SET_NO_NEW_PRIVS", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	a.mark(done)
+	a.call("PR_SET_SECUREBITS", unix.SYS_PRCTL, num(unix.PR_SET_SECUREBITS), num(secureBits))
+	a.call("PR_CAP_AMBIENT_CLEAR_ALL", unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL))
+	header := a.put([]byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}) // struct __user_cap_header_struct: version 3, this thread
+	a.call("capset", unix.SYS_CAPSET, at(header), at(a.put(make([]byte, 2*3*4))))
+	a.call("PR_SET_NO_NEW_PRIVS", unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
 }
+
+// lastCapability is the last one that a set of 64 has room for.
+const lastCapability = 63
 
 // secureBits, each with its lock: uid 0 means nothing, setuid changes no capability, none is
 // kept over setuid, none can become ambient (capabilities(7); the header is not in x/sys).

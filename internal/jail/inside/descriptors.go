@@ -6,17 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownDescriptors leaves the program descriptors 0, 1 and 2. Standard input becomes an open file
-// of this jail's own /dev/null: the daemon's would be shared by all runs, flags and all, and
-// lead to the host's writable mount of it. The others are closed by execve; closing them
-// now would pull the rug from under Go's poller.
-func ownDescriptors() error {
-	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return failed("open /dev/null", err)
-	}
-	if err := unix.Dup3(null, 0, 0); err != nil {
-		return failed("dup3 /dev/null", err)
-	}
-	return failed("close_range", unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC))
+// ownDescriptors leaves descriptors 0, 1 and 2, and Channel, which the launcher closes before the
+// program starts. Standard input becomes an open file of this jail's own /dev/null: the daemon's
+// would be shared by all runs, flags and all, and lead to the host's writable mount of it.
+func (a *assembler) ownDescriptors() {
+	null := a.cell()
+	a.call("open /dev/null", unix.SYS_OPENAT, num(unix.AT_FDCWD), a.text("/dev/null"), num(unix.O_RDONLY|unix.O_CLOEXEC)).to(null)
+	a.call("dup3 /dev/null", unix.SYS_DUP3, null.value(), fd(0), num(0))
+	a.call("close_range", unix.SYS_CLOSE_RANGE, fd(Channel+1), num(uint32(math.MaxUint32)), num(0))
 }

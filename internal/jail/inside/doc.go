@@ -1,10 +1,9 @@
-// Package inside is the init of a jail: what happens between clone and python3, in the new
-// namespaces. It replays an Order that the daemon sends, and decides nothing.
+// Package inside says what happens inside a jail before the program does, in the new namespaces: as
+// a script of system calls, which the daemon compiles once and the init (cmd/sandboxd-init, a
+// kilobyte of C) replays. So all that is known about the jail is here, in one place, for every way to
+// start one, and the init knows nothing.
 //
-// Read wire (what it is told and what it answers), init (the table of contents), and then its
-// chapters: net, mounts, pivot, cpu, creds, landlock, rlimits, descriptors, seccomp.
-//
-// It is linked into a small binary of its own, cmd/sandboxd-init, which the daemon carries within
-// itself: every run executes it, so that every package that is imported here is paid for by every
-// run. For the same reason there is no fmt, no log and no JSON here.
+// Read order (what goes in), script (the language), steps (the table of contents), and then its
+// chapters: net, mounts, pivot, cpu, creds, landlock, rlimits, descriptors, seccomp. wire is what
+// is said over the socket.
 package inside

@@ -1,95 +1,39 @@
 package inside
 
 import (
-	"os"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// Node is one entry of the new root, made in the order of the plan.
-type Node struct {
-	Op     Op
-	Path   string // in the new root, absolute
-	Source string // tree, bind, copy, device: path on the host; link: target
-	Data   string // file: content
-	Mode   uint32 // dir, scratch: permission bits
-}
-
-// Op is how a Node is made.
-type Op string
-
-const (
-	Dir     Op = "dir"
-	Link    Op = "link"
-	File    Op = "file"    // read-only like all of the root
-	Copy    Op = "copy"    // File with the content of one of the host's
-	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
-	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
-	Device  Op = "device"  // bind of a host device node
-	Proc    Op = "proc"    //
-	Scratch Op = "scratch" // a directory of the scratch file system
-)
-
-const (
-	readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
-	inert    = readOnly | unix.MOUNT_ATTR_NOEXEC
-	writable = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-	devices  = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
-)
-
-// Assembly is where the new root is attached while it is being filled: a directory that every
-// host has, hidden in our mount namespace only.
-const Assembly = "/tmp"
-
-// Home is the program's working directory; the plan makes it.
-const Home = "/home/sandbox"
-
-// buildRoot replays the plan and leaves the new root as our working directory. All paths below
+// buildRoot replays the plan and leaves the new root as the working directory. All paths below
 // are relative to its descriptor: nothing of the old tree is under it to be followed.
-func buildRoot(o *Order) error {
-	unix.Umask(0)
-	defer unix.Umask(0o022)
+func (a *assembler) buildRoot(o *Order) {
+	a.call("umask", unix.SYS_UMASK, num(0))
 	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return failed("private mounts", err)
-	}
-	root, err := newMount("tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
-	if err != nil {
-		return err
-	}
+	a.call("private mounts", unix.SYS_MOUNT, num(0), a.text("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
+	b := builder{assembler: a, root: a.cell()}
+	b.newMount(b.root, "", "tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
 	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
-	if err := unix.MoveMount(root, "", unix.AT_FDCWD, Assembly, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return failed("attach the new root", err)
-	}
-	b := builder{root: root}
-	if err := b.scratchSpace(o.Scratch); err != nil {
-		return err
-	}
-	if err := failed("mkdir empty", unix.Mkdirat(b.root, emptyAt, 0o555)); err != nil {
-		return err
-	}
+	a.call("attach the new root", unix.SYS_MOVE_MOUNT, b.root.value(), a.text(""), num(unix.AT_FDCWD), a.text(Assembly),
+		num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.scratchSpace(o.Scratch)
+	b.call("mkdir empty", unix.SYS_MKDIRAT, b.root.value(), a.text(emptyAt), num(0o555))
 	for _, n := range o.Plan {
-		if err := b.make(n); err != nil {
-			return err
-		}
+		b.make(n)
 	}
-	if err := b.detachScratch(); err != nil {
-		return err
-	}
-	if err := failed("rmdir empty", unix.Unlinkat(b.root, emptyAt, unix.AT_REMOVEDIR)); err != nil {
-		return err
-	}
-	if err := setAttributes(root, inert, 0); err != nil {
-		return failed("read-only root", err)
-	}
-	return failed("enter the new root", unix.Fchdir(root))
+	b.detachScratch()
+	b.call("rmdir empty", unix.SYS_UNLINKAT, b.root.value(), a.text(emptyAt), num(unix.AT_REMOVEDIR))
+	b.setAttributes("read-only root", b.root, inert, 0)
+	b.call("enter the new root", unix.SYS_FCHDIR, b.root.value())
+	b.close(b.root)
+	a.call("umask", unix.SYS_UMASK, num(0o022))
 }
 
 // builder fills a new root.
 type builder struct {
-	root int // descriptor of its topmost directory
+	*assembler
+	root cell // descriptor of its topmost directory
 }
 
 // Directories of the new root while it is being filled.
@@ -98,176 +42,161 @@ const (
 	emptyAt   = ".empty"   // what a tree is laid over: an overlay wants two directories
 )
 
-func (b builder) make(n Node) error {
-	path := relative(n.Path)
+func (b builder) make(n Node) {
 	switch n.Op {
 	case Dir:
-		err := unix.Mkdirat(b.root, path, n.Mode)
-		if err == unix.EEXIST {
-			err = nil
-		}
-		return failed("mkdir "+n.Path, err)
+		b.mkdir("mkdir "+n.Path, n.Path, n.Mode)
+		b.tolerate(unix.EEXIST)
 	case Link:
-		return failed("symlink "+n.Path, unix.Symlinkat(n.Source, b.root, path))
+		b.call("symlink "+n.Path, unix.SYS_SYMLINKAT, b.text(n.Source), b.root.value(), b.path(n.Path))
 	case File:
-		return b.file(n.Path, n.Data)
+		b.file(n.Path, n.Data)
 	case Copy:
-		data, err := os.ReadFile(n.Source)
-		if err != nil {
-			return failed("read "+n.Source, err)
-		}
-		return b.file(n.Path, string(data))
+		b.copy(n)
 	case Tree:
-		return b.tree(n)
+		b.tree(n)
 	case Bind:
-		return b.bind(n, readOnly, unix.AT_RECURSIVE)
+		b.bind(n, readOnly, unix.AT_RECURSIVE)
 	case Device:
-		if err := b.file(n.Path, ""); err != nil {
-			return err
-		}
-		return b.bind(n, devices, 0) // nobody here may make a node
+		b.file(n.Path, "")
+		b.bind(n, devices, 0) // nobody here may make a node
 	case Proc:
-		return b.proc(n)
+		b.proc(n)
 	case Scratch:
-		return b.scratch(n)
+		b.scratch(n)
 	default:
-		return failed("plan "+string(n.Op), unix.EINVAL)
+		b.fail("plan "+string(n.Op), unix.EINVAL)
 	}
 }
 
-// file writes a small file, readable by all.
-func (b builder) file(path, data string) error {
-	fd, err := unix.Openat(b.root, relative(path), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
-	if err != nil {
-		return failed("create "+path, err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	if _, err := f.WriteString(data); err != nil {
-		return failed("write "+path, err)
-	}
-	return failed("close "+path, f.Close())
+// path is one of the new root.
+func (b builder) path(path string) arg { return b.text(strings.TrimPrefix(path, "/")) }
+
+func (b builder) mkdir(object, path string, mode uint32) {
+	b.call(object, unix.SYS_MKDIRAT, b.root.value(), b.path(path), num(mode))
 }
+
+// create makes a small file, readable by all.
+func (b builder) create(path string) cell {
+	file := b.cell()
+	b.call("create "+path, unix.SYS_OPENAT, b.root.value(), b.path(path),
+		num(unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC), num(0o644)).to(file)
+	return file
+}
+
+func (b builder) file(path, data string) {
+	file := b.create(path)
+	if data != "" {
+		b.call("write "+path, unix.SYS_WRITE, file.value(), b.text(data), num(len(data))).wants(len(data))
+	}
+	b.close(file)
+}
+
+func (b builder) copy(n Node) {
+	const all = 1 << 30 // more than there is room for
+	from := b.cell()
+	b.call("open "+n.Source, unix.SYS_OPENAT, num(unix.AT_FDCWD), b.text(n.Source), num(unix.O_RDONLY|unix.O_CLOEXEC)).to(from)
+	to := b.create(n.Path)
+	b.call("write "+n.Path, unix.SYS_SENDFILE, to.value(), from.value(), num(0), num(all))
+	b.call("write "+n.Path, unix.SYS_SENDFILE, to.value(), from.value(), num(0), num(all)).wants(0) // that was all of it
+	b.close(to)
+	b.close(from)
+}
+
+// Descriptors that a text names.
+const (
+	lowerFD = 14
+	emptyFD = 15
+	overlay = "lowerdir=/proc/self/fd/14:/proc/self/fd/15"
+)
 
 // tree shows a host directory through an overlay that has nothing to write to. A bind would show
 // the host's own inodes, which all runs then had in common, with every lock, lease and watch that
 // a program puts on one: those of an overlay are this jail's alone.
-func (b builder) tree(n Node) error {
+func (b builder) tree(n Node) {
 	const directory = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	from, err := unix.Open(n.Source, directory, 0)
-	if err != nil {
-		return failed("open "+n.Source, err)
-	}
-	defer unix.Close(from)
-	empty, err := unix.Openat(b.root, emptyAt, directory, 0)
-	if err != nil {
-		return failed("open empty", err)
-	}
-	defer unix.Close(empty)
+	from, empty, mount := b.cell(), b.cell(), b.cell()
+	b.call("open "+n.Source, unix.SYS_OPENAT, num(unix.AT_FDCWD), b.text(n.Source), num(directory)).to(from)
+	b.call("open empty", unix.SYS_OPENAT, b.root.value(), b.text(emptyAt), num(directory)).to(empty)
 	// By descriptor: a path might hold what means something in an option, and 256 bytes are all
 	// that an option may have.
-	mount, err := newMount("overlay", readOnly, "lowerdir="+descriptorPath(from)+":"+descriptorPath(empty))
-	if err != nil {
-		return failed(n.Source+" through "+err.Error(), err)
-	}
-	defer unix.Close(mount)
-	return b.attach(mount, n.Path)
+	b.call("dup3", unix.SYS_DUP3, from.value(), fd(lowerFD), num(unix.O_CLOEXEC))
+	b.call("dup3", unix.SYS_DUP3, empty.value(), fd(emptyFD), num(unix.O_CLOEXEC))
+	b.newMount(mount, n.Source+" through ", "overlay", readOnly, overlay)
+	b.attach(mount, n.Path)
+	b.call("close", unix.SYS_CLOSE_RANGE, fd(lowerFD), fd(emptyFD), num(0))
+	b.close(from)
+	b.close(empty)
 }
 
-func descriptorPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
-
 // bind clones a mount of the host, which takes on its attributes before it becomes visible.
-func (b builder) bind(n Node, attributes uint64, recursive uint) error {
-	from, err := unix.OpenTree(unix.AT_FDCWD, n.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)
-	if err != nil {
-		return failed("open_tree "+n.Source, err)
-	}
-	defer unix.Close(from)
-	if err := setAttributes(from, attributes, recursive); err != nil {
-		return failed("mount_setattr "+n.Source, err)
-	}
-	return b.attach(from, n.Path)
+func (b builder) bind(n Node, attributes uint64, recursive uint) {
+	from := b.cell()
+	b.openTree("open_tree "+n.Source, from, num(unix.AT_FDCWD), b.text(n.Source), recursive)
+	b.setAttributes("mount_setattr "+n.Source, from, attributes, recursive)
+	b.attach(from, n.Path)
 }
 
 // proc mounts what a program may know of processes: its own pid namespace's, and of the rest
 // of /proc nothing (subset=pid: no cpuinfo, no sys, no kernel addresses).
-func (b builder) proc(n Node) error {
-	if err := unix.Mkdirat(b.root, relative(n.Path), 0o555); err != nil {
-		return failed("mkdir "+n.Path, err)
-	}
-	fd, err := newMount("proc", inert, "subset=pid")
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return b.attach(fd, n.Path)
+func (b builder) proc(n Node) {
+	b.mkdir("mkdir "+n.Path, n.Path, 0o555)
+	mount := b.cell()
+	b.newMount(mount, "", "proc", inert, "subset=pid")
+	b.attach(mount, n.Path)
 }
 
 // scratchSpace makes the file system whose directories are all that a program can write to.
-func (b builder) scratchSpace(options []string) error {
-	fd, err := newMount("tmpfs", writable, options...)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.Mkdirat(b.root, scratchAt, 0o700); err != nil {
-		return failed("mkdir scratch", err)
-	}
-	return b.attach(fd, "/"+scratchAt)
+func (b builder) scratchSpace(options []string) {
+	mount := b.cell()
+	b.newMount(mount, "", "tmpfs", writable, options...)
+	b.mkdir("mkdir scratch", scratchAt, 0o700)
+	b.attach(mount, scratchAt)
 }
 
 // scratch hands out one directory of it.
-func (b builder) scratch(n Node) error {
-	inside := scratchAt + "/" + strings.ReplaceAll(relative(n.Path), "/", "-")
-	if err := unix.Mkdirat(b.root, inside, n.Mode); err != nil {
-		return failed("mkdir "+inside, err)
-	}
-	if err := unix.Mkdirat(b.root, relative(n.Path), 0o755); err != nil {
-		return failed("mkdir "+n.Path, err)
-	}
-	fd, err := unix.OpenTree(b.root, inside, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-	if err != nil {
-		return failed("open_tree "+inside, err)
-	}
-	defer unix.Close(fd)
-	return b.attach(fd, n.Path)
+func (b builder) scratch(n Node) {
+	inside := scratchAt + "/" + strings.ReplaceAll(strings.TrimPrefix(n.Path, "/"), "/", "-")
+	b.mkdir("mkdir "+inside, inside, n.Mode)
+	b.mkdir("mkdir "+n.Path, n.Path, 0o755)
+	mount := b.cell()
+	b.openTree("open_tree "+inside, mount, b.root.value(), b.text(inside), 0)
+	b.attach(mount, n.Path)
 }
 
 // detachScratch leaves the handed out directories as the only ways to the scratch space.
-func (b builder) detachScratch() error {
-	at := Assembly + "/" + scratchAt
-	if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
-		return failed("detach scratch", err)
-	}
-	return failed("rmdir scratch", unix.Unlinkat(b.root, scratchAt, unix.AT_REMOVEDIR))
+func (b builder) detachScratch() {
+	b.call("detach scratch", unix.SYS_UMOUNT2, b.text(Assembly+"/"+scratchAt), num(unix.MNT_DETACH))
+	b.call("rmdir scratch", unix.SYS_UNLINKAT, b.root.value(), b.text(scratchAt), num(unix.AT_REMOVEDIR))
 }
 
-func (b builder) attach(mount int, path string) error {
-	err := unix.MoveMount(mount, "", b.root, relative(path), unix.MOVE_MOUNT_F_EMPTY_PATH)
-	return failed("move_mount "+path, err)
+func (b builder) openTree(object string, to cell, directory, path arg, recursive uint) {
+	b.call(object, unix.SYS_OPEN_TREE, directory, path, num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)).to(to)
 }
 
-// newMount makes a detached mount of a new file system. Options are "key=value".
-func newMount(fstype string, attributes uint64, options ...string) (int, error) {
-	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, failed("fsopen "+fstype, err)
-	}
-	defer unix.Close(fs)
+// attach makes a detached mount visible and lets go of it.
+func (b builder) attach(mount cell, path string) {
+	b.call("move_mount "+path, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), b.root.value(), b.path(path),
+		num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	b.close(mount)
+}
+
+// newMount makes a detached mount of a new file system. Options are "key=value"; prefix comes before
+// the object of an error.
+func (b builder) newMount(to cell, prefix, fstype string, attributes uint64, options ...string) {
+	fs := b.cell()
+	b.call(prefix+"fsopen "+fstype, unix.SYS_FSOPEN, b.text(fstype), num(unix.FSOPEN_CLOEXEC)).to(fs)
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
-		if err := unix.FsconfigSetString(fs, key, value); err != nil {
-			return -1, failed(fstype+" "+option, err)
-		}
+		b.call(prefix+fstype+" "+option, unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_SET_STRING), b.text(key), b.text(value), num(0))
 	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, failed("make "+fstype, err)
-	}
-	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attributes))
-	return mount, failed("fsmount "+fstype, err)
+	b.call(prefix+"make "+fstype, unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_CMD_CREATE), num(0), num(0), num(0))
+	b.call(prefix+"fsmount "+fstype, unix.SYS_FSMOUNT, fs.value(), num(unix.FSMOUNT_CLOEXEC), num(attributes)).to(to)
+	b.close(fs)
 }
 
-func setAttributes(mount int, attributes uint64, recursive uint) error {
-	return unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH|recursive, &unix.MountAttr{Attr_set: attributes})
+func (b builder) setAttributes(object string, mount cell, attributes uint64, recursive uint) {
+	const size = 4 * 8 // struct mount_attr: set, clear, propagation, user namespace
+	b.call(object, unix.SYS_MOUNT_SETATTR, mount.value(), b.text(""), num(unix.AT_EMPTY_PATH|recursive),
+		at(b.words(attributes, 0, 0, 0)), num(size))
 }
-
-func relative(path string) string { return strings.TrimPrefix(path, "/") }

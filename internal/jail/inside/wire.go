@@ -4,252 +4,81 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // The hand-off protocol, over one stream socket:
 //
-//	daemon → init   its length (uint32), and an Order
-//	init → daemon   one Report: Go as the last thing before execve, or a failure; with Go comes,
-//	                as SCM_RIGHTS, the filter's listener, where the order asked for one
-//	                end of file: execve happened (the socket is close-on-exec), or init died
+//	daemon → init     the image of a Script
+//	init → daemon     Go, when all of it but execve is done; with it comes, as SCM_RIGHTS, the
+//	                  filter's listener, where the order asked for one. Or Failure
+//	python3 → daemon  Ready, when the interpreter has started and waits
+//	daemon → python3  a Handover
+//	python3 → daemon  Started, and then the end of file: the program runs
 //
-// Only the init ever holds the other end, and the program has not started while it does; the
-// daemon reads no more than reports of bounded size all the same. The encoding is ours, and small:
-// a general one would cost each run more than the init's other steps together.
+// Whoever holds the other end is ours until the program starts, and no longer; the daemon reads no
+// more than reports of one size all the same.
 
-// Order is what the init is told. It is data to be replayed: the init decides nothing.
-type Order struct {
-	KeepGroups bool     // the daemon had no right to drop its groups
-	Plan       []Node   // the root file system, in the order in which it is made
-	Scratch    []string // options of the scratch tmpfs, "key=value"
-	Landlock   Ruleset  // what of the root may be opened
-	CPU        []Prctl
-	Rlimits    []Rlimit
-	Argv       []string // python3's
-	Env        []string
-	Filter     []byte // struct sock_filter[]
-	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: hand its listener over
-}
-
-// Rlimit is one resource limit, soft and hard alike.
-type Rlimit struct {
-	Resource int
-	Value    uint64
-}
-
-// Report is the init's answer.
+// Report is what the init and the launcher say.
 type Report struct {
-	Kind   byte   // Go or Failure
-	Stage  string // of a failure
-	Object string // what it was about
-	Errno  unix.Errno
+	Kind byte
+	Call uint32     // of a Failure: its number in the script
+	Err  unix.Errno // likewise
 }
 
 // Kinds of reports.
 const (
 	Go      = 'G'
 	Failure = 'F'
+	Ready   = 'R'
+	Started = 'S'
 )
 
-const (
-	maxOrder  = 16 << 20 // bytes
-	maxObject = 512      // bytes of an object's name
-	maxReport = 1 << 10
-)
+const reportSize = 3 * 4 // bytes
 
-var errMalformed = errors.New("malformed message")
+var errMalformed = errors.New("malformed report")
 
-// Send writes the order.
-func (o *Order) Send(to io.Writer) error {
-	e := make(encoder, 4, 64<<10)
-	e.flag(o.KeepGroups)
-	e.number(uint64(len(o.Plan)))
-	for _, n := range o.Plan {
-		e.string(string(n.Op))
-		e.string(n.Path)
-		e.string(n.Source)
-		e.string(n.Data)
-		e.number(uint64(n.Mode))
-	}
-	e.strings(o.Scratch)
-	e.number(o.Landlock.Handled)
-	e.number(o.Landlock.Scoped)
-	e.number(uint64(len(o.Landlock.Rules)))
-	for _, r := range o.Landlock.Rules {
-		e.string(r.Path)
-		e.number(r.Rights)
-	}
-	e.number(uint64(len(o.CPU)))
-	for _, c := range o.CPU {
-		e.string(c.Name)
-		for _, arg := range c.Args {
-			e.number(arg)
-		}
-	}
-	e.number(uint64(len(o.Rlimits)))
-	for _, l := range o.Rlimits {
-		e.number(uint64(l.Resource))
-		e.number(l.Value)
-	}
-	e.strings(o.Argv)
-	e.strings(o.Env)
-	e.string(string(o.Filter))
-	e.flag(o.Listen)
-	binary.NativeEndian.PutUint32(e, uint32(len(e)-4))
-	_, err := to.Write(e)
-	return err
-}
-
-// Receive reads an order.
-func Receive(from io.Reader) (*Order, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
-		return nil, err
-	}
-	n := binary.NativeEndian.Uint32(head[:])
-	if n > maxOrder {
-		return nil, errMalformed
-	}
-	message := make([]byte, n)
-	if _, err := io.ReadFull(from, message); err != nil {
-		return nil, err
-	}
-	d := decoder{rest: message}
-	o := &Order{KeepGroups: d.flag()}
-	for range d.items {
-		o.Plan = append(o.Plan, Node{Op: Op(d.string()), Path: d.string(), Source: d.string(), Data: d.string(), Mode: uint32(d.number())})
-	}
-	o.Scratch = d.strings()
-	o.Landlock.Handled, o.Landlock.Scoped = d.number(), d.number()
-	for range d.items {
-		o.Landlock.Rules = append(o.Landlock.Rules, Rule{Path: d.string(), Rights: d.number()})
-	}
-	for range d.items {
-		c := Prctl{Name: d.string()}
-		for i := range c.Args {
-			c.Args[i] = d.number()
-		}
-		o.CPU = append(o.CPU, c)
-	}
-	for range d.items {
-		o.Rlimits = append(o.Rlimits, Rlimit{Resource: int(d.number()), Value: d.number()})
-	}
-	o.Argv, o.Env = d.strings(), d.strings()
-	o.Filter = []byte(d.string())
-	o.Listen = d.flag()
-	return o, d.end()
-}
-
-// Encode lays out a report; it is written with one system call, for after the seccomp filter is
-// loaded there is not much else the init could do.
+// Encode lays out a report.
 func (r Report) Encode() []byte {
-	e := make(encoder, 4, 128)
-	e.number(uint64(r.Kind))
-	e.string(r.Stage)
-	e.string(r.Object[:min(len(r.Object), maxObject)])
-	e.number(uint64(r.Errno))
-	binary.NativeEndian.PutUint32(e, uint32(len(e)-4))
-	return e
+	wire := binary.NativeEndian.AppendUint32(nil, uint32(r.Kind))
+	wire = binary.NativeEndian.AppendUint32(wire, r.Call)
+	return binary.NativeEndian.AppendUint32(wire, uint32(r.Err))
 }
 
 // ReadReport reads a report. io.EOF is the end of the conversation between two of them.
 func ReadReport(from io.Reader) (Report, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(from, head[:]); err != nil {
+	var wire [reportSize]byte
+	if _, err := io.ReadFull(from, wire[:]); err != nil {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = errMalformed
+		}
 		return Report{}, err
 	}
-	n := binary.NativeEndian.Uint32(head[:])
-	if n > maxReport {
+	kind := binary.NativeEndian.Uint32(wire[:])
+	r := Report{byte(kind), binary.NativeEndian.Uint32(wire[4:]), unix.Errno(binary.NativeEndian.Uint32(wire[8:]))}
+	if kind > 255 || !strings.ContainsRune(string([]byte{Go, Failure, Ready, Started}), rune(kind)) {
 		return Report{}, errMalformed
 	}
-	message := make([]byte, n)
-	if _, err := io.ReadFull(from, message); err != nil {
-		return Report{}, errMalformed
-	}
-	d := decoder{rest: message}
-	r := Report{Kind: byte(d.number()), Stage: d.string(), Object: d.string(), Errno: unix.Errno(d.number())}
-	return r, d.end()
+	return r, nil
 }
 
-// encoder appends flags and numbers as uvarints and strings with their length before them.
-type encoder []byte
-
-func (e *encoder) number(n uint64) { *e = binary.AppendUvarint(*e, n) }
-
-func (e *encoder) flag(set bool) {
-	n := uint64(0)
-	if set {
-		n = 1
-	}
-	e.number(n)
+// Handover is what the launcher is told: the program, and the builtins that it does not get.
+type Handover struct {
+	Source []byte
+	Nulled []string
 }
 
-func (e *encoder) string(s string) {
-	e.number(uint64(len(s)))
-	*e = append(*e, s...)
+// Encode lays it out: each part with its length, 4 bytes, before it.
+func (h Handover) Encode() []byte {
+	nulled := strings.Join(h.Nulled, ",")
+	wire := make([]byte, 0, 4+len(nulled)+4+len(h.Source))
+	wire = binary.NativeEndian.AppendUint32(wire, uint32(len(nulled)))
+	wire = append(wire, nulled...)
+	wire = binary.NativeEndian.AppendUint32(wire, uint32(len(h.Source)))
+	return append(wire, h.Source...)
 }
 
-func (e *encoder) strings(list []string) {
-	e.number(uint64(len(list)))
-	for _, s := range list {
-		e.string(s)
-	}
-}
-
-// decoder reads what encoder wrote. After something malformed it yields zero values, and end tells.
-type decoder struct {
-	rest   []byte
-	broken bool
-}
-
-func (d *decoder) number() uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
-		d.rest, d.broken = nil, true
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return n
-}
-
-// count is a number of items, each of which takes at least a byte.
-func (d *decoder) count() int {
-	n := d.number()
-	if n > uint64(len(d.rest)) {
-		d.rest, d.broken = nil, true
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) flag() bool { return d.number() != 0 }
-
-// items ranges over a number of items, for as long as there are any.
-func (d *decoder) items(yield func() bool) {
-	for n := d.count(); n > 0 && !d.broken && yield(); n-- {
-	}
-}
-
-func (d *decoder) string() string {
-	n := d.count()
-	s := string(d.rest[:n])
-	d.rest = d.rest[n:]
-	return s
-}
-
-func (d *decoder) strings() []string {
-	var list []string
-	for range d.items {
-		list = append(list, d.string())
-	}
-	return list
-}
-
-func (d *decoder) end() error {
-	if d.broken || len(d.rest) > 0 {
-		return errMalformed
-	}
-	return nil
-}
+// wordBytes is a number as the kernel has it.
+func wordBytes(n uint64) []byte { return binary.NativeEndian.AppendUint64(nil, n) }

@@ -1,0 +1,110 @@
+package inside
+
+import "golang.org/x/sys/unix"
+
+// Order is what is done inside, as data.
+type Order struct {
+	KeepGroups bool     // the daemon had no right to drop its groups
+	Plan       []Node   // the root file system, in the order in which it is made
+	Scratch    []string // options of the scratch tmpfs, "key=value"
+	Landlock   Ruleset  // what of the root may be opened
+	CPU        []Prctl
+	Rlimits    []Rlimit
+	Filter     []byte // struct sock_filter[]
+	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: hand its listener over
+
+	// Argv and Env are python3's. Without Argv nothing is executed: the process goes on, jailed, as
+	// what it was.
+	Argv, Env []string
+
+	// For tests: stages that are left out, and how one ends that does not go well.
+	Without []string
+	Fault   Fault
+}
+
+// Fault is how a step fails for a test.
+type Fault struct {
+	Stage string // "": none
+	How   int    // an errno, FaultExit or FaultHang
+}
+
+// Ways in which an init can end at a stage, besides an errno.
+const (
+	FaultExit = -1 // exit status 0, without a word
+	FaultHang = -2 // no answer, ever
+)
+
+// Prctl is one call of prctl(2) that the program inherits.
+type Prctl struct {
+	Name string
+	Args [5]uint64 // the option first
+}
+
+// Rlimit is one resource limit, soft and hard alike.
+type Rlimit struct {
+	Resource int
+	Value    uint64
+}
+
+// Ruleset is what Landlock leaves of our rights over files: of those in Handled, only what a rule
+// gives.
+type Ruleset struct {
+	Handled uint64 // LANDLOCK_ACCESS_FS_*
+	Scoped  uint64 // LANDLOCK_SCOPE_*
+	Rules   []Rule
+}
+
+// Rule gives rights over a path and all that is below it.
+type Rule struct {
+	Path   string
+	Rights uint64
+}
+
+// UID and GID are who the program is inside. Never 0: a program that is root in its own user
+// namespace reaches much more of the kernel, and would regain capabilities at every execve.
+const (
+	UID = 1000
+	GID = 1000
+)
+
+// Hostname is what every program sees.
+const Hostname = "sandbox"
+
+// Home is the program's working directory; the plan makes it.
+const Home = "/home/sandbox"
+
+// Assembly is where the new root is attached while it is being filled: a directory that every
+// host has, hidden in our mount namespace only.
+const Assembly = "/tmp"
+
+// Node is one entry of the new root, made in the order of the plan.
+type Node struct {
+	Op     Op
+	Path   string // in the new root, absolute
+	Source string // tree, bind, copy, device: path on the host; link: target
+	Data   string // file: content
+	Mode   uint32 // dir, scratch: permission bits
+}
+
+// Op is how a Node is made.
+type Op string
+
+const (
+	Dir     Op = "dir"
+	Link    Op = "link"
+	File    Op = "file"    // read-only like all of the root
+	Copy    Op = "copy"    // File with the content of one of the host's
+	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
+	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
+	Device  Op = "device"  // bind of a host device node
+	Proc    Op = "proc"    //
+	Scratch Op = "scratch" // a directory of the scratch file system
+)
+
+// Mount attributes (mount_setattr(2)).
+const (
+	readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+	inert    = readOnly | unix.MOUNT_ATTR_NOEXEC
+	writable = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	devices  = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+)

@@ -1,0 +1,199 @@
+package inside
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// Script is a sequence of system calls, ready for the init. The layout of its image is init.c's:
+// a header, the calls, and the data that they point to, at an address that both know.
+type Script struct {
+	image []byte
+	steps []step // of each call
+}
+
+// step is what a call is for, in the words of an error.
+type step struct{ stage, object string }
+
+const (
+	base       = 1 << 36 // where the image will be
+	headerSize = 8
+	callSize   = 88
+)
+
+// Pseudo calls.
+const (
+	callDone = -1 // the script's end, where it does not end with execve
+	callJump = -2
+	callFail = -3 // with the errno of its first argument
+)
+
+// Image is what is sent to the init.
+func (s *Script) Image() []byte { return s.image }
+
+// Step says what the numbered call was for.
+func (s *Script) Step(call uint32) (stage, object string, ok bool) {
+	if int64(call) >= int64(len(s.steps)) {
+		return "", "", false
+	}
+	return s.steps[call].stage, s.steps[call].object, true
+}
+
+// assembler collects a script.
+type assembler struct {
+	stage string
+	calls []*call
+	data  []byte
+	links []link
+}
+
+// link is a place in the data that holds the address of another.
+type link struct{ at, to int }
+
+// call is one system call.
+type call struct {
+	step
+	nr      int64
+	args    [6]arg
+	into    int // offset of the cell in the data that takes the result; -1: none
+	want    int64
+	mayFail unix.Errno
+	then    *label
+}
+
+// arg is an argument.
+type arg struct {
+	kind  argKind
+	value uint64 // the value, or an offset in the data
+}
+
+type argKind byte
+
+const (
+	immediate argKind = iota
+	pointer           // of the data
+	inCell            // the value of a cell
+)
+
+// label is a place in the script: the number of the call that follows it.
+type label struct{ at int }
+
+// A cell is an int32 in the data, which takes the result of a call, and is an argument of later ones.
+type cell int
+
+func num[T ~int | ~int32 | ~uint | ~uint32 | ~uint64 | ~uintptr](n T) arg {
+	return arg{immediate, uint64(n)}
+}
+func at(offset int) arg    { return arg{pointer, uint64(offset)} }
+func (c cell) value() arg  { return arg{inCell, uint64(c)} }
+func fd(n int) arg         { return num(n) }
+func (c cell) offset() int { return int(c) }
+
+// put adds data at an alignment that any of the kernel's structures is content with.
+func (a *assembler) put(data []byte) (offset int) {
+	for len(a.data)%8 != 0 {
+		a.data = append(a.data, 0)
+	}
+	offset = len(a.data)
+	a.data = append(a.data, data...)
+	return offset
+}
+
+// words puts numbers of 64 bits.
+func (a *assembler) words(words ...uint64) (offset int) {
+	var data []byte
+	for _, w := range words {
+		data = binary.NativeEndian.AppendUint64(data, w)
+	}
+	return a.put(data)
+}
+
+// text puts a string as C has them.
+func (a *assembler) text(s string) arg { return at(a.put(append([]byte(s), 0))) }
+
+func (a *assembler) cell() cell { return cell(a.put(make([]byte, 4))) }
+
+// pointers puts an array of them, with NULL at its end.
+func (a *assembler) pointers(to ...arg) (offset int) {
+	offset = a.put(make([]byte, 8*(len(to)+1)))
+	for i, p := range to {
+		a.link(offset+8*i, int(p.value))
+	}
+	return offset
+}
+
+func (a *assembler) link(at, to int) { a.links = append(a.links, link{at, to}) }
+
+// call adds a system call. object is what it is about, for the error when it fails.
+func (a *assembler) call(object string, nr uintptr, args ...arg) *call {
+	return a.add(object, int64(nr), args...)
+}
+
+func (a *assembler) add(object string, nr int64, args ...arg) *call {
+	c := &call{step: step{a.stage, object}, nr: nr, into: -1, want: -1}
+	copy(c.args[:], args)
+	a.calls = append(a.calls, c)
+	return c
+}
+
+// to keeps the result in a cell.
+func (c *call) to(result cell) *call { c.into = result.offset(); return c }
+
+// wants takes any other result for a lack of space.
+func (c *call) wants(result int) *call { c.want = int64(result); return c }
+
+// unless goes on at a label when the call fails with an errno, instead of failing the jail.
+func (c *call) unless(errno unix.Errno, then *label) *call {
+	c.mayFail, c.then = errno, then
+	return c
+}
+
+func (a *assembler) here() *label                         { return &label{len(a.calls)} }
+func (a *assembler) mark(l *label)                        { l.at = len(a.calls) }
+func (a *assembler) jump(to *label)                       { a.add("", callJump).then = to }
+func (a *assembler) fail(object string, errno unix.Errno) { a.add(object, callFail, num(errno)) }
+
+// tolerate lets the last call fail with an errno.
+func (a *assembler) tolerate(errno unix.Errno) { a.calls[len(a.calls)-1].unless(errno, a.here()) }
+
+// script lays out the image.
+func (a *assembler) script() *Script {
+	data := headerSize + callSize*len(a.calls)
+	address := func(offset int) uint64 { return uint64(base + data + offset) }
+	for _, l := range a.links {
+		binary.NativeEndian.PutUint64(a.data[l.at:], address(l.to))
+	}
+	var image bytes.Buffer
+	put := func(v any) { _ = binary.Write(&image, binary.NativeEndian, v) } // fails for no buffer
+	put([2]uint32{uint32(data + len(a.data)), uint32(len(a.calls))})
+	s := &Script{}
+	for _, c := range a.calls {
+		put(c.nr)
+		var cells, then uint32
+		for i, arg := range c.args {
+			if arg.kind == inCell {
+				cells |= 1 << i
+			}
+			if arg.kind != immediate {
+				arg.value = address(int(arg.value))
+			}
+			put(arg.value)
+		}
+		into := uint64(0)
+		if c.into >= 0 {
+			into = address(c.into)
+		}
+		if c.then != nil {
+			then = uint32(c.then.at)
+		}
+		put(into)
+		put(c.want)
+		put([4]uint32{cells, uint32(c.mayFail), then})
+		s.steps = append(s.steps, c.step)
+	}
+	image.Write(a.data)
+	s.image = image.Bytes()
+	return s
+}

@@ -1,0 +1,192 @@
+package inside
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/testenv"
+)
+
+// initBinary is the real one.
+const initBinary = "../initbinary/sandboxd-init"
+
+// replay has the init replay a script and returns what it wrote to its standard output, what it
+// said over the socket, and its exit status.
+func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
+	t.Helper()
+	if _, err := os.Stat(initBinary); err != nil {
+		testenv.Missing(t, "the embedded init: run make init")
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer ours.Close()
+	var stdout bytes.Buffer
+	cmd := exec.Command(initBinary)
+	cmd.Stdout, cmd.ExtraFiles = &stdout, []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	image := a.script().Image()
+	if _, err := ours.Write(image[:len(image)-cut]); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Shutdown(pair[0], unix.SHUT_WR); err != nil {
+		t.Fatal(err)
+	}
+	said, _ = io.ReadAll(ours)
+	_ = cmd.Wait()
+	return stdout.String(), said, cmd.ProcessState.ExitCode()
+}
+
+func (a *assembler) say(text string) *call {
+	return a.call("say "+text, unix.SYS_WRITE, fd(1), a.text(text), num(len(text)))
+}
+
+func (a *assembler) exit(status int) { a.call("exit", unix.SYS_EXIT_GROUP, num(status)) }
+
+// The language of scripts, as the init understands it.
+func TestReplay(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		write  func(a *assembler)
+		out    string
+		call   uint32 // of a failure
+		errno  unix.Errno
+		status int
+	}{
+		{"calls, in order", func(a *assembler) { a.say("a"); a.say("b"); a.exit(7) }, "ab", 0, 0, 7},
+		{"a jump", func(a *assembler) {
+			over := &label{}
+			a.say("a")
+			a.jump(over)
+			a.say("b")
+			a.mark(over)
+			a.say("c")
+			a.exit(0)
+		}, "ac", 0, 0, 0},
+		{"a call that fails", func(a *assembler) { a.say("a"); a.close(a.cell()); a.call("", unix.SYS_CLOSE, fd(999)); a.say("b") },
+			"a", 2, unix.EBADF, 1},
+		{"a call that may fail", func(a *assembler) {
+			a.call("", unix.SYS_CLOSE, fd(999))
+			a.tolerate(unix.EBADF)
+			a.say("a")
+			a.exit(0)
+		}, "a", 0, 0, 0},
+		{"one that may fail otherwise", func(a *assembler) {
+			a.call("", unix.SYS_CLOSE, fd(999))
+			a.tolerate(unix.EPERM)
+			a.say("a")
+		}, "", 0, unix.EBADF, 1},
+		{"a way around a failure", func(a *assembler) {
+			around := &label{}
+			a.call("", unix.SYS_CLOSE, fd(999)).unless(unix.EBADF, around)
+			a.say("not taken")
+			a.mark(around)
+			a.say("taken")
+			a.exit(0)
+		}, "taken", 0, 0, 0},
+		{"less than was wanted", func(a *assembler) { a.say("abc").wants(4) }, "abc", 0, unix.ENOSPC, 1},
+		{"as much as was wanted", func(a *assembler) { a.say("abc").wants(3); a.exit(0) }, "abc", 0, 0, 0},
+		{"a result that is used", func(a *assembler) {
+			c := a.cell()
+			a.call("", unix.SYS_DUP3, fd(1), fd(77), num(0)).to(c)
+			a.call("", unix.SYS_WRITE, c.value(), a.text("seventy-seven"), num(13))
+			a.exit(0)
+		}, "seventy-seven", 0, 0, 0},
+		{"a pointer in the data", func(a *assembler) {
+			part := a.words(0, 5)
+			a.link(part, a.put([]byte("hello")))
+			a.call("", unix.SYS_WRITEV, fd(1), at(part), num(1))
+			a.exit(0)
+		}, "hello", 0, 0, 0},
+		{"a fault", func(a *assembler) { a.fail("", unix.EIO) }, "", 0, unix.EIO, 1},
+		{"execve", func(a *assembler) { a.execve([]string{"/bin/echo", "a b", ""}, []string{"A=B"}) }, "a b \n", 0, 0, 0},
+		{"an end without execve", func(a *assembler) { a.execve(nil, nil) }, "", 0, 0, 1},
+		{"an end that was not said", func(a *assembler) { a.say("a") }, "a", 0, 0, 1},
+		{"nothing", func(a *assembler) {}, "", 0, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := &assembler{}
+			tt.write(a)
+			out, said, status := replay(t, a, 0)
+			if out != tt.out || status != tt.status {
+				t.Errorf("wrote %q and ended with %d; want %q and %d", out, status, tt.out, tt.status)
+			}
+			var want []byte
+			if tt.errno != 0 {
+				want = Report{Kind: Failure, Call: tt.call, Err: tt.errno}.Encode()
+			}
+			if !bytes.Equal(said, want) {
+				t.Errorf("said %v, want %v", said, want)
+			}
+		})
+	}
+}
+
+// A script that is cut short is not begun with.
+func TestReplayOfAPart(t *testing.T) {
+	whole := func() *assembler {
+		a := &assembler{}
+		a.say("begun")
+		a.exit(0)
+		return a
+	}
+	size := len(whole().script().Image())
+	for cut := 1; cut <= size; cut += 13 {
+		if out, said, status := replay(t, whole(), cut); out != "" || len(said) > 0 || status != 1 {
+			t.Fatalf("%d bytes less: wrote %q, said %v, status %d", cut, out, said, status)
+		}
+	}
+}
+
+// Every call of a real script has a step that is known, and the stages come in their order.
+func TestCompile(t *testing.T) {
+	s := Compile(&Order{
+		Plan:     []Node{{Op: Dir, Path: "/usr", Mode: 0o755}, {Op: Tree, Path: "/usr", Source: "/usr"}, {Op: Link, Path: "/bin", Source: "usr/bin"}},
+		Landlock: Ruleset{Handled: 1, Rules: []Rule{{Path: "/usr", Rights: 1}}},
+		CPU:      []Prctl{{Name: "PR_X"}},
+		Rlimits:  []Rlimit{{unix.RLIMIT_CPU, 1}},
+		Filter:   make([]byte, 16),
+		Listen:   true,
+		Argv:     []string{"/usr/bin/python3"},
+	})
+	next := 0
+	for call := range uint32(len(s.steps)) {
+		stage, _, ok := s.Step(call)
+		for ok && next < len(Stages) && Stages[next] != stage && (next == 0 || Stages[next-1] != stage) {
+			next++
+		}
+		if !ok || next == len(Stages) {
+			t.Fatalf("call %d is of %q", call, stage)
+		}
+	}
+	if last, _, _ := s.Step(uint32(len(s.steps) - 1)); last != StageExec {
+		t.Errorf("the last call is of %s", last)
+	}
+	if _, _, ok := s.Step(uint32(len(s.steps))); ok {
+		t.Error("there is a call after the last")
+	}
+}
+
+func TestReportSurvivesTheSocket(t *testing.T) {
+	for _, want := range []Report{{Kind: Go}, {Kind: Failure, Call: 1 << 31, Err: unix.EPERM}} {
+		got, err := ReadReport(iotest.OneByteReader(bytes.NewReader(want.Encode())))
+		if err != nil || got != want {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	}
+	if _, err := ReadReport(strings.NewReader("")); err != io.EOF {
+		t.Errorf("of nothing: %v", err)
+	}
+}

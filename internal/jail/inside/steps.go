@@ -1,0 +1,113 @@
+package inside
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is argv[0] of an init.
+const Name = "sandboxd-init"
+
+// Channel is where the init, and then python3, finds its end of the hand-off socket.
+const Channel = 3
+
+// Stages of the init at which the sandbox can fail.
+const (
+	StageIDs         = "ids"
+	StageUserNS      = "user-ns"
+	StageNetwork     = "network"
+	StageRoot        = "root"
+	StagePivot       = "pivot"
+	StageHostname    = "hostname"
+	StageCgroupNS    = "cgroup-ns"
+	StageSession     = "session"
+	StageCPU         = "cpu-isolation"
+	StageCredentials = "credentials"
+	StageLandlock    = "landlock"
+	StageRlimits     = "rlimits"
+	StageDescriptors = "descriptors"
+	StageSeccomp     = "seccomp"
+	StageExec        = "exec" // python3 could not be started
+)
+
+// Stages are all of them, in order.
+var Stages = []string{
+	StageIDs, StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
+	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
+}
+
+// Compile writes what happens inside, in order. The process is nobody in a user namespace of its own, with
+// the capabilities that these steps need over it and over the other new namespaces; from
+// "credentials" on with none. What it was told it finds on Channel.
+func Compile(o *Order) *Script {
+	a := &assembler{}
+	for _, step := range []struct {
+		stage string
+		do    func()
+	}{
+		{StageIDs, func() { a.becomeUser(o.KeepGroups) }},
+		{StageUserNS, a.lastUserNamespace},
+		{StageNetwork, a.loopbackUp},
+		{StageRoot, func() { a.buildRoot(o) }},
+		{StagePivot, a.pivotRoot},
+		{StageHostname, a.setHostname},
+		{StageCgroupNS, a.unshareCgroup},
+		{StageSession, a.newSession},
+		{StageCPU, func() { a.isolateCPU(o.CPU) }},
+		{StageCredentials, a.dropPrivileges},
+		{StageLandlock, func() { a.restrictFiles(o.Landlock) }},
+		{StageRlimits, func() { a.setRlimits(o.Rlimits) }},
+		{StageDescriptors, a.ownDescriptors},
+		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen) }}, // last: it forbids the steps above; says "go"
+		{StageExec, func() { a.execve(o.Argv, o.Env) }},
+	} {
+		a.stage = step.stage
+		if step.stage != StageExec { // no filter need allow it
+			a.takeName(step.stage)
+		}
+		switch {
+		case slices.Contains(o.Without, step.stage):
+			continue
+		case o.Fault.Stage == step.stage:
+			a.fault(o.Fault.How)
+		}
+		step.do()
+	}
+	return a.script()
+}
+
+// takeName gives the init the name of its step, of at most 15 bytes. So the daemon can tell where it
+// is stuck or died.
+func (a *assembler) takeName(stage string) {
+	a.call("PR_SET_NAME", unix.SYS_PRCTL, num(unix.PR_SET_NAME), a.text(stage))
+}
+
+func (a *assembler) fault(how int) {
+	switch how {
+	case FaultExit:
+		a.call("injected fault", unix.SYS_EXIT_GROUP, num(0))
+	case FaultHang:
+		again := a.here()
+		a.call("injected fault", unix.SYS_PPOLL)
+		a.jump(again)
+	default:
+		a.fail("injected fault", unix.Errno(how))
+	}
+}
+
+// execve becomes python3, or lets the process go on as the one that it is.
+func (a *assembler) execve(argv, env []string) {
+	if len(argv) == 0 {
+		a.add("", callDone)
+		return
+	}
+	texts := func(list []string) arg {
+		var each []arg
+		for _, s := range list {
+			each = append(each, a.text(s))
+		}
+		return at(a.pointers(each...))
+	}
+	a.call("execve "+argv[0], unix.SYS_EXECVE, a.text(argv[0]), texts(argv), texts(env))
+}

@@ -1,0 +1,203 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pool keeps jails that wait for a program: each built, confined and with python3 started in it. A
+// run takes one, which ends with that run; another is prepared in its place, off the run's path.
+//
+// It follows demand: as many wait as were taken in the busiest second of the last minute and one
+// more, at most as many as the setting says. They are given up when the host is short of memory.
+type pool struct {
+	start func() (*run, error) // up to the point where it waits
+	most  int
+	wake  chan struct{} // something changed
+	quit  chan struct{}
+	done  chan struct{}
+
+	mu      sync.Mutex
+	waiting []*run
+	demand  demand
+	broken  time.Time // no new one is tried before
+	closed  bool
+}
+
+const (
+	poolTick    = time.Second
+	poolBackoff = time.Second // after one that failed to start
+
+	// poolReserve is the part of the host's memory that has to be available for jails to wait.
+	poolReserve = 1. / 10
+)
+
+func newPool(most int, start func() (*run, error)) *pool {
+	p := &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+	if most == 0 {
+		close(p.done)
+		return p
+	}
+	go p.maintain()
+	return p
+}
+
+// take returns a jail that waits, or nil. The caller must call its finish.
+func (p *pool) take() *run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.demand.count(time.Now())
+	defer p.signal()
+	for len(p.waiting) > 0 {
+		r := p.waiting[0] // the one that has waited longest
+		p.waiting = p.waiting[1:]
+		if !r.process.dead(0) {
+			return r
+		}
+		r.jail.discard(r)
+	}
+	return nil
+}
+
+// size is how many wait.
+func (p *pool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting)
+}
+
+func (p *pool) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// maintain keeps as many waiting as there should be.
+func (p *pool) maintain() {
+	defer close(p.done)
+	tick := time.NewTicker(poolTick)
+	defer tick.Stop()
+	for {
+		short := hostHasLess(poolReserve)
+		for p.want(short) > 0 {
+			p.add()
+		}
+		select {
+		case <-p.quit:
+			return
+		case <-tick.C:
+		case <-p.wake:
+		}
+	}
+}
+
+// want says how many are missing, and gives up those that are too many.
+func (p *pool) want(short bool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	target := min(p.most, 1+p.demand.most(now))
+	if short || p.closed {
+		target = 0
+	}
+	for len(p.waiting) > target {
+		p.waiting[0].jail.discard(p.waiting[0])
+		p.waiting = p.waiting[1:]
+	}
+	if now.Before(p.broken) {
+		return 0
+	}
+	return target - len(p.waiting)
+}
+
+// add starts one more.
+func (p *pool) add() {
+	r, err := p.start()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err != nil:
+		p.broken = time.Now().Add(poolBackoff) // a run would say the same, and to somebody
+	case p.closed:
+		r.jail.discard(r)
+	default:
+		p.waiting = append(p.waiting, r)
+		go p.watch(r)
+	}
+}
+
+// watch replaces a jail that dies while it waits.
+func (p *pool) watch(r *run) {
+	<-r.process.exited
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.waiting, r); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		r.jail.discard(r)
+		p.signal()
+	}
+}
+
+// close ends all that wait.
+func (p *pool) close() {
+	p.mu.Lock()
+	closed := p.closed
+	p.closed = true
+	waiting := p.waiting
+	p.waiting = nil
+	p.mu.Unlock()
+	if !closed && p.most > 0 {
+		close(p.quit)
+	}
+	<-p.done
+	for _, r := range waiting {
+		r.jail.discard(r)
+	}
+}
+
+// discard ends a jail that served no run, while the caller goes on; Close waits for it.
+func (j *Jail) discard(r *run) {
+	j.background.Go(func() { _, _ = r.finish(Cancelled, nil) })
+}
+
+// demand counts events by the second, for the last minute.
+type demand struct {
+	counts [60]int
+	last   int64 // the second that was counted last
+}
+
+func (d *demand) roll(now time.Time) {
+	second := now.Unix()
+	for s := max(d.last+1, second-int64(len(d.counts))+1); s <= second; s++ {
+		d.counts[s%int64(len(d.counts))] = 0
+	}
+	d.last = max(d.last, second)
+}
+
+func (d *demand) count(now time.Time) {
+	d.roll(now)
+	d.counts[now.Unix()%int64(len(d.counts))]++
+}
+
+// most is the count of the busiest second.
+func (d *demand) most(now time.Time) int {
+	d.roll(now)
+	return slices.Max(d.counts[:])
+}
+
+// startWaiting prepares a jail for the pool.
+func (j *Jail) startWaiting() (*run, error) {
+	r, err := j.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if cause, err := r.getReady(context.Background()); err != nil || cause != "" {
+		_, finishErr := r.finish(cause, err)
+		return nil, errors.Join(err, finishErr)
+	}
+	return r, nil
+}
