@@ -73,7 +73,7 @@ func TestFaultsOfTheHost(t *testing.T) {
 		{"the scratch space is too small for the source", func() { parts.Limits.Scratch = 4096 },
 			"interpreter", 0, "python3 died without a report (exit status 1: OSError: [Errno 27] File too large"},
 		{"the scratch space is out of inodes", func() { parts.Limits.Inodes = 2 },
-			inside.StageRoot, unix.ENOSPC, "mkdir .scratch/"},
+			inside.StageRoot, unix.ENOSPC, "mkdir scratch/"},
 		{"an option that tmpfs refuses", func() { parts.Limits.Inodes = -1 },
 			inside.StageRoot, unix.EINVAL, "tmpfs nr_inodes=-1"},
 		{"no home", without("/home/sandbox"), inside.StagePivot, unix.ENOENT, "chdir /home/sandbox"},

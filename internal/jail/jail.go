@@ -61,6 +61,7 @@ type Jail struct {
 	namespaces uintptr // see the constant; a test leaves some of them out
 
 	pool       *pool
+	janitor    *janitor
 	background sync.WaitGroup // what goes on when a run has its result
 }
 
@@ -131,6 +132,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
 	}
 	j.script = j.compile()
+	j.janitor = newJanitor()
 	j.pool = newPool(cfg.Warm, j.startWaiting)
 	return j, nil
 }
@@ -139,6 +141,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 func (j *Jail) Close() error {
 	j.pool.close()
 	j.background.Wait()
+	j.janitor.close()
 	return errors.Join(j.nodes.close(), j.init.close(), j.null.Close(), j.tree.close())
 }
 

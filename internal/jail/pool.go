@@ -29,7 +29,8 @@ type pool struct {
 
 const (
 	poolTick    = time.Second
-	poolBackoff = time.Second // after one that failed to start
+	poolPause   = 10 * time.Millisecond // after one is taken: the run that took it comes first
+	poolBackoff = time.Second           // after one that failed to start
 
 	// poolReserve is the part of the host's memory that has to be available for jails to wait.
 	poolReserve = 1. / 10
@@ -91,6 +92,7 @@ func (p *pool) maintain() {
 			return
 		case <-tick.C:
 		case <-p.wake:
+			time.Sleep(poolPause)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ type run struct {
 	leaf    *leaf
 	process *process
 	streams *streams      // nil until the program has been handed over
+	mounts  *os.File      // its mount namespace; see janitor
 	denials *listener     // nil until the filter is loaded, and where it counts nothing
 	spent   time.Duration // CPU time before the program's own
 
@@ -70,6 +72,7 @@ func (r *run) getReady(ctx context.Context) (cause Verdict, err error) {
 		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
 		return err
 	})
+	r.mounts = keepMounts(r.process.pid)
 	r.lap(&r.timing.Setup)
 	return cause, err
 }
@@ -93,6 +96,7 @@ func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error)
 // how it went.
 func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	j, p := r.jail, r.process
+	defer j.janitor.release(r.mounts)
 	ended, endErr := p.end(cause, j.cfg.KillPatience)
 	denied := r.denials.stop()
 	r.lap(&r.timing.Program)

@@ -12,35 +12,41 @@ func (a *assembler) buildRoot(o *Order) {
 	a.call("umask", unix.SYS_UMASK, num(0))
 	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
 	a.call("private mounts", unix.SYS_MOUNT, num(0), a.text("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
-	b := builder{assembler: a, root: a.cell()}
-	b.newMount(b.root, "", "tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
+	b := builder{assembler: a, root: a.cell(), scratch: a.cell()}
+	// The file system whose directories are all that a program can write to. The new root comes to
+	// lie on top of it, and it goes with the old one.
+	b.newMount(b.scratch, "", "tmpfs", writable, o.Scratch...)
+	b.assemble("attach scratch", b.scratch)
 	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
-	a.call("attach the new root", unix.SYS_MOVE_MOUNT, b.root.value(), a.text(""), num(unix.AT_FDCWD), a.text(Assembly),
-		num(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	b.scratchSpace(o.Scratch)
+	b.newMount(b.root, "", "tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
+	b.assemble("attach the new root", b.root)
 	b.call("mkdir empty", unix.SYS_MKDIRAT, b.root.value(), a.text(emptyAt), num(0o555))
 	for _, n := range o.Plan {
 		b.make(n)
 	}
-	b.detachScratch()
 	b.call("rmdir empty", unix.SYS_UNLINKAT, b.root.value(), a.text(emptyAt), num(unix.AT_REMOVEDIR))
 	b.setAttributes("read-only root", b.root, inert, 0)
 	b.call("enter the new root", unix.SYS_FCHDIR, b.root.value())
 	b.close(b.root)
+	b.close(b.scratch)
 	a.call("umask", unix.SYS_UMASK, num(0o022))
 }
 
 // builder fills a new root.
 type builder struct {
 	*assembler
-	root cell // descriptor of its topmost directory
+	root    cell // descriptor of its topmost directory
+	scratch cell // likewise of the scratch space
 }
 
-// Directories of the new root while it is being filled.
-const (
-	scratchAt = ".scratch" // where the scratch file system is attached while it is handed out
-	emptyAt   = ".empty"   // what a tree is laid over: an overlay wants two directories
-)
+// emptyAt is a directory of the new root while it is being filled, which a tree is laid over: an
+// overlay wants two.
+const emptyAt = ".empty"
+
+// assemble attaches a mount where the root is put together, on top of what is there.
+func (b builder) assemble(object string, mount cell) {
+	b.call(object, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), num(unix.AT_FDCWD), b.text(Assembly), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+}
 
 func (b builder) make(n Node) {
 	switch n.Op {
@@ -63,7 +69,7 @@ func (b builder) make(n Node) {
 	case Proc:
 		b.proc(n)
 	case Scratch:
-		b.scratch(n)
+		b.scratchDirectory(n)
 	default:
 		b.fail("plan "+string(n.Op), unix.EINVAL)
 	}
@@ -146,28 +152,14 @@ func (b builder) proc(n Node) {
 	b.attach(mount, n.Path)
 }
 
-// scratchSpace makes the file system whose directories are all that a program can write to.
-func (b builder) scratchSpace(options []string) {
-	mount := b.cell()
-	b.newMount(mount, "", "tmpfs", writable, options...)
-	b.mkdir("mkdir scratch", scratchAt, 0o700)
-	b.attach(mount, scratchAt)
-}
-
-// scratch hands out one directory of it.
-func (b builder) scratch(n Node) {
-	inside := scratchAt + "/" + strings.ReplaceAll(strings.TrimPrefix(n.Path, "/"), "/", "-")
-	b.mkdir("mkdir "+inside, inside, n.Mode)
+// scratchDirectory hands out one of the scratch space.
+func (b builder) scratchDirectory(n Node) {
+	name := strings.ReplaceAll(strings.TrimPrefix(n.Path, "/"), "/", "-")
+	b.call("mkdir scratch/"+name, unix.SYS_MKDIRAT, b.scratch.value(), b.text(name), num(n.Mode))
 	b.mkdir("mkdir "+n.Path, n.Path, 0o755)
 	mount := b.cell()
-	b.openTree("open_tree "+inside, mount, b.root.value(), b.text(inside), 0)
+	b.openTree("open_tree scratch/"+name, mount, b.scratch.value(), b.text(name), 0)
 	b.attach(mount, n.Path)
-}
-
-// detachScratch leaves the handed out directories as the only ways to the scratch space.
-func (b builder) detachScratch() {
-	b.call("detach scratch", unix.SYS_UMOUNT2, b.text(Assembly+"/"+scratchAt), num(unix.MNT_DETACH))
-	b.call("rmdir scratch", unix.SYS_UNLINKAT, b.root.value(), b.text(scratchAt), num(unix.AT_REMOVEDIR))
 }
 
 func (b builder) openTree(object string, to cell, directory, path arg, recursive uint) {
