@@ -114,7 +114,7 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 		"Documentation: docs/operations.md"
 
 clean: ## remove what make made, the lab's image included
-	rm -rf bin .cache internal/jail/initbinary/sandboxd-init
+	rm -rf bin .cache internal/jail/initbinary/sandboxd-*
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -134,3 +134,103 @@ __asm__(".globl _start\n_start:\n\tmov x29, #0\n\tbl start\n");
 #endif
 
 #endif
+
+#ifdef FORK
+
+/*
+ * The module: what templates need that python3 has not. No header of python3 is needed to build it:
+ * these are a few declarations of its stable ABI (PEP 384), the same since 3.7.
+ */
+typedef struct object object;
+struct method {
+	const char *name;
+	object *(*call)(object *self, object *args);
+	int flags;
+	const char *doc;
+};
+struct module {
+	struct {
+		intptr_t count;
+		void *type;
+		object *(*init)(void);
+		intptr_t index;
+		object *copy;
+	} base;
+	const char *name, *doc;
+	intptr_t size;
+	struct method *methods;
+	void *slots, *traverse, *clear, *free;
+};
+enum { METH_VARARGS = 1, ABI_VERSION = 3 };
+
+extern object *PyModule_Create2(struct module *, int version);
+extern int PyArg_ParseTuple(object *, const char *, ...);
+extern object *Py_BuildValue(const char *, ...);
+extern void PyOS_BeforeFork(void), PyOS_AfterFork_Parent(void), PyOS_AfterFork_Child(void);
+
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <asm/signal.h>
+
+/*
+ * fork(flags, cgroup) is os.fork() into new namespaces, and into a cgroup unless that is -1. It returns
+ * (pid, pidfd); pid is 0 in the child and -errno when there is none.
+ *
+ * The C library is not asked: its fork knows no flags. What it would do in the child is done here,
+ * as far as a process with one thread needs it: its record of its own thread id.
+ */
+static object *forkInto(object *self, object *args)
+{
+	unsigned long flags, *tid = 0;
+	int cgroup, pidfd = -1;
+	struct clone_args how = { .exit_signal = SIGCHLD };
+	long pid;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "ki", &flags, &cgroup))
+		return 0;
+	how.flags = flags | CLONE_PIDFD;
+	how.pidfd = (uint64_t)&pidfd;
+	if (cgroup >= 0) {
+		how.flags |= CLONE_INTO_CGROUP;
+		how.cgroup = (uint64_t)cgroup;
+	}
+	if (syscall6(__NR_prctl, PR_GET_TID_ADDRESS, (long)&tid, 0, 0, 0, 0) == 0 && tid != 0) {
+		how.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+		how.child_tid = (uint64_t)tid;
+	}
+	PyOS_BeforeFork();
+	pid = syscall6(__NR_clone3, (long)&how, sizeof how, 0, 0, 0, 0);
+	if (pid == 0)
+		PyOS_AfterFork_Child();
+	else
+		PyOS_AfterFork_Parent();
+	return Py_BuildValue("(li)", pid, pidfd);
+}
+
+/* replay(channel) makes this process a jail's; 0 when it is one. */
+static object *replayFrom(object *self, object *args)
+{
+	int channel;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "i", &channel))
+		return 0;
+	return Py_BuildValue("i", replay(channel));
+}
+
+static struct method methods[] = {
+	{ "fork", forkInto, METH_VARARGS, 0 },
+	{ "replay", replayFrom, METH_VARARGS, 0 },
+	{ 0, 0, 0, 0 },
+};
+static struct module module = {
+	.base = { .count = 1 }, .name = "_sandboxd", .size = -1, .methods = methods,
+};
+
+__attribute__((visibility("default"))) object *PyInit__sandboxd(void)
+{
+	return PyModule_Create2(&module, ABI_VERSION);
+}
+
+#endif

@@ -37,6 +37,7 @@ type settings struct {
 	RestrictName   []string      `placeholder:"NAME" help:"Builtins that the scan refuses, instead of the policy's own list."`
 	SeccompProfile string        `placeholder:"FILE" help:"Seccomp profile in the OCI format, instead of the built-in one."`
 	Concurrency    int           `default:"${concurrency}" help:"Runs at once."`
+	Engine         string        `enum:"exec,fork" default:"exec" help:"How a run gets its interpreter: exec starts one in every jail, fork forks one that has started (docs/threat-model.md says what that gives up)."`
 	Warm           int           `default:"0" help:"Jails at most that wait for a program, with the interpreter started. 0: every run starts its own."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
 	Connections    int           `default:"1024" help:"Open HTTP connections at once; more wait to be accepted."`
@@ -138,6 +139,7 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 		Filter:     filter.Program,
 		BestEffort: s.Isolation == "best-effort",
 		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
+		Fork:       s.Engine == "fork",
 		Warm:       s.Warm,
 		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
 		Log:        log,

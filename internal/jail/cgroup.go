@@ -250,10 +250,13 @@ type leaf struct {
 	path   string
 	dir    *os.File // for clone3
 	memory bool     // the memory controller enforces the limit
+
+	forTemplates bool // a template may have children be born in it
 }
 
-// newLeaf makes a cgroup with the limits of one run.
-func (t *tree) newLeaf(limits Limits) (*leaf, error) {
+// newLeaf makes a cgroup with the limits of one run. The template's user, if there is one, may put
+// processes into it.
+func (t *tree) newLeaf(limits Limits, template hostID) (*leaf, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -273,7 +276,21 @@ func (t *tree) newLeaf(limits Limits) (*leaf, error) {
 		}
 		return nil, errors.Join(err, rmdirEmptied(path, killPatience))
 	}
-	return &leaf{path: path, dir: dir, memory: t.has("memory")}, nil
+	return &leaf{path: path, dir: dir, memory: t.has("memory"), forTemplates: t.openTo(path, template)}, nil
+}
+
+// openTo lets another user put processes into a leaf: that takes the right to write to it, and to the
+// cgroup above it and that of the user's own process (cgroups(7), "delegation containment").
+func (t *tree) openTo(leaf string, user hostID) bool {
+	const procs = "cgroup.procs"
+	switch {
+	case user == hostID{} || user.by == byHelper: // no template; no right to give files away
+		return false
+	case user.by == byOwner:
+		return true
+	}
+	return os.Chown(filepath.Join(t.runs.Name(), procs), user.uid, user.gid) == nil &&
+		os.Chown(filepath.Join(leaf, procs), user.uid, user.gid) == nil
 }
 
 // limit writes the limits that the kernel enforces for a leaf as a whole.

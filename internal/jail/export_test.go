@@ -14,7 +14,7 @@ func (j *Jail) Expose(nodes ...inside.Node) {
 }
 
 // Recompile is for what else was changed in the jail's parts.
-func (j *Jail) Recompile() { j.script = j.compile() }
+func (j *Jail) Recompile() { j.script = j.compile(forExec) }
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
 func (j *Jail) ShareNamespaces(kinds uintptr) { j.namespaces &^= kinds }

@@ -181,32 +181,45 @@ func largest(ranges []user.SubID) UIDRange {
 // write maps the ids of the user namespace of a process. It is ours, alive or not yet waited for, so
 // that its number means no other.
 func (p *idPool) write(pid int, id hostID) error {
+	return p.writeMaps(pid, idMap{insideUID, id.uid, 1}, idMap{insideGID, id.gid, 1})
+}
+
+// writeAll maps all ids that runs may get, each to itself: a template hands them on. Where there are
+// none but the daemon's own, id is these.
+func (p *idPool) writeAll(pid int, id hostID) error {
+	if p.by == byOwner {
+		return p.writeMaps(pid, idMap{id.uid, id.uid, 1}, idMap{id.gid, id.gid, 1})
+	}
+	return p.writeMaps(pid, idMap{p.uids.First, p.uids.First, p.uids.Count}, idMap{p.gids.First, p.gids.First, p.gids.Count})
+}
+
+// idMap is one line of a map (user_namespaces(7)).
+type idMap struct{ inside, outside, count int }
+
+func (m idMap) String() string { return fmt.Sprintf("%d %d %d", m.inside, m.outside, m.count) }
+
+func (p *idPool) writeMaps(pid int, uids, gids idMap) error {
 	if p.by == byHelper {
-		return p.helpers.write(pid, id)
+		return p.helpers.write(pid, uids, gids)
 	}
 	if p.by == byOwner { // without the right to drop groups there is one to map the own gid
 		if err := writeMap(pid, "setgroups", "deny"); err != nil {
 			return err
 		}
 	}
-	return errors.Join(
-		writeMap(pid, "uid_map", fmt.Sprintf("%d %d 1\n", insideUID, id.uid)),
-		writeMap(pid, "gid_map", fmt.Sprintf("%d %d 1\n", insideGID, id.gid)))
+	return errors.Join(writeMap(pid, "uid_map", uids.String()), writeMap(pid, "gid_map", gids.String()))
 }
 
 func writeMap(pid int, name, content string) error {
 	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, name), []byte(content), 0)
 }
 
-func (h idHelpers) write(pid int, id hostID) error {
+func (h idHelpers) write(pid int, uids, gids idMap) error {
 	for _, m := range []struct {
-		helper         string
-		inside, atHost int
-	}{
-		{h.uid, insideUID, id.uid},
-		{h.gid, insideGID, id.gid},
-	} {
-		cmd := exec.Command(m.helper, strconv.Itoa(pid), strconv.Itoa(m.inside), strconv.Itoa(m.atHost), "1")
+		helper string
+		idMap
+	}{{h.uid, uids}, {h.gid, gids}} {
+		cmd := exec.Command(m.helper, strconv.Itoa(pid), strconv.Itoa(m.inside), strconv.Itoa(m.outside), strconv.Itoa(m.count))
 		cmd.Env = []string{}
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %w: %s", m.helper, err, said)

@@ -21,6 +21,11 @@ import (
 //go:embed launcher.py
 var launcherSource []byte
 
+// templateSource is what a template is. See its own comments.
+//
+//go:embed template.py
+var templateSource []byte
+
 // inspectProgram is what the interpreter is asked at start.
 //
 //go:embed inspect.py
@@ -31,6 +36,7 @@ type interpreter struct {
 	path     string   // absolute, as configured
 	prefixes []string // directories outside /usr that it lives in
 	launcher []byte   // compiled for it: a run need not do that again
+	template []byte   // likewise
 }
 
 // interpreterPatience bounds the one start of the interpreter outside of a jail.
@@ -45,7 +51,11 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, interpreterPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // with site: it knows a virtual environment
-	cmd.Stdin = bytes.NewReader(launcherSource)
+	sources, err := json.Marshal(map[string]string{"launcher": string(launcherSource), "template": string(templateSource)})
+	if err != nil {
+		return interpreter{}, err
+	}
+	cmd.Stdin = bytes.NewReader(sources)
 	out, err := cmd.Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) {
@@ -57,7 +67,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	var told struct {
 		Version  [2]int
 		Prefixes []string
-		Launcher []byte
+		Modules  map[string][]byte
 	}
 	if err := json.Unmarshal(out, &told); err != nil {
 		return interpreter{}, fmt.Errorf("python %s: no answer that makes sense: %.100q", path, out)
@@ -69,7 +79,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	if err != nil {
 		return interpreter{}, err
 	}
-	i := interpreter{path: path, launcher: told.Launcher}
+	i := interpreter{path: path, launcher: told.Modules["launcher"], template: told.Modules["template"]}
 	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)

@@ -25,8 +25,18 @@ type Config struct {
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
 
-	// Warm is how many jails at most wait for a program, with python3 started in each. 0: every run
-	// starts its own.
+	// Fork is whether runs are forked from templates; otherwise each has a python3 of its own.
+	Fork bool
+
+	// Templates are the modules that each imports, by its name, with Fork. There is always one named
+	// DefaultTemplate.
+	Templates map[string][]string
+
+	// RenewTemplates is how long a template lives. Optional: an hour.
+	RenewTemplates time.Duration
+
+	// Warm is how many jails at most wait for a program, of each template, with python3 started in
+	// each. 0: every run starts its own.
 	Warm int
 
 	// SetUpPatience bounds the time from clone to execve. It is generous since a run on a starved
@@ -50,7 +60,7 @@ type Jail struct {
 	files  inside.Ruleset // what Landlock leaves of the plan
 	cpu    []inside.Prctl
 	filter []byte         // cfg.Filter as the init wants it
-	script *inside.Script // all of it: what each init replays
+	script *inside.Script // all of it: what each run's first process replays
 	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *deviceLocks
@@ -60,7 +70,10 @@ type Jail struct {
 
 	namespaces uintptr // see the constant; a test leaves some of them out
 
-	pool       *pool
+	templates  *templates       // nil without cfg.Fork
+	templateID hostID           // whose they are; zero without
+	fork       *os.File         // the module that they need
+	pools      map[string]*pool // by template; without, the one of DefaultTemplate
 	janitor    *janitor
 	background sync.WaitGroup // what goes on when a run has its result
 }
@@ -87,6 +100,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		return nil, errors.New("no seccomp filter")
 	}
 	cfg.SetUpPatience = cmp.Or(cfg.SetUpPatience, setUpPatience)
+	cfg.RenewTemplates = cmp.Or(cfg.RenewTemplates, renewTemplates)
 	cfg.KillPatience = cmp.Or(cfg.KillPatience, killPatience)
 	python, err := inspectInterpreter(ctx, cfg.Python)
 	if err != nil {
@@ -130,27 +144,77 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	j := &Jail{
 		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
+		janitor: newJanitor(), pools: map[string]*pool{DefaultTemplate: nil},
 	}
-	j.script = j.compile()
-	j.janitor = newJanitor()
-	j.pool = newPool(cfg.Warm, j.startWaiting)
+	if cfg.Fork {
+		if err := j.openTemplates(); err != nil {
+			return nil, errors.Join(err, j.Close())
+		}
+	} else {
+		j.script = j.compile(forExec)
+	}
+	for name := range j.pools {
+		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
+	}
 	return j, nil
+}
+
+// openTemplates starts the templates. Nothing else runs yet.
+func (j *Jail) openTemplates() (err error) {
+	if j.templateID, err = j.ids.take(); err != nil {
+		return err
+	}
+	if j.fork, err = openEmbedded(embeddedFork); err != nil {
+		return err
+	}
+	j.script = j.compile(forFork)
+	if j.templates, err = newTemplates(j, j.cfg.Templates); err != nil {
+		return err
+	}
+	for name := range j.templates.modules {
+		j.pools[name] = nil
+	}
+	return nil
+}
+
+// giveID gives an id back when its run has ended. The templates share one, which is kept.
+func (j *Jail) giveID(id hostID) {
+	if id != j.templateID {
+		j.ids.give(id)
+	}
 }
 
 // Close gives back the jail's place in the cgroup tree. No run may be under way.
 func (j *Jail) Close() error {
-	j.pool.close()
+	for _, p := range j.pools {
+		p.close()
+	}
+	j.templates.close()
 	j.background.Wait()
 	j.janitor.close()
+	if j.fork != nil {
+		j.fork.Close() // read by nobody else
+	}
 	return errors.Join(j.nodes.close(), j.init.close(), j.null.Close(), j.tree.close())
 }
 
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
 
-// compile writes the script of the init. It is the same for every run.
-func (j *Jail) compile() *inside.Script {
+// kind is what a script is for.
+type kind int
+
+const (
+	forExec     kind = iota // an init that becomes python3
+	forFork                 // a child of a template, which goes on as it is
+	forTemplate             // an init that becomes a template
+)
+
+// compile writes the script of a first process. It is the same for every run.
+func (j *Jail) compile(kind kind) *inside.Script {
 	order := &inside.Order{
+		UID:        insideUID,
+		GID:        insideGID,
 		KeepGroups: j.ids.by == byOwner,
 		Plan:       j.plan,
 		Scratch:    scratchOptions(j.cfg.Limits),
@@ -162,10 +226,43 @@ func (j *Jail) compile() *inside.Script {
 		Filter:     j.filter,
 		Listen:     notifies(j.cfg.Filter),
 	}
+	if kind == forTemplate {
+		j.forTemplate(order)
+		return inside.Compile(order)
+	}
+	if kind == forFork {
+		order.Argv = nil
+	}
 	if j.cfg.Alter != nil {
 		j.cfg.Alter(order)
 	}
 	return inside.Compile(order)
+}
+
+// scriptNow is the script of the next run.
+func (j *Jail) scriptNow() *inside.Script {
+	switch {
+	case j.cfg.Alter == nil:
+		return j.script
+	case j.cfg.Fork:
+		return j.compile(forFork)
+	default:
+		return j.compile(forExec)
+	}
+}
+
+// starter is how runs start.
+func (j *Jail) starter(template string) starter {
+	if j.templates == nil {
+		return j.start
+	}
+	return func(leaf *leaf, id hostID) (*process, error) { return j.templates.start(template, leaf, id) }
+}
+
+// HasTemplate reports whether there is a template of that name.
+func (j *Jail) HasTemplate(name string) bool {
+	_, ok := j.pools[name]
+	return ok
 }
 
 // Run runs one program to its end and leaves nothing behind. An error means that the sandbox
@@ -175,7 +272,11 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	if len(spec.Source) > MaxSource {
 		return nil, errSourceTooLong
 	}
-	if r := j.pool.take(); r != nil {
+	template := cmp.Or(spec.Template, DefaultTemplate)
+	if !j.HasTemplate(template) {
+		return nil, ErrNoSuchTemplate
+	}
+	if r := j.pools[template].take(); r != nil {
 		r.warm()
 		cause, err := r.execute(ctx, spec)
 		result, err := r.finish(cause, err)
@@ -184,11 +285,11 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 		}
 		// It died before it took the program: nobody need know.
 	}
-	r, err := j.prepare()
+	r, err := j.prepare(j.starter(template))
 	if err != nil {
 		return nil, err
 	}
-	cause, err := r.getReady(ctx)
+	cause, err := r.getReady(ctx, j.scriptNow())
 	if err == nil && cause == "" {
 		cause, err = r.execute(ctx, spec)
 	}
@@ -196,7 +297,12 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 }
 
 // Waiting is how many jails wait for a program.
-func (j *Jail) Waiting() int { return j.pool.size() }
+func (j *Jail) Waiting() (n int) {
+	for _, p := range j.pools {
+		n += p.size()
+	}
+	return n
+}
 
 func signalOf(s unix.WaitStatus) unix.Signal {
 	if !s.Signaled() {

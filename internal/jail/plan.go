@@ -5,8 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
@@ -84,6 +87,26 @@ func rootPlan(python interpreter) []inside.Node {
 		plan = append(plan, hostTree(prefix)...)
 	}
 	return plan
+}
+
+// forTemplate makes the order of a run one of a template: confined to the same root, but with the
+// rights that its children need to be jailed in turn. What they are to have inodes of their own of it
+// binds; and it has all of /proc, of its own pid namespace.
+func (j *Jail) forTemplate(o *inside.Order) {
+	o.UID, o.GID = j.templateID.uid, j.templateID.gid
+	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
+		inside.StageLandlock, inside.StageRlimits}
+	o.Filter, o.Listen = encodeFilter([]unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}), false
+	o.Plan = slices.Clone(o.Plan)
+	for i, n := range o.Plan {
+		switch n.Op {
+		case inside.Tree:
+			o.Plan[i].Op = inside.Bind
+		case inside.Proc:
+			o.Plan[i].Op = inside.AllProc
+		}
+	}
+	o.Plan = append(o.Plan, inside.Node{Op: inside.File, Path: launcherDir + "/sandboxd_template.pyc", Data: string(j.python.template)})
 }
 
 // mirror plans a file, link or directory of the host at its own path; nothing where it is

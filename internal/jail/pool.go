@@ -146,6 +146,9 @@ func (p *pool) watch(r *run) {
 
 // close ends all that wait.
 func (p *pool) close() {
+	if p == nil { // not yet made
+		return
+	}
 	p.mu.Lock()
 	closed := p.closed
 	p.closed = true
@@ -192,14 +195,25 @@ func (d *demand) most(now time.Time) int {
 }
 
 // startWaiting prepares a jail for the pool.
-func (j *Jail) startWaiting() (*run, error) {
-	r, err := j.prepare()
+func (j *Jail) startWaiting(template string) (*run, error) {
+	r, err := j.prepare(j.starter(template))
 	if err != nil {
 		return nil, err
 	}
-	if cause, err := r.getReady(context.Background()); err != nil || cause != "" {
+	if cause, err := r.getReady(context.Background(), j.scriptNow()); err != nil || cause != "" {
 		_, finishErr := r.finish(cause, err)
 		return nil, errors.Join(err, finishErr)
 	}
 	return r, nil
+}
+
+// renew gives up all that wait: those that come are of a new template.
+func (p *pool) renew() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.waiting {
+		r.jail.discard(r)
+	}
+	p.waiting = nil
+	p.signal()
 }

@@ -230,7 +230,7 @@ func probeCgroup(cfg Config, add func(string, bool, string, error)) {
 		return
 	}
 	defer tree.close()
-	leaf, err := tree.newLeaf(cfg.Limits)
+	leaf, err := tree.newLeaf(cfg.Limits, hostID{})
 	if err == nil {
 		defer leaf.remove(killPatience)
 		err = leaf.kill()

@@ -27,8 +27,11 @@ type run struct {
 	last    time.Time // where the part of timing begins that is under way
 }
 
-// prepare takes what a run needs and clones its init. The caller must call finish.
-func (j *Jail) prepare() (*run, error) {
+// starter makes the first process of a run.
+type starter func(leaf *leaf, id hostID) (*process, error)
+
+// prepare takes what a run needs and starts its first process. The caller must call finish.
+func (j *Jail) prepare(start starter) (*run, error) {
 	if err := j.nodes.hold(); err != nil {
 		return nil, atStage(stageClone, err)
 	}
@@ -36,15 +39,23 @@ func (j *Jail) prepare() (*run, error) {
 	if err != nil {
 		return nil, atStage(stageClone, err)
 	}
-	r := &run{jail: j, id: id, last: time.Now()}
-	r.leaf, err = j.tree.newLeaf(j.cfg.Limits)
+	r, err := j.prepareAs(id, j.cfg.Limits, start)
 	if err != nil {
-		j.ids.give(id)
+		j.giveID(id)
+	}
+	return r, err
+}
+
+// prepareAs is prepare with an id that was taken.
+func (j *Jail) prepareAs(id hostID, limits Limits, start starter) (*run, error) {
+	r := &run{jail: j, id: id, last: time.Now()}
+	var err error
+	r.leaf, err = j.tree.newLeaf(limits, j.templateID)
+	if err != nil {
 		return nil, atStage(stageCgroup, err)
 	}
-	r.process, err = j.start(r.leaf, id)
+	r.process, err = start(r.leaf, id)
 	if err != nil {
-		j.ids.give(id)
 		return nil, errors.Join(atStage(stageClone, err), r.leaf.remove(j.cfg.KillPatience))
 	}
 	r.lap(&r.timing.Clone)
@@ -62,12 +73,8 @@ func (r *run) lap(part *time.Duration) {
 }
 
 // getReady has the init build the jail, and python3 start in it.
-func (r *run) getReady(ctx context.Context) (cause Verdict, err error) {
+func (r *run) getReady(ctx context.Context, script *inside.Script) (cause Verdict, err error) {
 	j := r.jail
-	script := j.script
-	if j.cfg.Alter != nil {
-		script = j.compile()
-	}
 	cause, err = r.process.getReady(ctx, script, j.cfg.SetUpPatience, func(fd int) (err error) {
 		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
 		return err
@@ -108,11 +115,11 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 		go func() { // something of the run lives on, in this leaf and under this uid
 			<-p.exited
 			_ = r.leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
-			j.ids.give(r.id)
+			j.giveID(r.id)
 		}()
 		return nil, errors.Join(err, endErr)
 	}
-	j.ids.give(r.id)
+	j.giveID(r.id)
 	account := r.leaf.account()
 	if errors.Is(err, errDied) {
 		err = fmt.Errorf("%w (%s)", err, howItDied(p.exit, account, stderr))

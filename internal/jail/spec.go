@@ -72,6 +72,9 @@ type Spec struct {
 	// there: what it imports keeps them.
 	Nulled []string
 
+	// Template is the one that the run is forked from; "" is DefaultTemplate.
+	Template string
+
 	// Stdout and Stderr, where set, receive the streams as they come and without a cap; the
 	// kept copy in Result is unaffected. A slow writer slows the program down.
 	Stdout, Stderr io.Writer

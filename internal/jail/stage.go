@@ -12,6 +12,7 @@ const (
 	stageCgroup      = "cgroup"      // mkdir and limits of the leaf
 	stageClone       = "clone"       // clone3, id maps, execve of the init
 	stageHandOff     = "hand-off"    // script not sent, or init died silently
+	stageTemplate    = "template"    // a template could not be started
 	stageInterpreter = "interpreter" // python3 did not come to take its program
 	stageKill        = "kill"        // something survives SIGKILL
 	stageWait        = "wait"        //
@@ -20,6 +21,6 @@ const (
 
 // Stages is the closed set of values of SetupError.Stage.
 func Stages() []string {
-	return slices.Concat([]string{stageCgroup, stageClone, stageHandOff}, inside.Stages,
+	return slices.Concat([]string{stageCgroup, stageTemplate, stageClone, stageHandOff}, inside.Stages,
 		[]string{stageInterpreter, stageKill, stageWait, stageTeardown})
 }

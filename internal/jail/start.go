@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -71,33 +73,54 @@ func (e exit) String() string {
 	return fmt.Sprintf("exit status %d", e.status.ExitStatus())
 }
 
-// start clones the init into its namespaces and its leaf. On success the caller owns the
-// process and must call getReady, and then end.
-func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
-	var opened []*os.File
+// ends are the two ends of what connects a run with the daemon.
+type ends struct {
+	channel, theirs *os.File // of the hand-off socket
+	outR, outW      *os.File
+	errR, errW      *os.File
+}
+
+func newEnds() (e ends, err error) {
 	defer func() {
-		for _, f := range opened {
-			f.Close() // nothing was written through our copy: there is nothing to lose
+		if err != nil {
+			e.close(true)
 		}
 	}()
-	channel, theirs, err := socketPair()
-	if err != nil {
-		return nil, err
+	if e.channel, e.theirs, err = socketPair(); err != nil {
+		return e, err
 	}
-	opened = append(opened, theirs)
-	outR, outW, err := os.Pipe()
-	if err != nil {
-		opened = append(opened, channel)
-		return nil, err
+	if e.outR, e.outW, err = os.Pipe(); err != nil {
+		return e, err
 	}
-	opened = append(opened, outW)
-	errR, errW, err := os.Pipe()
-	if err != nil {
-		opened = append(opened, channel, outR)
-		return nil, err
-	}
-	opened = append(opened, errW)
+	e.errR, e.errW, err = os.Pipe()
+	return e, err
+}
 
+// close closes the run's ends, and ours too if it did not come to be. Nothing was written through
+// them: there is nothing to lose.
+func (e ends) close(ours bool) {
+	closing := []*os.File{e.theirs, e.outW, e.errW}
+	if ours {
+		closing = append(closing, e.channel, e.outR, e.errR)
+	}
+	for _, f := range closing {
+		f.Close() // nil is an error, not a crash
+	}
+}
+
+// start clones an init into its namespaces and its leaf. On success the caller owns the
+// process and must call getReady, and then end.
+func (j *Jail) start(leaf *leaf, id hostID) (*process, error) {
+	return j.clone(leaf, func(pid int) error { return j.ids.write(pid, id) })
+}
+
+// clone is start, with ids of the process's namespace that somebody else maps.
+func (j *Jail) clone(leaf *leaf, mapIDs func(pid int) error) (p *process, err error) {
+	ends, err := newEnds()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { ends.close(err != nil) }()
 	pidfd := -1
 	attr := initAttr(j.namespaces)
 	attr.PidFD = &pidfd
@@ -107,21 +130,19 @@ func (j *Jail) start(leaf *leaf, id hostID) (p *process, err error) {
 	}
 	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
 		Env:   []string{}, // not ours
-		Files: []*os.File{j.null, outW, errW, theirs},
+		Files: []*os.File{j.null, ends.outW, ends.errW, ends.theirs},
 		Sys:   attr,
 	})
 	if err != nil {
-		opened = append(opened, channel, outR, errR)
 		return nil, startError(err)
 	}
-	if err := j.ids.write(proc.Pid, id); err != nil {
-		_ = proc.Kill() // it waits for an order that will not come
+	if err := mapIDs(proc.Pid); err != nil {
+		_ = proc.Kill() // it waits for a script that will not come
 		_, _ = proc.Wait()
-		opened = append(opened, channel, outR, errR)
 		return nil, errors.Join(err, unix.Close(pidfd))
 	}
 	return &process{
-		leaf: leaf, pid: proc.Pid, pidfd: pidfd, channel: channel, stdout: outR, stderr: errR,
+		leaf: leaf, pid: proc.Pid, pidfd: pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
 		wait: waitFor(proc), exited: make(chan struct{}),
 	}, nil
 }
@@ -270,6 +291,32 @@ func socketPair() (ours, theirs *os.File, err error) {
 		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
 	}
 	return os.NewFile(uintptr(fds[0]), "hand-off"), os.NewFile(uintptr(fds[1]), "hand-off of init"), nil
+}
+
+// packetPair returns our end of a socket that keeps messages apart, and another.
+func packetPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs = os.NewFile(uintptr(fds[1]), "control of a template")
+	file := os.NewFile(uintptr(fds[0]), "control")
+	defer file.Close() // FileConn has a copy
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	return conn.(*net.UnixConn), theirs, nil
+}
+
+// pidOf is the process id behind a pidfd (proc_pid_fdinfo(5)).
+func pidOf(pidfd int) (pid int, err error) {
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
+	if err == nil {
+		_, rest, _ := strings.Cut(string(info), "Pid:")
+		_, err = fmt.Sscan(rest, &pid)
+	}
+	return pid, err
 }
 
 // environment is the program's whole environment, built from nothing. The launcher takes the second

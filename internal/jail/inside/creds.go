@@ -4,12 +4,12 @@ import "golang.org/x/sys/unix"
 
 // becomeUser makes us the user of our user namespace. We were born before our ids were mapped, as
 // nobody. The groups are the daemon's, and stay where it had no right to drop them either.
-func (a *assembler) becomeUser(keepGroups bool) {
-	a.call("setresgid", unix.SYS_SETRESGID, num(GID), num(GID), num(GID))
+func (a *assembler) becomeUser(uid, gid int, keepGroups bool) {
+	a.call("setresgid", unix.SYS_SETRESGID, num(gid), num(gid), num(gid))
 	if !keepGroups {
 		a.call("setgroups", unix.SYS_SETGROUPS, num(0), num(0))
 	}
-	a.call("setresuid", unix.SYS_SETRESUID, num(UID), num(UID), num(UID))
+	a.call("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid))
 	// A change of ids takes the parent death signal away (prctl(2)), and may leave us undumpable,
 	// which hides our own /proc/self until an execve. Should the daemon have died by now, our
 	// report will fail.

@@ -67,7 +67,9 @@ func (b builder) make(n Node) {
 		b.file(n.Path, "")
 		b.bind(n, devices, 0) // nobody here may make a node
 	case Proc:
-		b.proc(n)
+		b.proc(n, inert, "subset=pid")
+	case AllProc:
+		b.proc(n, writable)
 	case Scratch:
 		b.scratchDirectory(n)
 	default:
@@ -145,10 +147,10 @@ func (b builder) bind(n Node, attributes uint64, recursive uint) {
 
 // proc mounts what a program may know of processes: its own pid namespace's, and of the rest
 // of /proc nothing (subset=pid: no cpuinfo, no sys, no kernel addresses).
-func (b builder) proc(n Node) {
+func (b builder) proc(n Node, attributes uint64, options ...string) {
 	b.mkdir("mkdir "+n.Path, n.Path, 0o555)
 	mount := b.cell()
-	b.newMount(mount, "", "proc", inert, "subset=pid")
+	b.newMount(mount, "", "proc", attributes, options...)
 	b.attach(mount, n.Path)
 }
 

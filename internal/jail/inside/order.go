@@ -4,6 +4,7 @@ import "golang.org/x/sys/unix"
 
 // Order is what is done inside, as data.
 type Order struct {
+	UID, GID   int      // who we become: as a rule, the constants of that name
 	KeepGroups bool     // the daemon had no right to drop its groups
 	Plan       []Node   // the root file system, in the order in which it is made
 	Scratch    []string // options of the scratch tmpfs, "key=value"
@@ -97,7 +98,8 @@ const (
 	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
 	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
 	Device  Op = "device"  // bind of a host device node
-	Proc    Op = "proc"    //
+	Proc    Op = "proc"    // nothing but processes, read-only
+	AllProc Op = "allproc" // all of it, for a template: its children need it before they have their own
 	Scratch Op = "scratch" // a directory of the scratch file system
 )
 

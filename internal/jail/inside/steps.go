@@ -46,7 +46,7 @@ func Compile(o *Order) *Script {
 		stage string
 		do    func()
 	}{
-		{StageIDs, func() { a.becomeUser(o.KeepGroups) }},
+		{StageIDs, func() { a.becomeUser(o.UID, o.GID, o.KeepGroups) }},
 		{StageUserNS, a.lastUserNamespace},
 		{StageNetwork, a.loopbackUp},
 		{StageRoot, func() { a.buildRoot(o) }},

@@ -64,20 +64,32 @@ func ReadReport(from io.Reader) (Report, error) {
 	return r, nil
 }
 
-// Handover is what the launcher is told: the program, and the builtins that it does not get.
+// Handover is what the launcher is told.
 type Handover struct {
-	Source []byte
-	Nulled []string
+	Source []byte   // the program
+	Nulled []string // the builtins that it does not get
+
+	// Template makes the interpreter one from which others are forked, when it has imported these
+	// modules. Two descriptors come with it: its end of the control socket, and the module of init.c.
+	Template bool
+	Modules  []string
 }
 
-// Encode lays it out: each part with its length, 4 bytes, before it.
-func (h Handover) Encode() []byte {
-	nulled := strings.Join(h.Nulled, ",")
-	wire := make([]byte, 0, 4+len(nulled)+4+len(h.Source))
-	wire = binary.NativeEndian.AppendUint32(wire, uint32(len(nulled)))
-	wire = append(wire, nulled...)
-	wire = binary.NativeEndian.AppendUint32(wire, uint32(len(h.Source)))
-	return append(wire, h.Source...)
+// Encode lays it out in parts, each with its length, 4 bytes, before it.
+func (h Handover) Encode() (wire []byte) {
+	put := func(part []byte) {
+		wire = binary.NativeEndian.AppendUint32(wire, uint32(len(part)))
+		wire = append(wire, part...)
+	}
+	if h.Template {
+		put([]byte("template"))
+		put([]byte(strings.Join(h.Modules, ",")))
+		return wire
+	}
+	put([]byte("run"))
+	put([]byte(strings.Join(h.Nulled, ",")))
+	put(h.Source)
+	return wire
 }
 
 // wordBytes is a number as the kernel has it.

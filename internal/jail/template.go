@@ -1,0 +1,380 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+)
+
+// Engine fork: a template is a jail whose python3 has imported what the operator names, and from
+// which the runs are forked (template.py). The child is born into namespaces and a cgroup of its own,
+// below the template's, and replays the same script as every init. So what is its own is what is
+// every run's own; what it has from the template is its memory as it was when no user had come yet.
+//
+// The template itself is no run: it has the capabilities of an init over its own namespaces, for
+// as long as it lives, and no code or data of a user ever reaches it. It is renewed on a schedule,
+// and when it fails.
+
+// DefaultTemplate is the one of a run that asks for none.
+const DefaultTemplate = "default"
+
+const (
+	renewTemplates   = time.Hour
+	templatePatience = time.Minute // for its imports
+	templateBackoff  = time.Second // after one that could not be started
+
+	// templateMemory is what a template may take, in bytes; its children are charged for what they
+	// change of it, and no more.
+	templateMemory = 1 << 30
+)
+
+var errTemplateGone = errors.New("the template died")
+
+// ErrNoSuchTemplate is for a name that the configuration does not have.
+var ErrNoSuchTemplate = errors.New("no such template")
+
+// template is one interpreter to fork from.
+type template struct {
+	run     *run
+	control *net.UnixConn
+	ended   chan struct{} // closed when nothing is left of it
+
+	mu       sync.Mutex
+	forks    []chan forked // answers that are due, in order
+	children map[int]chan<- exit
+	users    int  // children, and forks under way
+	retired  bool // it gets no more of them
+	gone     bool
+}
+
+// forked is the template's answer.
+type forked struct {
+	pid   int // in the template's pid namespace
+	pidfd int // -1: none
+	ended chan exit
+	err   error
+}
+
+// startTemplate starts an interpreter and has it import modules.
+func (j *Jail) startTemplate(modules []string) (*template, error) {
+	ours, theirs, err := packetPair()
+	if err != nil {
+		return nil, atStage(stageTemplate, err)
+	}
+	defer theirs.Close()
+	t := &template{control: ours, ended: make(chan struct{}), children: map[int]chan<- exit{}}
+	limits := j.cfg.Limits
+	limits.Memory = templateMemory
+	t.run, err = j.prepareAs(j.templateID, limits, func(leaf *leaf, id hostID) (*process, error) {
+		return j.clone(leaf, func(pid int) error { return j.ids.writeAll(pid, id) })
+	})
+	if err != nil {
+		return nil, errors.Join(err, ours.Close())
+	}
+	patience, cancel := context.WithTimeout(context.Background(), j.cfg.SetUpPatience+templatePatience)
+	defer cancel()
+	_, err = t.run.getReady(patience, j.compile(forTemplate))
+	if err == nil {
+		err = t.importing(theirs, modules)
+	}
+	if err != nil {
+		_, err = t.run.finish("", err)
+		return nil, errors.Join(err, ours.Close())
+	}
+	t.run.streams = t.run.process.collect(4<<10, Spec{}) // what it says when it fails
+	go t.listen()
+	return t, nil
+}
+
+// importing waits for the imports.
+func (t *template) importing(control *os.File, modules []string) error {
+	p := t.run.process
+	what := inside.Handover{Template: true, Modules: modules}.Encode()
+	_, err := p.converse(context.Background(), templatePatience, what, func() (string, error) {
+		// The descriptors come with a byte of their own: whoever reads on drops them.
+		rights := unix.UnixRights(int(control.Fd()), int(t.run.jail.fork.Fd()))
+		conn, err := p.channel.SyscallConn()
+		if err == nil {
+			writeErr := conn.Write(func(fd uintptr) bool {
+				err = unix.Sendmsg(int(fd), []byte{0}, rights, nil, 0)
+				return !errors.Is(err, unix.EAGAIN)
+			})
+			err = errors.Join(err, writeErr)
+		}
+		if err == nil {
+			err = await(p.channel, nil, inside.Started)
+		}
+		return stageTemplate, err
+	})
+	return err
+}
+
+// start forks a run's process. On success the caller owns it, as that of Jail.start.
+func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
+	j := t.run.jail
+	ends, err := newEnds()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { ends.close(err != nil) }()
+	fds := []int{int(ends.theirs.Fd()), int(ends.outW.Fd()), int(ends.errW.Fd())}
+	inCgroup := "0"
+	if leaf != nil && leaf.forTemplates {
+		fds, inCgroup = append(fds, int(leaf.dir.Fd())), "1"
+	}
+	noGroups := "0"
+	if id.by == byOwner {
+		noGroups = "1"
+	}
+	order := strings.Join([]string{
+		strconv.FormatUint(uint64(j.namespaces|timeNamespace), 10), inCgroup, noGroups, idMap{insideUID, id.uid, 1}.String(), idMap{insideGID, id.gid, 1}.String(),
+	}, "\n")
+	answer, err := t.ask([]byte(order), fds)
+	if err != nil {
+		return nil, err
+	}
+	f := <-answer
+	if f.err != nil {
+		if f.pidfd >= 0 {
+			_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
+			unix.Close(f.pidfd)
+		}
+		return nil, f.err
+	}
+	pid, err := pidOf(f.pidfd)
+	if err == nil && leaf != nil && !leaf.forTemplates {
+		// Not born there, for lack of a right; it waits for its script, and has done nothing yet.
+		err = os.WriteFile(filepath.Join(leaf.path, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+	}
+	if err != nil {
+		_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
+		return nil, errors.Join(err, unix.Close(f.pidfd))
+	}
+	return &process{
+		leaf: leaf, pid: pid, pidfd: f.pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
+		wait: func() (exit, error) {
+			if e, ok := <-f.ended; ok {
+				return e, nil
+			}
+			return exit{}, errTemplateGone
+		},
+		exited: make(chan struct{}),
+	}, nil
+}
+
+// ask sends an order, whose answer comes when it is its turn.
+func (t *template) ask(order []byte, fds []int) (<-chan forked, error) {
+	answer := make(chan forked, 1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone {
+		return nil, errTemplateGone
+	}
+	if _, _, err := t.control.WriteMsgUnix(order, unix.UnixRights(fds...), nil); err != nil {
+		return nil, errors.Join(errTemplateGone, err)
+	}
+	t.forks = append(t.forks, answer)
+	t.users++
+	return answer, nil
+}
+
+// listen takes in what the template says, until it is gone.
+func (t *template) listen() {
+	buffer, oob := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := t.control.ReadMsgUnix(buffer, oob)
+		if err != nil || n == 0 {
+			break
+		}
+		descriptor := &reports{fd: -1}
+		_ = descriptor.take(oob[:oobn])
+		t.hear(string(buffer[:n]), descriptor.release())
+	}
+	t.mu.Lock()
+	t.gone = true
+	for _, answer := range t.forks {
+		answer <- forked{pidfd: -1, err: errTemplateGone}
+	}
+	for _, ended := range t.children {
+		close(ended)
+	}
+	t.forks, t.children = nil, nil
+	t.mu.Unlock()
+	_, _ = t.run.finish(Cancelled, nil)
+	t.control.Close()
+	close(t.ended)
+}
+
+// hear understands one message: "F errno pid" with a pidfd, of a fork, or "X pid status user-time
+// system-time maxrss", of an end.
+func (t *template) hear(message string, pidfd int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var pid, number int
+	var utime, stime float64
+	var maxrss int64
+	switch {
+	case strings.HasPrefix(message, "F ") && len(t.forks) > 0:
+		_, err := fmt.Sscanf(message, "F %d %d", &number, &pid)
+		answer := forked{pid: pid, pidfd: pidfd, ended: make(chan exit, 1)}
+		if pid > 0 {
+			t.children[pid] = answer.ended
+		} else {
+			t.done()
+		}
+		if number != 0 {
+			err = fmt.Errorf("fork of the template: %w", unix.Errno(number))
+		}
+		answer.err = err
+		t.forks[0] <- answer
+		t.forks = t.forks[1:]
+	case strings.HasPrefix(message, "X "):
+		_, _ = fmt.Sscanf(message, "X %d %d %g %g %d", &pid, &number, &utime, &stime, &maxrss)
+		if ended, ok := t.children[pid]; ok {
+			seconds := func(s float64) unix.Timeval { return unix.NsecToTimeval(int64(s * 1e9)) }
+			ended <- exit{unix.WaitStatus(number), unix.Rusage{Utime: seconds(utime), Stime: seconds(stime), Maxrss: maxrss}}
+			delete(t.children, pid)
+			t.done()
+		}
+	}
+}
+
+// done is called when a child is gone, with mu held. The last one of a retired template ends it.
+func (t *template) done() {
+	t.users--
+	if t.retired && t.users == 0 {
+		_ = t.control.CloseWrite()
+	}
+}
+
+// retire has the template end when its last child has.
+func (t *template) retire() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retired = true
+	t.users++
+	t.done()
+}
+
+// templates are the current ones, by name.
+type templates struct {
+	jail    *Jail
+	modules map[string][]string
+	quit    chan struct{}
+	done    chan struct{}
+	renewal sync.Mutex // one at a time
+
+	mu      sync.Mutex
+	current map[string]*template
+	failed  map[string]time.Time
+}
+
+func newTemplates(j *Jail, modules map[string][]string) (*templates, error) {
+	t := &templates{
+		jail: j, modules: maps.Clone(modules), quit: make(chan struct{}), done: make(chan struct{}),
+		current: map[string]*template{}, failed: map[string]time.Time{},
+	}
+	if t.modules == nil {
+		t.modules = map[string][]string{}
+	}
+	if t.modules[DefaultTemplate] == nil {
+		t.modules[DefaultTemplate] = []string{}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.modules)) {
+		if err := t.renew(name, nil); err != nil {
+			close(t.done)
+			t.close()
+			return nil, fmt.Errorf("template %q: %w", name, err)
+		}
+	}
+	go func() {
+		defer close(t.done)
+		for tick := time.NewTicker(j.cfg.RenewTemplates); ; {
+			select {
+			case <-t.quit:
+				tick.Stop()
+				return
+			case <-tick.C:
+				for name := range t.modules {
+					if err := t.renew(name, t.get(name)); err != nil {
+						j.cfg.Log.Error("a template could not be renewed", "template", name, "error", err)
+					}
+				}
+			}
+		}
+	}()
+	return t, nil
+}
+
+func (t *templates) get(name string) *template {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current[name]
+}
+
+// renew replaces a template, if it is still the current one.
+func (t *templates) renew(name string, old *template) error {
+	t.renewal.Lock()
+	defer t.renewal.Unlock()
+	t.mu.Lock()
+	current, failed := t.current[name], t.failed[name]
+	t.mu.Unlock()
+	if current != old {
+		return nil
+	}
+	if time.Since(failed) < templateBackoff {
+		return errTemplateGone
+	}
+	fresh, err := t.jail.startTemplate(t.modules[name])
+	t.mu.Lock()
+	if err != nil {
+		t.failed[name] = time.Now()
+		t.mu.Unlock()
+		return err
+	}
+	t.current[name] = fresh
+	t.mu.Unlock()
+	if old != nil {
+		old.retire()
+		t.jail.pools[name].renew()
+	}
+	return nil
+}
+
+// start forks from the named template. One that is gone is renewed first.
+func (t *templates) start(name string, leaf *leaf, id hostID) (*process, error) {
+	current := t.get(name)
+	p, err := current.start(leaf, id)
+	if errors.Is(err, errTemplateGone) {
+		if err := t.renew(name, current); err != nil {
+			return nil, err
+		}
+		p, err = t.get(name).start(leaf, id)
+	}
+	return p, err
+}
+
+func (t *templates) close() {
+	if t == nil {
+		return
+	}
+	close(t.quit)
+	<-t.done
+	for _, one := range t.current {
+		one.retire()
+		<-one.ended
+	}
+}

@@ -1,0 +1,136 @@
+# A template: an interpreter that has imported what the operator names, and from which runs are forked,
+# each into namespaces of its own. The launcher imports this in a jail that is the template's; no
+# user's code or data ever comes here. A child leaves serve() as a jail of its own, jailed by the
+# same script as every other (inside), and goes on as the launcher does in any run.
+import sys
+
+before = set(sys.modules)
+
+import _imp
+import _socket
+import gc
+import os
+import select
+from _frozen_importlib import ModuleSpec
+
+ours = set(sys.modules) - before  # a program does not see that we needed them
+CHANNEL = 3
+
+
+def descriptors(control):
+    """What the daemon says over a socket, and the descriptors that come with it."""
+    data, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
+    fds = []
+    for _, _, payload in ancillary:
+        for at in range(0, len(payload), 4):
+            fds.append(int.from_bytes(payload[at:at + 4], sys.byteorder))
+    return data, fds
+
+
+def load(fd):
+    """The module that was compiled with the init, from memory."""
+    spec = ModuleSpec("_sandboxd", None, origin=f"/proc/self/fd/{fd}")
+    module = _imp.create_dynamic(spec)
+    _imp.exec_dynamic(module)
+    return module
+
+
+def set_map(pid, name, value):
+    with open(f"/proc/{pid}/{name}", "w") as file:
+        file.write(value)
+
+
+class Template:
+    def __init__(self, control, module):
+        self.control = control
+        self.module = module
+        self.children = {}  # pid of each, by its pidfd
+        self.poll = select.poll()
+        self.poll.register(control.fileno(), select.POLLIN)
+
+    def serve(self):
+        """Fork whenever the daemon says so; return in a child."""
+        while True:
+            for fd, _ in self.poll.poll():
+                if fd != self.control.fileno():
+                    self.ended(fd)
+                elif self.fork():
+                    return
+
+    def fork(self):
+        """True in the child, jailed."""
+        order, fds = descriptors(self.control)
+        if not order:
+            os._exit(0)  # the daemon is gone, or has no more use for us
+        flags, in_cgroup, no_groups, uids, gids = order.decode().split("\n")
+        channel, stdout, stderr, *cgroup = fds
+        pid, pidfd = self.module.fork(int(flags), cgroup[0] if int(in_cgroup) else -1)
+        if pid == 0:
+            self.become(channel, stdout, stderr)
+            return True
+        for fd in fds:
+            os.close(fd)
+        error = -pid if pid < 0 else 0
+        if pid > 0:
+            self.children[pidfd] = pid
+            self.poll.register(pidfd, select.POLLIN)
+            try:
+                if int(no_groups):
+                    set_map(pid, "setgroups", "deny")
+                set_map(pid, "uid_map", uids)
+                set_map(pid, "gid_map", gids)
+            except OSError as failure:
+                error = failure.errno
+        self.control.sendmsg([f"F {error} {pid}".encode()], [] if pid < 0 else [
+            (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))])
+        return False
+
+    def ended(self, pidfd):
+        pid, status, usage = os.wait4(self.children.pop(pidfd), 0)
+        self.poll.unregister(pidfd)
+        os.close(pidfd)
+        self.control.send(f"X {pid} {status} {usage.ru_utime} {usage.ru_stime} {usage.ru_maxrss}".encode())
+
+    def become(self, channel, stdout, stderr):
+        """Make this child a jail of its own. The script closes all descriptors but these."""
+        self.control.detach()
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        os.dup2(channel, CHANNEL)
+        if self.module.replay(CHANNEL) != 0:
+            os._exit(1)
+        reseed()
+
+
+def reseed():
+    """What the template's modules have drawn from a source of randomness is not to be drawn again."""
+    fresh = lambda: int.from_bytes(os.urandom(16), sys.byteorder)
+    modules = sys.modules
+    if "random" in modules:
+        modules["random"].seed()
+    if "numpy.random" in modules:
+        modules["numpy.random"].seed([fresh() >> shift & 0xffffffff for shift in (0, 32, 64, 96)])
+    if "_ssl" in modules:
+        modules["_ssl"].RAND_add(os.urandom(64), 64.0)
+    if "tempfile" in modules:
+        modules["tempfile"]._name_sequence = None
+    if "uuid" in modules:
+        modules["uuid"]._node = modules["uuid"]._last_timestamp = None
+
+
+def serve(names):
+    """Import what is named, then fork for the daemon; return in a child."""
+    _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
+    module = load(extension)
+    os.close(extension)
+    for name in ours | {"_sandboxd"}:
+        sys.modules.pop(name, None)
+    for name in names:
+        __import__(name)
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError("an import started threads, which no child would have")
+    gc.collect()
+    gc.freeze()  # a child that collects garbage need not copy what it shares with us
+    os.write(CHANNEL, ord("S").to_bytes(4, sys.byteorder) + bytes(8))
+    os.close(CHANNEL)
+    Template(_socket.socket(fileno=control), module).serve()
