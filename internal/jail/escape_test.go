@@ -49,7 +49,10 @@ var engines = []struct {
 	name string
 	edit func(*jail.Config)
 }{
-	{"cold", func(*jail.Config) {}},
+	{"exec", func(*jail.Config) {}},
+	{"exec, warm", func(c *jail.Config) { c.Warm = 2 }},
+	{"fork", func(c *jail.Config) { c.Fork = true }},
+	{"fork, warm", func(c *jail.Config) { c.Fork, c.Warm = true, 2 }},
 }
 
 type attack struct {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +146,14 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	j := &Jail{
 		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
-		janitor: newJanitor(), pools: map[string]*pool{DefaultTemplate: nil},
+		janitor: newJanitor(), pools: map[string]*pool{},
+	}
+	names := []string{DefaultTemplate}
+	if cfg.Fork {
+		names = slices.AppendSeq(names, maps.Keys(cfg.Templates))
+	}
+	for _, name := range names {
+		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
 	}
 	if cfg.Fork {
 		if err := j.openTemplates(); err != nil {
@@ -153,8 +162,8 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	} else {
 		j.script = j.compile(forExec)
 	}
-	for name := range j.pools {
-		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
+	for _, p := range j.pools {
+		p.open()
 	}
 	return j, nil
 }
@@ -168,13 +177,8 @@ func (j *Jail) openTemplates() (err error) {
 		return err
 	}
 	j.script = j.compile(forFork)
-	if j.templates, err = newTemplates(j, j.cfg.Templates); err != nil {
-		return err
-	}
-	for name := range j.templates.modules {
-		j.pools[name] = nil
-	}
-	return nil
+	j.templates, err = newTemplates(j, j.cfg.Templates)
+	return err
 }
 
 // giveID gives an id back when its run has ended. The templates share one, which is kept.

@@ -3,6 +3,7 @@ package jail
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ type pool struct {
 	most  int
 	wake  chan struct{} // something changed
 	quit  chan struct{}
-	done  chan struct{}
+	done  chan struct{} // nil until there is one to wait for
 
 	mu      sync.Mutex
 	waiting []*run
@@ -37,13 +38,15 @@ const (
 )
 
 func newPool(most int, start func() (*run, error)) *pool {
-	p := &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
-	if most == 0 {
-		close(p.done)
-		return p
+	return &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+}
+
+// open begins to fill the pool.
+func (p *pool) open() {
+	if p.most > 0 {
+		p.done = make(chan struct{})
+		go p.maintain()
 	}
-	go p.maintain()
-	return p
 }
 
 // take returns a jail that waits, or nil. The caller must call its finish.
@@ -80,6 +83,8 @@ func (p *pool) signal() {
 // maintain keeps as many waiting as there should be.
 func (p *pool) maintain() {
 	defer close(p.done)
+	// What waits dies with the thread that started it (PR_SET_PDEATHSIG): that is this one, for good.
+	runtime.LockOSThread()
 	tick := time.NewTicker(poolTick)
 	defer tick.Stop()
 	for {
@@ -146,19 +151,15 @@ func (p *pool) watch(r *run) {
 
 // close ends all that wait.
 func (p *pool) close() {
-	if p == nil { // not yet made
-		return
-	}
 	p.mu.Lock()
-	closed := p.closed
 	p.closed = true
 	waiting := p.waiting
 	p.waiting = nil
 	p.mu.Unlock()
-	if !closed && p.most > 0 {
+	if p.done != nil {
 		close(p.quit)
+		<-p.done
 	}
-	<-p.done
 	for _, r := range waiting {
 		r.jail.discard(r)
 	}

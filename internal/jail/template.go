@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -273,78 +274,78 @@ func (t *template) retire() {
 type templates struct {
 	jail    *Jail
 	modules map[string][]string
+	asked   chan renewal
 	quit    chan struct{}
 	done    chan struct{}
-	renewal sync.Mutex // one at a time
 
 	mu      sync.Mutex
 	current map[string]*template
-	failed  map[string]time.Time
 }
 
+// renewal is a wish for another template in the place of one, if that is still the current one.
+type renewal struct {
+	name   string
+	old    *template // nil: there was none
+	answer chan error
+}
+
+// newTemplates starts all of them.
 func newTemplates(j *Jail, modules map[string][]string) (*templates, error) {
 	t := &templates{
-		jail: j, modules: maps.Clone(modules), quit: make(chan struct{}), done: make(chan struct{}),
-		current: map[string]*template{}, failed: map[string]time.Time{},
+		jail: j, modules: map[string][]string{DefaultTemplate: {}}, current: map[string]*template{},
+		asked: make(chan renewal), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	if t.modules == nil {
-		t.modules = map[string][]string{}
-	}
-	if t.modules[DefaultTemplate] == nil {
-		t.modules[DefaultTemplate] = []string{}
-	}
+	maps.Copy(t.modules, modules)
+	go t.maintain()
 	for _, name := range slices.Sorted(maps.Keys(t.modules)) {
 		if err := t.renew(name, nil); err != nil {
-			close(t.done)
 			t.close()
 			return nil, fmt.Errorf("template %q: %w", name, err)
 		}
 	}
-	go func() {
-		defer close(t.done)
-		for tick := time.NewTicker(j.cfg.RenewTemplates); ; {
-			select {
-			case <-t.quit:
-				tick.Stop()
-				return
-			case <-tick.C:
-				for name := range t.modules {
-					if err := t.renew(name, t.get(name)); err != nil {
-						j.cfg.Log.Error("a template could not be renewed", "template", name, "error", err)
-					}
-				}
-			}
-		}
-	}()
 	return t, nil
 }
 
-func (t *templates) get(name string) *template {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current[name]
+// maintain renews templates, on a schedule and when it is asked to.
+func (t *templates) maintain() {
+	defer close(t.done)
+	// A template dies with the thread that started it (PR_SET_PDEATHSIG): that is this one, for good.
+	runtime.LockOSThread()
+	tick := time.NewTicker(t.jail.cfg.RenewTemplates)
+	defer tick.Stop()
+	failed := map[string]time.Time{}
+	for {
+		select {
+		case <-t.quit:
+			return
+		case <-tick.C:
+			for name := range t.modules {
+				if err := t.replace(name, t.get(name)); err != nil {
+					t.jail.cfg.Log.Error("a template could not be renewed", "template", name, "error", err)
+				}
+			}
+		case ask := <-t.asked:
+			err := errTemplateGone
+			if time.Since(failed[ask.name]) > templateBackoff {
+				if err = t.replace(ask.name, ask.old); err != nil {
+					failed[ask.name] = time.Now()
+				}
+			}
+			ask.answer <- err
+		}
+	}
 }
 
-// renew replaces a template, if it is still the current one.
-func (t *templates) renew(name string, old *template) error {
-	t.renewal.Lock()
-	defer t.renewal.Unlock()
-	t.mu.Lock()
-	current, failed := t.current[name], t.failed[name]
-	t.mu.Unlock()
-	if current != old {
+// replace starts a template. The old one serves until there is a new one.
+func (t *templates) replace(name string, old *template) error {
+	if t.get(name) != old {
 		return nil
 	}
-	if time.Since(failed) < templateBackoff {
-		return errTemplateGone
-	}
 	fresh, err := t.jail.startTemplate(t.modules[name])
-	t.mu.Lock()
 	if err != nil {
-		t.failed[name] = time.Now()
-		t.mu.Unlock()
 		return err
 	}
+	t.mu.Lock()
 	t.current[name] = fresh
 	t.mu.Unlock()
 	if old != nil {
@@ -352,6 +353,22 @@ func (t *templates) renew(name string, old *template) error {
 		t.jail.pools[name].renew()
 	}
 	return nil
+}
+
+func (t *templates) renew(name string, old *template) error {
+	ask := renewal{name, old, make(chan error, 1)}
+	select {
+	case t.asked <- ask:
+		return <-ask.answer
+	case <-t.done:
+		return errTemplateGone
+	}
+}
+
+func (t *templates) get(name string) *template {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current[name]
 }
 
 // start forks from the named template. One that is gone is renewed first.
