@@ -42,14 +42,13 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 	if _, err := w.run(ctx, printing); err != nil { // what is made once is there
 		return err
 	}
-	idle, err := settled(root)
+	idle, err := settled(root, 0)
 	if err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { _, err := w.sleep(ctx, asleep, 0, time.Now().Add(3*time.Second)); done <- err }()
-	time.Sleep(time.Second) // they start
-	used, err := settled(root)
+	go func() { _, err := w.sleep(ctx, asleep, 0, time.Now().Add(4*time.Second)); done <- err }()
+	used, err := settled(root, idle.processes+asleep)
 	if err := errors.Join(err, <-done); err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 			return errors.New(w.Absent)
 		}
 		time.Sleep(time.Second) // they are made
-		with[i], err = settled(w.up.Process.Pid)
+		with[i], err = settled(w.up.Process.Pid, 0)
 		if err := errors.Join(err, w.stop()); err != nil {
 			return err
 		}
@@ -78,15 +77,17 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 	return nil
 }
 
-// settled waits until three readings in a row are the same, by a hundredth, for 10 s at most.
-func settled(root int) (u usage, err error) {
+// settled waits until there are so many processes and three readings in a row are the same, by a
+// hundredth, for 10 s at most.
+func settled(root, processes int) (u usage, err error) {
 	same := 0
 	for range 100 {
 		before := u
 		if u, err = below(root); err != nil {
 			return u, err
 		}
-		if difference := u.pss - before.pss; max(difference, -difference) > u.pss/100 || u.namespaces != before.namespaces {
+		difference := u.pss - before.pss
+		if u.processes < processes || u.processes != before.processes || max(difference, -difference) > u.pss/100 {
 			same = 0
 		} else if same++; same == 3 {
 			return u, nil

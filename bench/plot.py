@@ -7,6 +7,7 @@ try:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 except ImportError:
     print("no matplotlib: no picture", file=sys.stderr)
     sys.exit()
@@ -55,6 +56,9 @@ for axis, (title, groups) in zip(axes[0], panels):
         axis.bar_label(bars, fmt="%.2g", fontsize=6)
     axis.axhline(1, color="black", linewidth=0.8)
     axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_title(title, fontsize=9)
     axis.set_xticks(range(len(groups)), [name for name, _ in groups], fontsize=8)
     axis.tick_params(axis="y", labelsize=8)

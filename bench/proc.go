@@ -98,7 +98,8 @@ func (w *way) cpuTime() time.Duration {
 // usage is what a tree of processes takes, its root left out.
 type usage struct {
 	pss        int64 // bytes: what is shared is divided by those who share it
-	namespaces int   // pid namespaces that are not ours
+	processes  int
+	namespaces int // pid namespaces that are not ours
 }
 
 // below reads what the descendants of a process take. What the kernel keeps for them is not in it.
@@ -129,6 +130,7 @@ func below(root int) (u usage, err error) {
 			return u, err
 		}
 		found[namespace] = true
+		u.processes++
 		u.pss += field(rollup, "Pss:") << 10
 	}
 	u.namespaces = len(found) - 1
