@@ -61,20 +61,19 @@ func main() {
 	flag.StringVar(&b.python, "python", "/usr/bin/python3", "the interpreter of all ways")
 	flag.IntVar(&b.n, "n", 200, "rounds of print; slower programs have fewer")
 	out := flag.String("out", ".cache/bench", "`directory` for the JSON, the table and the picture; none if empty")
-	load := flag.String("load", "print", "`programs` of the throughput: print,compute,import,data")
+	load := flag.String("load", "print", "`programs` whose throughput is measured: print,compute,import,data")
 	names := []string{}
 	for _, part := range parts {
 		names = append(names, part.name)
 	}
 	only := flag.String("only", strings.Join(names, ","), "`parts` to measure")
 	flag.Parse()
-	b.loads = strings.Split(*load, ",")
-	chosen := strings.Split(*only, ",")
-	for _, name := range chosen {
-		if !slices.Contains(names, name) {
-			log.Fatalf("-only: %q is none of %s", name, strings.Join(names, ", "))
-		}
+	known := []string{}
+	for _, p := range programs {
+		known = append(known, p.name)
 	}
+	b.loads = list("load", *load, known)
+	chosen := list("only", *only, names)
 	if b.isolation == "" {
 		b.isolation = "required"
 		if exec.Command(b.daemon, "doctor").Run() != nil {
@@ -84,17 +83,30 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := b.run(ctx, chosen)
 	stop()
+	if err != nil {
+		log.Fatal(err)
+	}
 	b.report.conclude()
-	if err == nil && *out != "" {
+	if *out != "" {
 		err = b.report.write(*out, b.python)
 	}
-	err = errors.Join(err, b.report.print(os.Stdout)) // what there is, if it was interrupted too
-	if err != nil {
+	if err := errors.Join(err, b.report.print(os.Stdout)); err != nil {
 		log.Fatal(err)
 	}
 	if len(b.report.Errors) > 0 {
 		os.Exit(1)
 	}
+}
+
+// list splits the value of a flag, and refuses what it does not know.
+func list(name, value string, known []string) []string {
+	items := strings.Split(value, ",")
+	for _, item := range items {
+		if !slices.Contains(known, item) {
+			log.Fatalf("-%s: %q is none of %s", name, item, strings.Join(known, ", "))
+		}
+	}
+	return items
 }
 
 func (b *bench) run(ctx context.Context, chosen []string) error {
