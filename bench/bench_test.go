@@ -188,6 +188,25 @@ func TestAimsNameWaysThatAre(t *testing.T) {
 	}
 }
 
+func TestNumber(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		v    float64
+		want string
+	}{
+		{"small", 0.01234, "0.0123"},
+		{"an aim is 1.01", 1.0123, "1.012"},
+		{"middling", 16.66, "16.7"},
+		{"large", 1234.5, "1234"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := number(tt.v); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestTables(t *testing.T) {
 	r := found()
 	for _, tt := range []struct{ name, got, want string }{

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	slice = time.Second // of load at a time, before the next way has its turn
-	turns = 3           // that each way has
-	busy  = 8           // clients that keep all cores of a small machine busy
+	slice = 800 * time.Millisecond // of load at a time, before the next way has its turn
+	turns = 3                      // that each way has
+	busy  = 8                      // clients that keep all cores of a small machine busy
 
 	places = 8 + 64 // for runs, and in the queue, unless there are more than 4 CPUs
 )

@@ -59,7 +59,7 @@ func main() {
 	flag.StringVar(&b.daemon, "daemon", "bin/sandboxd", "the daemon `program`")
 	flag.StringVar(&b.isolation, "isolation", "", "its --isolation; what the machine can enforce by default")
 	flag.StringVar(&b.python, "python", "/usr/bin/python3", "the interpreter of all ways")
-	flag.IntVar(&b.n, "n", 200, "rounds of print; slower programs have fewer")
+	flag.IntVar(&b.n, "n", 120, "rounds of print; slower programs have fewer")
 	out := flag.String("out", ".cache/bench", "`directory` for the JSON, the table and the picture; none if empty")
 	load := flag.String("load", "print", "`programs` whose throughput is measured: print,compute,import,data")
 	names := []string{}

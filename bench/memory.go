@@ -142,9 +142,10 @@ func (b *bench) crowd(ctx context.Context, w *way) error {
 	if err != nil {
 		return err
 	}
-	// They come half as fast as they could: where many sleep, one more takes longer to start.
+	// They come half as fast as few could, and the last have time: where many sleep, one more takes
+	// longer to start.
 	apart := time.Duration(2 / perSecond * float64(time.Second))
-	starting := crowd*apart + 5*time.Second
+	starting := crowd*apart*3/2 + 5*time.Second
 	before := available()
 	until := time.Now().Add(starting)
 	left := make(chan int64, 1)

@@ -25,7 +25,7 @@ table = pandas.DataFrame({"x": numpy.arange(100) % 7, "y": numpy.arange(100)})
 means = table.groupby("x").y.mean()
 matplotlib.pyplot.plot(means)
 print(means.sum())
-`, want: "346.5\n", one: 25, template: "data"},
+`, want: "346.5\n", one: 20, template: "data"},
 }
 
 // templates is the configuration of engine fork.

@@ -163,7 +163,7 @@ func (r *report) ratios() string {
 		for _, c := range shown {
 			cell := "—"
 			if found, ok := r.find(c.part, c.name, c.of, w.Name); ok && w.Name == "bare" {
-				cell = fmt.Sprintf("%.3g %s", found.Value, found.Unit)
+				cell = number(found.Value) + " " + found.Unit
 			} else if ok {
 				cell = fmt.Sprintf("%.2f", found.Ratio)
 			}
@@ -184,7 +184,7 @@ func (r *report) overloads() string {
 		for _, of := range shown {
 			cell := "—"
 			if found, ok := r.find("overload", "print", of, w.Name); ok {
-				cell = strings.TrimSpace(fmt.Sprintf("%.3g %s", found.Value, found.Unit))
+				cell = strings.TrimSpace(number(found.Value) + " " + found.Unit)
 			}
 			row = append(row, cell)
 		}
@@ -196,6 +196,17 @@ func (r *report) overloads() string {
 		return ""
 	}
 	return table(append([]string{"load of `print`"}, shown...), rows)
+}
+
+// number has three digits that say something, or all before the point. What is near 1 has more.
+func number(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= .9 && v < 1.1:
+		return fmt.Sprintf("%.3f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // table writes Markdown.
@@ -245,7 +256,7 @@ func (r *report) others() string {
 		if found.Ratio > 0 {
 			fmt.Fprintf(&b, "%s %s, %s: %.3f of what it takes outside\n", found.Case, found.Part, found.Way, found.Ratio)
 		} else {
-			fmt.Fprintf(&b, "%s, %s, %s: %.4g %s\n", found.Case, found.Way, found.Of, found.Value, found.Unit)
+			fmt.Fprintf(&b, "%s, %s, %s: %s %s\n", found.Case, found.Way, found.Of, number(found.Value), found.Unit)
 		}
 	}
 	return b.String()
@@ -259,7 +270,7 @@ func (r *report) text() string {
 		if !j.Met {
 			met = "NOT MET"
 		}
-		fmt.Fprintf(&aims, "%-7s  %s, %s: %.3g (aim %s)\n", met, j.What, j.Way, j.Found, j.Aim)
+		fmt.Fprintf(&aims, "%-7s  %s, %s: %s (aim %s)\n", met, j.What, j.Way, number(j.Found), j.Aim)
 	}
 	for _, w := range r.Ways {
 		if w.Absent != "" && w.ours {
