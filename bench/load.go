@@ -92,7 +92,7 @@ func overload(ctx context.Context, b *bench) error {
 			return err
 		}
 		s.can = append(s.can, can)
-		half, err := w.offer(ctx, can/2, 2*slice, random)
+		half, err := w.offer(ctx, can/2, 3*slice, random)
 		s.half.add(half)
 		if err != nil || !w.ours { // others send nobody away
 			return err
