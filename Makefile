@@ -89,8 +89,8 @@ soak: build ## random hostile programs against the daemon for SOAK=10m; SEED= an
 		SANDBOXD_TEST_SOAK=$(or $(SOAK),10m) SANDBOXD_TEST_SEED=$$seed SANDBOXD_TEST_INDEX=$(INDEX) \
 		go test -count=1 -timeout=0 -run='^TestSoak$$' -v ./cmd/sandboxd
 
-bench: build ## compare a run through HTTP with bare python3
-	go run ./bench
+bench: build ## compare the ways to run a program with bare python3 (ARGS="-only latency -n 50" a part)
+	go run ./bench $(ARGS)
 
 fresh: ## try make run in a chroot that has nothing but Go and make
 	@scripts/fresh

@@ -1,217 +1,185 @@
-// Command bench compares one run through HTTP with a bare python3, in alternation in one go, and
-// prints the ratio and where the time goes. Start it with `make bench`.
+// Command bench compares the ways to run a program: a bare python3 -I, other sandboxes, a subprocess
+// behind an HTTP server, and ours. Start it with `make bench`.
+//
+// All is measured in alternation: in each round every way has its turn once, in an order that is
+// drawn anew, so that what the machine does meanwhile hits all alike. What counts is therefore the
+// ratio to the bare python3 of the same rounds, not the milliseconds. The load generator is this
+// program, on the same cores. A way that this machine or this daemon does not have is named and left
+// out; a wrong answer ends its part, is named too, and makes the exit status 1.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
-	"net/http"
 	"os"
 	"os/exec"
-	"regexp"
+	"os/signal"
+	"path/filepath"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-const program = "print(1)"
+// parts are what can be measured, in the order in which it is done.
+var parts = []struct {
+	name string
+	// of says which ways it is about; nil where it starts them itself.
+	of      func(*way) bool
+	measure func(context.Context, *bench) error
+}{
+	{"latency", every, latency},
+	{"throughput", every, throughput},
+	{"overload", func(w *way) bool { return w.ours || w.Name == "bare" }, overload},
+	{"inside", func(w *way) bool { return w.Name == "bare" || w.Name == "cold" || w.Name == "forked" }, inside},
+	{"memory", nil, memory},
+	{"sleeping", nil, sleeping},
+	{"settings", nil, settings},
+}
+
+func every(*way) bool { return true }
+
+// bench is one go of it.
+type bench struct {
+	python, daemon, isolation string
+	n                         int
+	loads                     []string // programs of the throughput
+	ways, ready               []*way
+	report                    report
+}
 
 func main() {
 	log.SetFlags(0)
-	daemon := flag.String("daemon", "bin/sandboxd", "the daemon `program`")
-	isolation := flag.String("isolation", "", "its --isolation; what the machine can enforce by default")
-	python := flag.String("python", "/usr/bin/python3", "the reference, and the daemon's interpreter")
-	n := flag.Int("n", 200, "pairs of runs")
+	log.SetPrefix("bench: ")
+	b := &bench{report: report{Results: []result{}}}
+	flag.StringVar(&b.daemon, "daemon", "bin/sandboxd", "the daemon `program`")
+	flag.StringVar(&b.isolation, "isolation", "", "its --isolation; what the machine can enforce by default")
+	flag.StringVar(&b.python, "python", "/usr/bin/python3", "the interpreter of all ways")
+	flag.IntVar(&b.n, "n", 120, "rounds of print; slower programs have fewer")
+	out := flag.String("out", ".cache/bench", "`directory` for the JSON, the table and the picture; none if empty")
+	load := flag.String("load", "print", "`programs` whose throughput is measured: print,compute,import,data")
+	names := []string{}
+	for _, part := range parts {
+		names = append(names, part.name)
+	}
+	only := flag.String("only", strings.Join(names, ","), "`parts` to measure")
 	flag.Parse()
-	if *isolation == "" {
-		*isolation = "required"
-		if exec.Command(*daemon, "doctor").Run() != nil {
-			*isolation = "best-effort"
+	known := []string{}
+	for _, p := range programs {
+		known = append(known, p.name)
+	}
+	b.loads = list("load", *load, known)
+	chosen := list("only", *only, names)
+	if b.isolation == "" {
+		b.isolation = "required"
+		if exec.Command(b.daemon, "doctor").Run() != nil {
+			b.isolation = "best-effort"
 		}
 	}
-	if err := run(*daemon, *isolation, *python, *n); err != nil {
-		log.Fatalln("bench:", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := b.run(ctx, chosen)
+	stop()
+	if err != nil {
+		log.Fatal(err)
+	}
+	b.report.conclude()
+	if *out != "" {
+		err = b.report.write(*out, b.python)
+	}
+	if err := errors.Join(err, b.report.print(os.Stdout)); err != nil {
+		log.Fatal(err)
+	}
+	if len(b.report.Errors) > 0 {
+		os.Exit(1)
 	}
 }
 
-func run(daemon, isolation, python string, n int) (err error) {
-	url, stop, err := start(daemon, "serve", "--listen=127.0.0.1:0", "--isolation="+isolation, "--python="+python, "--log-level=info")
+// list splits the value of a flag, and refuses what it does not know.
+func list(name, value string, known []string) []string {
+	items := strings.Split(value, ",")
+	for _, item := range items {
+		if !slices.Contains(known, item) {
+			log.Fatalf("-%s: %q is none of %s", name, item, strings.Join(known, ", "))
+		}
+	}
+	return items
+}
+
+func (b *bench) run(ctx context.Context, chosen []string) error {
+	temp, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-
-	m := measurements{}
-	for i := range n + n/10 { // the first tenth warms up
-		bare, err := timed(func() error { return bareRun(python) })
-		if err != nil {
-			return err
+	defer os.RemoveAll(temp)
+	config := filepath.Join(temp, "templates.yaml")
+	if err := os.WriteFile(config, []byte(templates), 0o644); err != nil {
+		return err
+	}
+	b.ways = everyWay(b.python, b.daemon, b.isolation, config)
+	version, err := exec.CommandContext(ctx, b.python, "-V").Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w", b.python, err)
+	}
+	b.report.Machine = machine{
+		CPUs: runtime.NumCPU(), Kernel: kernel(), Python: strings.TrimSpace(string(version)), Isolation: b.isolation,
+	}
+	b.report.Ways = b.ways
+	for _, w := range b.ways {
+		if w.server == nil && w.Absent == "" {
+			if _, err := w.run(ctx, printing); err != nil {
+				w.Absent = err.Error() // it is here, and does not work here
+			}
 		}
-		var parts map[string]time.Duration
-		ours, err := timed(func() (err error) { parts, err = post(url); return err })
-		if err != nil {
-			return err
-		}
-		if i < n/10 {
+	}
+	for _, part := range parts {
+		if !slices.Contains(chosen, part.name) {
 			continue
 		}
-		m.add("bare", bare)
-		m.add("ours", ours)
-		inside := time.Duration(0)
-		for part, d := range parts {
-			m.add(part, d)
-			inside += d
+		begin := time.Now()
+		err := errors.Join(b.serve(ctx, part.of), part.measure(ctx, b))
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err(), b.serve(context.WithoutCancel(ctx), nil))
 		}
-		m.add("http", ours-inside)
+		log.Printf("%-10s %3.0f s", part.name, time.Since(begin).Seconds())
 	}
-	fmt.Println("isolation:", isolation)
-	if err := m.print(os.Stdout, n); err != nil {
-		return err
-	}
-	for _, setting := range []string{"--core-scheduling", "--restrict-speculation"} {
-		cost, err := settingCost(url, n, daemon, "serve", "--listen=127.0.0.1:0", "--isolation="+isolation, "--python="+python, setting)
-		if err != nil {
-			return err
+	return b.serve(ctx, nil)
+}
+
+// serve makes these ways ready, and stops the servers of all others.
+func (b *bench) serve(ctx context.Context, wanted func(*way) bool) (err error) {
+	b.ready = nil
+	for _, w := range b.ways {
+		if wanted == nil || !wanted(w) {
+			err = errors.Join(err, w.stop())
+			continue
 		}
-		fmt.Printf("%-23s %s\n", setting, cost)
-	}
-	return nil
-}
-
-// settingCost compares a daemon with one more setting with the one at url.
-func settingCost(url string, n int, daemon string, args ...string) (cost string, err error) {
-	with, stop, err := start(daemon, args...)
-	if err != nil {
-		return "not on this machine: " + firstRemedy(err.Error()), nil
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	m := measurements{}
-	for range n {
-		for name, url := range map[string]string{"with": with, "without": url} {
-			d, err := timed(func() error { _, err := post(url); return err })
-			if err != nil {
-				return "", err
-			}
-			m.add(name, d)
+		if w.server != nil && w.up == nil && w.Absent == "" {
+			w.start(ctx)
 		}
-	}
-	return fmt.Sprintf("ratio of the medians with and without: %.2f", m.quantile("with", .5)/m.quantile("without", .5)), nil
-}
-
-// firstRemedy is what a daemon that does not start says to do about it.
-func firstRemedy(said string) string {
-	_, remedy, _ := strings.Cut(said, "remedy: ")
-	remedy, _, _ = strings.Cut(remedy, "\n")
-	return remedy
-}
-
-// start starts the daemon and returns its address and how to end it.
-func start(name string, args ...string) (url string, stop func() error, err error) {
-	cmd := exec.Command(name, args...)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		return "", nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	serving := regexp.MustCompile(`msg=serving address=(http://\S+)`)
-	lines := bufio.NewScanner(stderr)
-	var said []string
-	for lines.Scan() {
-		if found := serving.FindStringSubmatch(lines.Text()); found != nil {
-			go io.Copy(io.Discard, stderr)
-			return found[1], func() error {
-				return errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait())
-			}, nil
+		if w.Absent == "" {
+			b.ready = append(b.ready, w)
 		}
-		said = append(said, lines.Text())
-	}
-	return "", nil, fmt.Errorf("the daemon does not serve: %w\n%s", cmd.Wait(), strings.Join(said, "\n"))
-}
-
-func timed(f func() error) (time.Duration, error) {
-	begin := time.Now()
-	err := f()
-	return time.Since(begin), err
-}
-
-// bareRun is the reference: the interpreter with no sandbox, its output read as ours is.
-func bareRun(python string) error {
-	out, err := exec.Command(python, "-I", "-c", program).Output()
-	if err == nil && string(out) != "1\n" {
-		err = fmt.Errorf("python3 printed %q", out)
 	}
 	return err
 }
 
-// post runs the program through HTTP and returns where the daemon says the time went.
-func post(url string) (map[string]time.Duration, error) {
-	body, err := json.Marshal(map[string]string{"code": program})
+// way finds one by its name.
+func (b *bench) way(name string) *way {
+	return b.ways[slices.IndexFunc(b.ways, func(w *way) bool { return w.Name == name })]
+}
+
+func (b *bench) failed(part string, w *way, err error) {
+	b.report.Errors = append(b.report.Errors, fmt.Sprintf("%s, %s: %v", part, w.Name, err))
+}
+
+func kernel() string {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
 	if err != nil {
-		return nil, err
+		return "unknown"
 	}
-	response, err := http.Post(url+"/playground/execute", "application/json", strings.NewReader(string(body)))
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err == nil && string(answer) != `{"stdout":"1\n","stderr":""}` {
-		err = fmt.Errorf("status %d: %s", response.StatusCode, answer)
-	}
-	return parseTiming(response.Header.Get("Server-Timing")), err
-}
-
-// parseTiming reads a Server-Timing header: name;dur=milliseconds, …
-func parseTiming(header string) map[string]time.Duration {
-	parts := map[string]time.Duration{}
-	for entry := range strings.SplitSeq(header, ", ") {
-		name, dur, ok := strings.Cut(entry, ";dur=")
-		if ms, err := strconv.ParseFloat(dur, 64); ok && err == nil {
-			parts[name] = time.Duration(ms * float64(time.Millisecond))
-		}
-	}
-	return parts
-}
-
-type measurements map[string][]time.Duration
-
-func (m measurements) add(name string, d time.Duration) { m[name] = append(m[name], d) }
-
-// quantile is exact: the samples are few.
-func (m measurements) quantile(name string, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(m[name]))
-	if len(sorted) == 0 {
-		return 0
-	}
-	at := min(int(q*float64(len(sorted))), len(sorted)-1)
-	return float64(sorted[at]) / float64(time.Millisecond)
-}
-
-func (m measurements) print(w io.Writer, n int) error {
-	var text strings.Builder
-	row := func(what, name string) {
-		fmt.Fprintf(&text, "%-46s %7.2f %7.2f %7.2f\n", what, m.quantile(name, .5), m.quantile(name, .9), m.quantile(name, .99))
-	}
-	fmt.Fprintf(&text, "%d pairs of %s, in alternation; milliseconds    p50     p90     p99\n", n, program)
-	row("bare python3 -I", "bare")
-	row("sandboxd over HTTP, cold", "ours")
-	row("  waiting for a slot", "queue")
-	row("  clone: leaf, namespaces, id maps, execve", "clone")
-	row("  set-up: the init, until it execs python3", "setup")
-	row("  program: interpreter and program", "program")
-	row("  teardown: streams, counters, rmdir", "teardown")
-	row("  HTTP, JSON, scan, and the client", "http")
-	fmt.Fprintf(&text, "ratio of the medians: %.2f; on top of the bare interpreter: %.2f ms\n",
-		m.quantile("ours", .5)/m.quantile("bare", .5), m.quantile("ours", .5)-m.quantile("bare", .5))
-	_, err := io.WriteString(w, text.String())
-	return err
+	return strings.TrimSpace(string(release))
 }

@@ -317,7 +317,7 @@ run_tests() { # WHO DIRECTORY FLAG...
 check "doctor, as the service" as_user / /usr/local/bin/sandboxd doctor
 check "doctor, with host uids to choose from" as_own / /usr/local/bin/sandboxd doctor
 # What the settings cost that this machine has and few others do.
-as_root / /payload/bin/bench -daemon /usr/local/bin/sandboxd -n 20 2>&1 | tail -n 2
+as_root / /payload/bin/bench -daemon /usr/local/bin/sandboxd -only settings -n 20 -out "" 2>&1 | tail -n 2
 check "doctor, as root" as_root / /usr/local/bin/sandboxd doctor
 while read -r directory everybody; do
 	for who in $everybody; do

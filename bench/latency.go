@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"log"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// drawn is the same in each go, so that one can be compared with the next.
+func drawn() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+// alternate gives every way its turn in each of n rounds, in an order drawn anew. Whoever fails is
+// reported and has no further turn; who remains is returned.
+func (b *bench) alternate(ctx context.Context, part string, n int, ways []*way, turn func(*way) error) []*way {
+	ways = slices.Clone(ways)
+	random := drawn()
+	for range n {
+		random.Shuffle(len(ways), func(i, j int) { ways[i], ways[j] = ways[j], ways[i] })
+		ways = slices.DeleteFunc(ways, func(w *way) bool {
+			if ctx.Err() != nil {
+				return false
+			}
+			err := turn(w)
+			if err != nil && ctx.Err() == nil {
+				b.failed(part, w, err)
+			}
+			return err != nil
+		})
+	}
+	return ways
+}
+
+// pause is between two turns: the kernel takes namespaces apart after a run, and a warm daemon makes
+// another jail. That is not the next one's to wait for.
+const pause = 30 * time.Millisecond
+
+// latency is that of one client: one run at a time, and the CPU time that it takes in all. What the
+// kernel does for a run in threads of its own, such as the end of a namespace, is in neither.
+func latency(ctx context.Context, b *bench) error {
+	for _, p := range programs {
+		took := map[*way][]time.Duration{}
+		parts := map[string][]time.Duration{}
+		turn := func(w *way) error {
+			begin := time.Now()
+			a, err := w.run(ctx, p)
+			all := time.Since(begin)
+			if err != nil {
+				return err
+			}
+			took[w] = append(took[w], all)
+			if p.name == "print" && w.Name == "cold" {
+				rest := all
+				for part, d := range a.parts {
+					parts[part] = append(parts[part], d)
+					rest -= d
+				}
+				parts["http"] = append(parts["http"], rest)
+			}
+			time.Sleep(pause)
+			return nil
+		}
+		n := max(b.n/p.one, 3)
+		part := "latency " + p.name
+		ways := b.alternate(ctx, part, max(n/10, 1), b.ready, turn) // warms up
+		clear(took)
+		clear(parts)
+		before := map[*way]time.Duration{}
+		for _, w := range ways {
+			before[w] = w.cpuTime()
+		}
+		for _, w := range b.alternate(ctx, part, n, ways, turn) {
+			b.report.add("latency", p.name, "p50", w, "ms", ms(quantile(took[w], .5)))
+			b.report.add("latency", p.name, "p99", w, "ms", ms(quantile(took[w], .99)))
+			if !w.hides {
+				b.report.add("cpu", p.name, "a run", w, "ms", ms(w.cpuTime()-before[w])/float64(len(took[w])))
+			}
+		}
+		for part, samples := range parts {
+			for _, q := range []float64{.5, .9, .99} {
+				b.report.add("breakdown", part, quantileName(q), b.way("cold"), "ms", ms(quantile(samples, q)))
+			}
+		}
+		log.Printf("latency of %s: %d rounds", p.name, n)
+	}
+	return ctx.Err()
+}
+
+// inside compares a program's speed in a run with the same outside, as the program sees it: what the
+// filter and the cgroup cost it while it runs.
+func inside(ctx context.Context, b *bench) error {
+	for _, p := range []program{computing, calling} {
+		took := map[*way][]float64{}
+		ways := b.alternate(ctx, "inside "+p.name, max(b.n/3, 5), b.ready, func(w *way) error {
+			a, err := w.run(ctx, p)
+			if err != nil {
+				return err
+			}
+			s, err := seconds(a.stdout)
+			took[w] = append(took[w], 1000*s)
+			return err
+		})
+		for _, w := range ways {
+			b.report.add("inside", p.name, "p50", w, "ms", quantile(took[w], .5))
+		}
+	}
+	return ctx.Err()
+}
