@@ -11,6 +11,7 @@ import (
 // of it here. There is no process in them any more.
 type janitor struct {
 	kept chan *os.File
+	quit chan struct{}
 	done chan struct{}
 }
 
@@ -18,14 +19,27 @@ type janitor struct {
 const janitorBacklog = 64
 
 func newJanitor() *janitor {
-	j := &janitor{kept: make(chan *os.File, janitorBacklog), done: make(chan struct{})}
-	go func() {
-		defer close(j.done)
-		for f := range j.kept {
-			f.Close()
-		}
-	}()
+	j := &janitor{kept: make(chan *os.File, janitorBacklog), quit: make(chan struct{}), done: make(chan struct{})}
+	go j.work()
 	return j
+}
+
+func (j *janitor) work() {
+	defer close(j.done)
+	for {
+		select {
+		case f := <-j.kept:
+			f.Close()
+			continue
+		default: // what is there goes first
+		}
+		select {
+		case f := <-j.kept:
+			f.Close()
+		case <-j.quit:
+			return
+		}
+	}
 }
 
 // release lets go of a reference; nil is none.
@@ -41,7 +55,7 @@ func (j *janitor) release(f *os.File) {
 }
 
 func (j *janitor) close() {
-	close(j.kept)
+	close(j.quit)
 	<-j.done
 }
 
