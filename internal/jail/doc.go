@@ -4,34 +4,40 @@
 //
 // There are two processes and one socket pair. The daemon executes a small binary that it
 // carries within itself, "sandboxd-init", born into new user, mount, pid, network, ipc and uts namespaces and
-// straight into a fresh cgroup v2 leaf. The init builds the root file system, gives up every
-// privilege that it has, loads the seccomp filter and becomes python3 by execve: the
-// program is process 1 of its pid namespace, so nothing of it can outlive it.
+// straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
+// compiled: it builds the root file system, gives up every privilege that it has, loads the seccomp
+// filter and becomes python3 by execve. The program is process 1 of its pid namespace, so nothing of
+// it can outlive it.
 //
 //	daemon                                init (ambient capabilities over its own
 //	                                      namespaces only)
 //	  mkdir leaf, set limits
 //	  clone3(namespaces, leaf) ─────────► execve sandboxd-init, as nobody
 //	  uid_map, gid_map
-//	  order: plan, limits, source ──────► receive; become uid 1000
+//	  the script ───────────────────────► replay it: become uid 1000,
 //	                                      loopback, root, pivot_root, host name,
 //	                                      cgroup namespace, session, processor,
 //	                                      credentials, landlock, rlimits,
 //	                                      descriptors, seccomp
 //	  ◄────── "go", its listener ───────
-//	  answer what the filter denies
-//	  ◄────────────── end of file ──────  execve python3
+//	  answer what the filter denies       execve python3
+//	  ◄──────────── "ready" ────────────  the launcher waits     (a waiting jail is here)
+//	  the program ──────────────────────► main.py, compiled
+//	  ◄── "started", end of file ───────
 //	  start the clock; read both streams
 //	  kill by cgroup.kill: clock, watchdog or caller
 //	  wait; read memory.events, cpu.stat; rmdir leaf
 //
-// A step of the init that fails sends its stage, errno and object up the socket instead of
-// "go", and Run returns a SetupError. End of file without "go" means that init died,
-// and so does one after "go" when the process is dead under the name of a step.
+// A call of the script that fails sends its number and errno up the socket instead of "go", and
+// Run returns a SetupError. End of file without "started" means that it died.
 //
-// Read the files in this order: spec, verdict (what goes in, what comes out), jail (the
-// story), cgroup, ids, initbinary, start, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order); then devices, landlock, denials, output and watchdog, and probe, which
+// Engine fork has a template where this has the init: an interpreter, jailed likewise, that forks
+// itself into new namespaces and the leaf. The child replays the same script but for execve, and is
+// where the launcher waits. See template.go.
+//
+// Read the files in this order: spec, verdict (what goes in, what comes out), jail, pool, run (the
+// story), cgroup, ids, initbinary, start, template, plan (the root file system as data), handoff; package
+// inside (what happens inside, in order); then devices, landlock, denials, output, watchdog and janitor, and probe, which
 // tries every layer before the daemon promises it.
 //
 // # Who trusts whom
