@@ -166,6 +166,7 @@ enum { METH_VARARGS = 1, ABI_VERSION = 3 };
 extern object *PyModule_Create2(struct module *, int version);
 extern int PyArg_ParseTuple(object *, const char *, ...);
 extern object *Py_BuildValue(const char *, ...);
+extern void Py_IncRef(object *);
 extern void PyOS_BeforeFork(void), PyOS_AfterFork_Parent(void), PyOS_AfterFork_Child(void);
 
 #include <linux/prctl.h>
@@ -219,9 +220,22 @@ static object *replayFrom(object *self, object *args)
 	return Py_BuildValue("i", replay(channel));
 }
 
+/* keep(anything) keeps it from ever being destroyed. */
+static object *keep(object *self, object *args)
+{
+	object *kept;
+
+	(void)self;
+	if (!PyArg_ParseTuple(args, "O", &kept))
+		return 0;
+	Py_IncRef(kept);
+	return Py_BuildValue("");
+}
+
 static struct method methods[] = {
 	{ "fork", forkInto, METH_VARARGS, 0 },
 	{ "replay", replayFrom, METH_VARARGS, 0 },
+	{ "keep", keep, METH_VARARGS, 0 },
 	{ 0, 0, 0, 0 },
 };
 static struct module module = {

@@ -8,6 +8,7 @@ before = set(sys.modules)
 
 import _imp
 import _socket
+import atexit
 import gc
 import os
 import select
@@ -99,6 +100,10 @@ class Template:
         os.dup2(channel, CHANNEL)
         if self.module.replay(CHANNEL) != 0:
             os._exit(1)
+        # The main module is the child's own, or the collector would take it for a part of what is frozen.
+        old = sys.modules["__main__"]
+        sys.modules["__main__"] = type(sys)("__main__")
+        sys.modules["__main__"].__dict__.update(old.__dict__)
         reseed()
 
 
@@ -118,6 +123,21 @@ def reseed():
         modules["uuid"]._node = modules["uuid"]._last_timestamp = None
 
 
+class Leave:
+    """The end of a child, last of all. To take the template's modules apart, which python3 does at its
+    end, would take longer than most programs do, and write to memory that is shared. They stay."""
+
+    def __init__(self, module):
+        self.modules = {}
+        module.keep(self.modules)
+        atexit.register(self.leave)
+
+    def leave(self):
+        for name, module in self.modules.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
 def serve(names):
     """Import what is named, then fork for the daemon; return in a child."""
     _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
@@ -125,8 +145,10 @@ def serve(names):
     os.close(extension)
     for name in ours | {"_sandboxd"}:
         sys.modules.pop(name, None)
+    leave = Leave(module)  # before others want to be called: the first comes last
     for name in names:
         __import__(name)
+    leave.modules.update((name, sys.modules[name]) for name in sys.modules.keys() - {"__main__", "builtins", "sys"})
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("an import started threads, which no child would have")
     gc.collect()
