@@ -2,9 +2,10 @@ package inside
 
 import "golang.org/x/sys/unix"
 
-// becomeUser makes us the user of our user namespace. We were born before our ids were mapped, as
+// becomeUser leaves behind what we have from others, and makes us the user of our user namespace. We were born before our ids were mapped, as
 // nobody. The groups are the daemon's, and stay where it had no right to drop them either.
 func (a *assembler) becomeUser(uid, gid int, keepGroups bool) {
+	a.closeOthers()
 	a.call("setresgid", unix.SYS_SETRESGID, num(gid), num(gid), num(gid))
 	if !keepGroups {
 		a.call("setgroups", unix.SYS_SETGROUPS, num(0), num(0))

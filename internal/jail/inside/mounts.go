@@ -111,7 +111,7 @@ func (b builder) copy(n Node) {
 	b.close(from)
 }
 
-// Descriptors that a text names.
+// Descriptors that a text names: higher than any that is open meanwhile.
 const (
 	lowerFD = 14
 	emptyFD = 15
