@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
@@ -96,7 +94,7 @@ func (j *Jail) forTemplate(o *inside.Order) {
 	o.UID, o.GID = j.templateID.uid, j.templateID.gid
 	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
 		inside.StageLandlock, inside.StageRlimits}
-	o.Filter, o.Listen = encodeFilter(templateFilter), false
+	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, j.script))), false
 	o.Plan = slices.Clone(o.Plan)
 	for i, n := range o.Plan {
 		switch n.Op {
@@ -107,15 +105,6 @@ func (j *Jail) forTemplate(o *inside.Order) {
 		}
 	}
 	o.Plan = append(o.Plan, inside.Node{Op: inside.File, Path: launcherDir + "/sandboxd_template.pyc", Data: string(j.python.template)})
-}
-
-// templateFilter keeps the C library from registering for restartable sequences, which it does once when
-// a program starts: its children may not, and their threads would die of that.
-var templateFilter = []unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // of struct seccomp_data, the call's number
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_RSEQ},
-	{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
-	{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 }
 
 // mirror plans a file, link or directory of the host at its own path; nothing where it is

@@ -2,9 +2,12 @@ package jail
 
 import (
 	"encoding/binary"
+	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
 // encodeFilter lays out a seccomp program as struct sock_filter[], the form in which it goes to
@@ -25,3 +28,28 @@ func notifies(program []unix.SockFilter) bool {
 		return i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF
 	})
 }
+
+// templateFilter is the filter of a template: that of the runs, which its children stay under, but for
+// the calls that it takes to jail these. The C library asks for what it can have when a program
+// starts: so it learns the same there as it would in a run.
+func templateFilter(program []unix.SockFilter, script *inside.Script) []unix.SockFilter {
+	const number, arch = 0, 4 // offsets in struct seccomp_data
+	calls := append(script.Calls(), unix.SYS_CLONE3)
+	load := func(offset uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+	}
+	equal := func(k uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: k}
+	}
+	ours := []unix.SockFilter{load(number)}
+	for _, call := range calls {
+		ours = append(ours, equal(uint32(call)), unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
+	}
+	// Another architecture has other numbers: on with the filter of the runs.
+	whole := []unix.SockFilter{load(arch), equal(auditArch), {Code: unix.BPF_JMP | unix.BPF_JA, K: 1},
+		{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(ours))}}
+	return slices.Concat(whole, ours, program)
+}
+
+// auditArch is the machine's own (linux/audit.h).
+var auditArch = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]

@@ -3,6 +3,7 @@ package inside
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,8 @@ import (
 // a header, the calls, and the data that they point to, at an address that both know.
 type Script struct {
 	image []byte
-	steps []step // of each call
+	steps []step  // of each call
+	calls []int64 // their numbers, each once
 }
 
 // step is what a call is for, in the words of an error.
@@ -40,6 +42,9 @@ func (s *Script) Step(call uint32) (stage, object string, ok bool) {
 	}
 	return s.steps[call].stage, s.steps[call].object, true
 }
+
+// Calls are the numbers of the system calls that the script may make.
+func (s *Script) Calls() []int64 { return s.calls }
 
 // assembler collects a script.
 type assembler struct {
@@ -171,6 +176,9 @@ func (a *assembler) script() *Script {
 	s := &Script{}
 	for _, c := range a.calls {
 		put(c.nr)
+		if c.nr >= 0 && !slices.Contains(s.calls, c.nr) {
+			s.calls = append(s.calls, c.nr)
+		}
 		var cells, then uint32
 		for i, arg := range c.args {
 			if arg.kind == inCell {

@@ -55,7 +55,7 @@ func (a *assembler) loadFilter(program []byte, listen bool) {
 		// A filter below ours has a listener already, the daemon's container's, and the kernel has
 		// room for one. Then the kernel gives all answers, and they are not counted.
 		a.mark(alone)
-		program = silence(program)
+		program = Silence(program)
 	}
 	// What comes after "go" fails as a step of its own; a filter that does not load never said it.
 	load(program, 0)
@@ -63,9 +63,9 @@ func (a *assembler) loadFilter(program []byte, listen bool) {
 	a.mark(said)
 }
 
-// silence has the kernel return each errno that the filter leaves to a listener: it is in the data
+// Silence has the kernel return each errno that the filter leaves to a listener: it is in the data
 // of SECCOMP_RET_USER_NOTIF already.
-func silence(program []byte) []byte {
+func Silence(program []byte) []byte {
 	program = slices.Clone(program)
 	for rest := program; len(rest) > 0; rest = rest[filterInstructionSize:] {
 		code := binary.NativeEndian.Uint16(rest)
