@@ -297,10 +297,11 @@ under_unit() { # DIRECTORY OPTION... -- COMMAND...
 as_user() { under_unit "$1" -- "${@:2}"; }
 mapfile -t own_uids < <(grep -E '^[A-Z]' systemd/own-uids.conf)
 as_own() { under_unit "$1" "${own_uids[@]}" -- "${@:2}"; }
-# What passed is not shown; what failed or was skipped is, with what it logged, and so is
-# whatever a test said that never ended.
+# What passed is not shown, unless it took long; what failed or was skipped is, with what it logged,
+# and so is whatever a test said that never ended.
 # shellcheck disable=SC2016 # for awk
 results='/^=== (RUN|PAUSE|CONT|NAME)|^PASS$/ { next }
+	/^--- PASS.*\([0-9][0-9]+\./ { print }
 	/^ *--- PASS/ { said = ""; next }
 	{ said = said $0 "\n" }
 	/^ *--- (FAIL|SKIP)/ { printf "%s", said; fflush(); said = "" }
