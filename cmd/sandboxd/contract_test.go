@@ -12,8 +12,10 @@ import (
 )
 
 // Every row of the HTTP contract, against the running daemon with its defaults.
-func TestContract(t *testing.T) {
-	d := start(t)
+func TestContract(t *testing.T) { underEachEngine(t, contract) }
+
+func contract(t *testing.T, flags ...string) {
+	d := start(t, flags...)
 	for _, tt := range []struct {
 		name         string
 		method, path string
@@ -85,8 +87,10 @@ func TestContract(t *testing.T) {
 }
 
 // What is restricted by default.
-func TestContractRestrictions(t *testing.T) {
-	d := start(t)
+func TestContractRestrictions(t *testing.T) { underEachEngine(t, contractRestrictions) }
+
+func contractRestrictions(t *testing.T, flags ...string) {
+	d := start(t, flags...)
 	for _, module := range []string{"os", "sys", "pathlib", "shutil", "socket", "urllib", "requests", "http", "subprocess"} {
 		for _, code := range []string{"import " + module, "import math, " + module + " as x", "from " + module + " import *", "def f():\n    import " + module} {
 			s, _ := d.execute(t, code)
@@ -109,8 +113,10 @@ func TestContractRestrictions(t *testing.T) {
 }
 
 // Where the old service fell short. Each fault of it that the contract lists is a case.
-func TestOldFaults(t *testing.T) {
-	d := start(t, "--wall=2s")
+func TestOldFaults(t *testing.T) { underEachEngine(t, oldFaults) }
+
+func oldFaults(t *testing.T, flags ...string) {
+	d := start(t, append(flags, "--wall=2s")...)
 	for _, tt := range []struct{ name, code, stdout, stderr string }{
 		{"a string that contains os.", `print("photos.jpg")`, "photos.jpg\n", ""},
 		{"a module that begins with os", "try:\n    import osquery\nexcept ImportError as e: print(e)", "No module named 'osquery'\n", ""},
@@ -141,16 +147,20 @@ func TestOldFaults(t *testing.T) {
 	})
 }
 
-func TestInvalidUTF8IsReplaced(t *testing.T) {
-	d := start(t, "--policy=off")
+func TestInvalidUTF8IsReplaced(t *testing.T) { underEachEngine(t, invalidUTF8IsReplaced) }
+
+func invalidUTF8IsReplaced(t *testing.T, flags ...string) {
+	d := start(t, append(flags, "--policy=off")...)
 	s, _ := d.execute(t, `import sys; sys.stdout.buffer.write(b"a\xff\xc3b\0c")`)
 	if s.Stdout != "a\uFFFD\uFFFDb\x00c" {
 		t.Errorf("%+q", s)
 	}
 }
 
-func TestSourceLimit(t *testing.T) {
-	d := start(t)
+func TestSourceLimit(t *testing.T) { underEachEngine(t, sourceLimit) }
+
+func sourceLimit(t *testing.T, flags ...string) {
+	d := start(t, flags...)
 	s, _ := d.execute(t, "print(1)\n#"+strings.Repeat("x", jail.MaxSource-20))
 	if s.Stdout != "1\n" {
 		t.Errorf("%+v", s)

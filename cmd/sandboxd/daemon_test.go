@@ -82,6 +82,15 @@ func start(t testing.TB, args ...string) *sandboxd {
 	return startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...))
 }
 
+// underEachEngine runs a test once for each way in which a run can start, with the flags for it.
+func underEachEngine(t *testing.T, test func(t *testing.T, flags ...string)) {
+	for _, engine := range []string{"exec", "fork"} {
+		for _, warm := range []string{"0", "2"} {
+			t.Run(engine+", warm "+warm, func(t *testing.T) { test(t, "--engine="+engine, "--warm="+warm) })
+		}
+	}
+}
+
 func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
 	t.Helper()
 	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1)}

@@ -178,8 +178,10 @@ func residentMemory(t testing.TB, d *sandboxd) int64 {
 }
 
 // What a program writes is content: it can end no string, no header and no answer of ours.
-func TestOutputForgesNothing(t *testing.T) {
-	d := start(t, "--policy=off")
+func TestOutputForgesNothing(t *testing.T) { underEachEngine(t, outputForgesNothing) }
+
+func outputForgesNothing(t *testing.T, flags ...string) {
+	d := start(t, append(flags, "--policy=off")...)
 	for _, tt := range []struct{ name, said string }{
 		{"the end of the JSON", `","stderr":"forged","verdict":"x"}`},
 		{"another answer", "\r\n\r\nHTTP/1.1 200 OK\r\nX-Sandboxd-Verdict: timeout\r\nContent-Length: 0\r\n\r\n"},
