@@ -78,8 +78,13 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Li
 			log.Warn("a layer of the isolation is off", "layer", l.Name, "reason", l.Err, "remedy", l.Remedy)
 		}
 	}
+	var names []string
+	if s.forks() {
+		names = s.templateNames()
+	}
 	return api.New(api.Config{
 		Runner:    j,
+		Templates: names,
 		Scanner:   scanner,
 		Nulled:    scanner.Nulled(),
 		Gate:      gate,

@@ -163,3 +163,29 @@ func TestRunCommandForksTheTemplate(t *testing.T) {
 		})
 	}
 }
+
+func TestRequestsNameTheirTemplate(t *testing.T) {
+	d := start(t, "--policy=off", "--engine=fork", "--warm=1", "--templates=sound=wave", "--templates=default=colorsys")
+	for _, tt := range []struct {
+		name, fields string
+		status       int
+		want         string
+	}{
+		{"none", ``, 200, `{"stdout":"False True\n","stderr":""}`},
+		{"the default", `,"template":"default"`, 200, `{"stdout":"False True\n","stderr":""}`},
+		{"another", `,"template":"sound"`, 200, `{"stdout":"True False\n","stderr":""}`},
+		{"an unknown one", `,"template":"light"`, 422, `{"detail":[{"type":"literal_error","loc":["body","template"],"msg":"Input should be 'default' or 'sound'","input":"light","ctx":{"expected":"'default' or 'sound'"}}]}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for range 3 { // from jails that wait, and from others
+				a := d.post(t, `{"code":"import sys\nprint('wave' in sys.modules, 'colorsys' in sys.modules)"`+tt.fields+`}`)
+				if a.status != tt.status || a.body != tt.want {
+					t.Errorf("status %d: %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	if body := d.get(t, "/openapi.json").body; !strings.Contains(body, `"enum":["default","sound"]`) {
+		t.Errorf("the description does not have them: %s", body)
+	}
+}
