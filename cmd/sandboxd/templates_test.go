@@ -189,3 +189,31 @@ func TestRequestsNameTheirTemplate(t *testing.T) {
 		t.Errorf("the description does not have them: %s", body)
 	}
 }
+
+func TestWaitingJailsAreSeenAndTaken(t *testing.T) {
+	for _, tt := range []struct {
+		name, engine string
+		args         []string
+		waiting      string // without demand: one of each template
+		start        string
+	}{
+		{"none", "exec", nil, "0", "cold"},
+		{"exec", "exec", []string{"--warm=2"}, "1", "warm"},
+		{"fork", "fork", []string{"--warm=2", "--templates=sound=wave"}, "2", "warm"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := start(t, append(tt.args, "--engine="+tt.engine)...)
+			waitFor(t, "jails", func() bool { return d.metric(t, "sandboxd_waiting_jails") == tt.waiting })
+			if s, _ := d.execute(t, "print(1)"); s.Stdout != "1\n" {
+				t.Errorf("%+v", s)
+			}
+			if got := d.metric(t, `sandboxd_starts_total{start="`+tt.start+`"}`); got != "1" {
+				t.Errorf("%s starts are %s", tt.start, got)
+			}
+			waitFor(t, "the record of the run", func() bool { return strings.Contains(d.log.String(), " verdict=exited start="+tt.start+" ") })
+			if body := d.get(t, "/healthz").body; !strings.Contains(body, `"engine":"`+tt.engine+`"`) {
+				t.Errorf("health: %s", body)
+			}
+		})
+	}
+}

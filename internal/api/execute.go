@@ -124,6 +124,7 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 	case res != nil:
 		s.cfg.Metrics.RunEnded(metrics.Run{
 			Verdict:         string(res.Verdict),
+			Start:           start(res),
 			Setup:           res.Timing.Clone + res.Timing.Setup,
 			Wall:            res.Timing.Program,
 			CPU:             res.Usage.CPU,
@@ -134,6 +135,7 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 		})
 		attrs = append(attrs,
 			slog.String("verdict", string(res.Verdict)),
+			slog.String("start", start(res)),
 			slog.Duration("setup", res.Timing.Clone+res.Timing.Setup),
 			slog.Duration("wall", res.Timing.Program),
 			slog.Duration("cpu", res.Usage.CPU),
@@ -164,6 +166,14 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			slog.String("stage", stage), slog.Any("error", begun.err))
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "run", attrs...)
+}
+
+// start is how a run started, in a word.
+func start(res *jail.Result) string {
+	if res.Warm {
+		return metrics.Warm
+	}
+	return metrics.Cold
 }
 
 // denials is how often which system call was denied.
