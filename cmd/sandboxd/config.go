@@ -39,6 +39,8 @@ type settings struct {
 	Concurrency    int           `default:"${concurrency}" help:"Runs at once."`
 	Engine         string        `enum:"exec,fork" default:"exec" help:"How a run gets its interpreter: exec starts one in every jail, fork forks one that has started (docs/threat-model.md says what that gives up)."`
 	Warm           int           `default:"0" help:"Jails at most that wait for a program, with the interpreter started. 0: every run starts its own."`
+	Templates      templates     `placeholder:"NAME=MODULE,..." help:"With engine fork, what else there is to fork from: interpreters that have imported modules. A run asks for one by its name, or gets default. In the file: templates: {data: [numpy, pandas]}."`
+	RenewTemplates time.Duration `default:"1h" help:"How long a template lives until another takes its place."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
 	Connections    int           `default:"1024" help:"Open HTTP connections at once; more wait to be accepted."`
 	CORSOrigin     []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
@@ -87,6 +89,7 @@ func (s *settings) Validate() error {
 	}{
 		{"concurrency", int64(s.Concurrency), 1, 10_000, count},
 		{"warm", int64(s.Warm), 0, 10_000, count},
+		{"renew-templates", int64(s.RenewTemplates), int64(time.Second), int64(30 * 24 * time.Hour), span},
 		{"queue", int64(s.Queue), 0, 1_000_000, count},
 		{"connections", int64(s.Connections), 1, 1_000_000, count},
 		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), span},
@@ -96,8 +99,8 @@ func (s *settings) Validate() error {
 		{"scratch", int64(s.Scratch), jail.MinScratch, 1 << 50, size},
 		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, count},
 		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, size},
-		// Some more than slots: the readiness probe takes one outside of them.
-		{"uid-count", int64(s.UIDCount), int64(s.Concurrency+s.Warm) + 8, 1 << 31, count},
+		// Some more than jails: the readiness probe takes one outside of them.
+		{"uid-count", int64(s.UIDCount), int64(s.jails()) + 8, 1 << 31, count},
 		// Below are those of the system and of its users.
 		{"uid-first", int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount), count},
 		{"drain-timeout", int64(s.DrainTimeout), 0, int64(time.Hour), span},
@@ -106,7 +109,10 @@ func (s *settings) Validate() error {
 			return fmt.Errorf("--%s: %s: give a value from %s to %s", c.flag, c.text(c.got), c.text(c.least), c.text(c.most))
 		}
 	}
-	return nil
+	if !s.forks() && len(s.Templates) > 0 {
+		return fmt.Errorf("--templates: engine %s forks nothing: set --engine=fork, or leave the templates out", s.Engine)
+	}
+	return s.Templates.validate()
 }
 
 func (s *settings) limits() jail.Limits {
@@ -139,10 +145,13 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 		Filter:     filter.Program,
 		BestEffort: s.Isolation == "best-effort",
 		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
-		Fork:       s.Engine == "fork",
+		Fork:       s.forks(),
+		Templates:  s.Templates,
 		Warm:       s.Warm,
 		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
 		Log:        log,
+
+		RenewTemplates: s.RenewTemplates,
 	}, nil
 }
 
@@ -175,12 +184,12 @@ func strangers(app *kong.Application, environ []string) []string {
 	return found
 }
 
-// yamlFile resolves flags from a YAML file of flat keys. kong-yaml would do, but lets unknown
-// keys pass in silence and a file outrank the environment.
+// yamlFile resolves flags from a YAML file of flat keys; only the templates are a map. kong-yaml would
+// do, but lets unknown keys pass in silence and a file outrank the environment.
 type yamlFile map[string]any
 
 func loadYAML(r io.Reader) (kong.Resolver, error) {
-	file := yamlFile{}
+	file := map[string]any{} // not yamlFile: maps within would be of that type too
 	decoder := yaml.NewDecoder(r)
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("not a YAML map of settings: %w", err)
@@ -188,7 +197,7 @@ func loadYAML(r io.Reader) (kong.Resolver, error) {
 	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("not one YAML document: what follows the first would be lost")
 	}
-	return file, nil
+	return yamlFile(file), nil
 }
 
 // Validate refuses keys that are no setting.
@@ -215,6 +224,12 @@ func (f yamlFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	value, ok := f[flag.Name]
 	if !ok {
 		return nil, nil
+	}
+	if flag.IsMap() {
+		if _, ok := value.(map[string]any); !ok {
+			return nil, fmt.Errorf("configuration file: key %q wants a map of names, such as {data: [numpy, pandas]}, not %v", flag.Name, value)
+		}
+		return value, nil
 	}
 	switch v := value.(type) {
 	case []any:

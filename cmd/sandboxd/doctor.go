@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +17,7 @@ type doctorCommand struct {
 	JSON bool `name:"json" help:"Print the findings as JSON."`
 }
 
-// finding is one layer as the doctor prints it.
+// finding is one layer, or the templates, as the doctor prints it.
 type finding struct {
 	Layer    string `json:"layer"`
 	Works    bool   `json:"works"`
@@ -26,7 +27,7 @@ type finding struct {
 	Remedy   string `json:"remedy,omitempty"`
 }
 
-// Run probes every layer. Its error names the required layers that are missing.
+// Run probes every layer, and the templates. Its error says what is missing of that.
 func (d doctorCommand) Run(s *settings) error {
 	config, err := s.jail(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -41,6 +42,13 @@ func (d doctorCommand) Run(s *settings) error {
 		}
 		findings = append(findings, f)
 	}
+	missing := len(jail.Missing(layers))
+	noTemplate := false
+	if config.Fork && missing == 0 {
+		found := tryTemplates(s, config)
+		noTemplate = !found.Works
+		findings = append(findings, found)
+	}
 	if d.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")
@@ -48,10 +56,31 @@ func (d doctorCommand) Run(s *settings) error {
 	} else {
 		err = printFindings(os.Stdout, findings)
 	}
-	if missing := len(jail.Missing(layers)); err == nil && missing > 0 {
+	switch {
+	case err != nil:
+	case missing > 0:
 		err = fmt.Errorf("%d required layers of the isolation do not work on this machine", missing)
+	case noTemplate:
+		err = errors.New("a template does not start")
 	}
 	return err
+}
+
+// tryTemplates starts all templates, and ends them.
+func tryTemplates(s *settings, config jail.Config) finding {
+	f := finding{Layer: "templates", Required: true}
+	config.Warm = 0
+	j, err := jail.New(context.Background(), config)
+	if err == nil {
+		err = j.Close()
+	}
+	if err != nil {
+		f.Error = err.Error()
+		f.Remedy = "install what it imports for " + s.Python + ", or take it out of --templates"
+		return f
+	}
+	f.Works, f.Detail = true, strings.Join(s.templateNames(), ", ")
+	return f
 }
 
 func printFindings(w io.Writer, findings []finding) error {

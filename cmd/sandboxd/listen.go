@@ -66,8 +66,8 @@ func enoughDescriptors(s *settings) error {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	const own = 64
-	if need := uint64(s.Connections + s.Concurrency*descriptorsPerRun + own); limit.Cur < need {
-		return fmt.Errorf("the limit on open files is %d, less than the %d that --connections and --concurrency need: "+
+	if need := uint64(s.Connections + s.jails()*descriptorsPerRun + own); limit.Cur < need {
+		return fmt.Errorf("the limit on open files is %d, less than the %d that --connections, --concurrency and --warm need: "+
 			"lower those, or raise it (ulimit -n, LimitNOFILE=)", limit.Cur, need)
 	}
 	return nil

@@ -17,7 +17,8 @@ import (
 )
 
 type runCommand struct {
-	File string `arg:"" help:"The program; - is standard input."`
+	File     string `arg:"" help:"The program; - is standard input."`
+	Template string `default:"default" env:"-" placeholder:"NAME" help:"The template to fork from, one of those of --templates."`
 }
 
 // Exit statuses that are not the program's own: timeout(1)'s and the shell's.
@@ -29,6 +30,9 @@ const (
 
 // Run runs one file through the scan and the jail, as a request would be.
 func (c runCommand) Run(s *settings) error {
+	if names := s.templateNames(); !slices.Contains(names, c.Template) {
+		return fmt.Errorf("--template: there is none named %q, only %s (see --engine and --templates)", c.Template, strings.Join(names, ", "))
+	}
 	source, err := c.read()
 	if err != nil {
 		return err
@@ -54,6 +58,8 @@ func (c runCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
+	// One run needs no other template, and nothing that waits for a second.
+	config.Templates, config.Warm = map[string][]string{c.Template: s.Templates[c.Template]}, 0
 	j, err := jail.New(ctx, config)
 	if err != nil {
 		return fmt.Errorf("%w (`sandboxd doctor` tells what to do; --isolation=best-effort accepts less)", err)
@@ -61,7 +67,7 @@ func (c runCommand) Run(s *settings) error {
 	if !j.Enforced() {
 		config.Log.Warn("no cgroup controllers: memory is watched, CPU is not limited (best effort)")
 	}
-	result, err := j.Run(ctx, jail.Spec{Source: source, Nulled: scanner.Nulled(), Stdout: os.Stdout, Stderr: os.Stderr})
+	result, err := j.Run(ctx, jail.Spec{Source: source, Nulled: scanner.Nulled(), Template: c.Template, Stdout: os.Stdout, Stderr: os.Stderr})
 	closed := j.Close()
 	if err != nil {
 		return err

@@ -58,7 +58,8 @@ func (serveCommand) Run(s *settings) error {
 		return errors.Join(err, door.Close(), j.Close())
 	}
 	log.Info("serving", "address", door.address(), "socket", door.socket(), "version", version,
-		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency)
+		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency,
+		"engine", s.Engine, "warm", s.Warm)
 	err = serve(ctx, s, server, gate, door, log)
 	return errors.Join(err, j.Close())
 }
@@ -70,7 +71,8 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Li
 		return nil, err
 	}
 	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
-	isolation := api.Isolation{Mode: s.Isolation}
+	m.WatchWaiting(j.Waiting)
+	isolation := api.Isolation{Mode: s.Isolation, Engine: s.Engine}
 	for _, l := range layers {
 		isolation.Layers = append(isolation.Layers, api.Layer{Name: l.Name, State: state(l)})
 		m.SetLayer(l.Name, state(l))
@@ -78,8 +80,13 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Li
 			log.Warn("a layer of the isolation is off", "layer", l.Name, "reason", l.Err, "remedy", l.Remedy)
 		}
 	}
+	var names []string
+	if s.forks() {
+		names = s.templateNames()
+	}
 	return api.New(api.Config{
 		Runner:    j,
+		Templates: names,
 		Scanner:   scanner,
 		Nulled:    scanner.Nulled(),
 		Gate:      gate,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -309,7 +310,7 @@ func TestOneLogRecordPerRunAndNeverTheSource(t *testing.T) {
 	}
 	for _, want := range []string{
 		"msg=run", "request_id=from-proxy.1", "verdict=exited", "wall=15ms", "cpu=20ms", "peak_memory=9437184",
-		"queued=0s", "stdout=13", "stderr=0", "truncated=false", "source_bytes=22", "source_sha256=",
+		"start=cold", "queued=0s", "stdout=13", "stderr=0", "truncated=false", "source_bytes=22", "source_sha256=",
 	} {
 		if !strings.Contains(logs, want) {
 			t.Errorf("no %s in %s", want, logs)
@@ -318,6 +319,24 @@ func TestOneLogRecordPerRunAndNeverTheSource(t *testing.T) {
 	for _, bad := range []string{"two words", strings.Repeat("x", 65), ""} {
 		if got := s.call(t, "GET", "/", "", "X-Request-Id", bad).Header.Get("X-Request-Id"); got == bad || len(got) != 26 {
 			t.Errorf("X-Request-Id %q became %q", bad, got)
+		}
+	}
+}
+
+func TestWarmAndColdStartsAreLoggedAndCounted(t *testing.T) {
+	warm := false
+	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) {
+		return &jail.Result{Verdict: jail.Exited, Warm: warm}, nil
+	}, nil)
+	for _, warm = range []bool{true, false, true} {
+		s.execute(t, `{"code":"1"}`)
+	}
+	for start, want := range map[string]int{"warm": 2, "cold": 1} {
+		if got := s.metric(t, `sandboxd_starts_total{start="`+start+`"}`); got != strconv.Itoa(want) {
+			t.Errorf("%s was counted %s times", start, got)
+		}
+		if logs := s.logs.String(); strings.Count(logs, " start="+start+" ") != want {
+			t.Errorf("logs:\n%s", logs)
 		}
 	}
 }
@@ -469,5 +488,5 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 func TestHealth(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	s.call(t, "GET", "/healthz", "").want(t, http.StatusOK,
-		`{"status":"ok","version":"v0.0.0-test","listening":{"address":"http://127.0.0.1:8000","socket":"own"},"isolation":{"mode":"required","layers":{"seccomp":"works","memory":"works"}}}`)
+		`{"status":"ok","version":"v0.0.0-test","listening":{"address":"http://127.0.0.1:8000","socket":"own"},"isolation":{"mode":"required","engine":"exec","layers":{"seccomp":"works","memory":"works"}}}`)
 }

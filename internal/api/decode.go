@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,17 +27,23 @@ const (
 	maxDrained = 256 << 20
 )
 
-// decode reads a request's body, and gives the program in it.
-func (s *Server) decode(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// order is what a request asks for.
+type order struct {
+	source   []byte
+	template string // "" if it names none
+}
+
+// decode reads a request's body, and gives what it asks for.
+func (s *Server) decode(w http.ResponseWriter, r *http.Request) (order, error) {
 	body, done, err := s.readBody(w, r)
 	if err != nil {
-		return nil, err
+		return order{}, err
 	}
 	defer done()
 	if !isJSON(r.Header.Get("Content-Type")) && len(body) > 0 {
-		return nil, notAnObject(str{text: string(body)}, len(body))
+		return order{}, notAnObject(str{text: string(body)}, len(body))
 	}
-	return program(body)
+	return parse(body, s.cfg.Templates)
 }
 
 // readBody reads a whole body, not longer than the limit, and not slower than pace allows.
@@ -144,51 +151,84 @@ func isJSON(contentType string) bool {
 		!strings.Contains(subtype, "/")
 }
 
-// program finds the program in a request body. Its errors are *invalidError, *tooLargeError
-// and errParse.
-func program(body []byte) ([]byte, error) {
+// parse finds in a request body the program, and the template if it names one of those that there
+// are. Its errors are *invalidError, *tooLargeError and errParse; of several the first, in this order.
+func parse(body []byte, templates []string) (o order, err error) {
 	if len(body) == 0 {
-		return nil, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
+		return o, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff")) // json.loads of bytes skips it too
-	top, code, err := document(body, false, "code")
+	top, found, err := document(body, false, "code", "template")
 	if e := (*jsonError)(nil); errors.As(err, &e) {
-		return nil, &invalidError{
+		return o, &invalidError{
 			kind: "json_invalid", loc: []any{"body", e.Pos}, msg: "JSON decode error",
-			input: []member{}, ctx: e.Msg,
+			input: []member{}, ctx: []member{{"error", e.Msg}},
 		}
 	}
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	if code == nil {
-		return nil, noCode(top, body)
+	where, ok := found["code"]
+	if !ok {
+		return o, noCode(top, body)
 	}
-
-	doc := body[code.from:code.to]
-	if doc[0] != '"' {
-		return nil, &invalidError{
-			kind: "string_type", loc: []any{"body", "code"}, msg: "Input should be a valid string",
-			input: echo(doc),
-		}
-	}
-	value, _, err := document(doc, true, "")
-	if err != nil {
-		return nil, err
-	}
-	switch text := value.(str); {
-	case len(text.text) > jail.MaxSource:
-		return nil, &tooLargeError{"The program", jail.MaxSource}
-	case text.lone:
+	doc := body[where.from:where.to]
+	code, err := text(doc, "code")
+	switch {
+	case err != nil:
+		return o, err
+	case len(code.text) > jail.MaxSource:
+		return o, &tooLargeError{"The program", jail.MaxSource}
+	case code.lone:
 		// The old service fails with a 500 on half of a surrogate pair: it cannot be
 		// written to a file as UTF-8. This is what pydantic says where it looks.
-		return nil, &invalidError{
+		return o, &invalidError{
 			kind: "string_unicode", loc: []any{"body", "code"},
 			msg:   "Input should be a valid string, unable to parse raw data as a unicode string",
 			input: echo(doc),
 		}
-	default:
-		return []byte(text.text), nil
+	}
+	if where, ok := found["template"]; ok {
+		if o.template, err = oneOf(templates, body[where.from:where.to], "template"); err != nil {
+			return o, err
+		}
+	}
+	o.source = []byte(code.text)
+	return o, nil
+}
+
+// text reads the string that a field is to be.
+func text(doc []byte, field string) (str, error) {
+	if doc[0] != '"' {
+		return str{}, &invalidError{
+			kind: "string_type", loc: []any{"body", field}, msg: "Input should be a valid string",
+			input: echo(doc),
+		}
+	}
+	value, _, err := document(doc, true)
+	if err != nil {
+		return str{}, err
+	}
+	return value.(str), nil
+}
+
+// oneOf reads the name that a field is to be, which is one of these. What it says of another is what
+// pydantic says of a Literal.
+func oneOf(names []string, doc []byte, field string) (string, error) {
+	name, err := text(doc, field)
+	if err != nil {
+		return "", err
+	}
+	if i := slices.Index(names, name.text); i >= 0 {
+		return names[i], nil
+	}
+	expected := "'" + strings.Join(names, "', '") + "'"
+	if i := strings.LastIndex(expected, ", "); i >= 0 {
+		expected = expected[:i] + " or " + expected[i+2:]
+	}
+	return "", &invalidError{
+		kind: "literal_error", loc: []any{"body", field}, msg: "Input should be " + expected,
+		input: echo(doc), ctx: []member{{"expected", expected}},
 	}
 }
 
@@ -220,6 +260,6 @@ func echo(doc []byte) any {
 	if len(doc) > maxEcho {
 		return nil
 	}
-	value, _, _ := document(doc, true, "")
+	value, _, _ := document(doc, true)
 	return value
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/mvrilo/go-redoc"
+	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/swaggest/swgui/v5/static"
 )
 
@@ -142,9 +143,33 @@ func unpack(packed []byte) []byte {
 	return text.Bytes()
 }
 
-// openapi serves the description of the API, with this program's version.
+// openapi serves the description of the API.
 func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
-	version := appendString(nil, s.cfg.Version)
 	w.Header().Set("Cache-Control", "no-cache")
-	s.answer(w, http.StatusOK, bytes.Replace(openapiJSON, []byte(`"0.0.0"`), version, 1))
+	s.answer(w, http.StatusOK, s.description)
+}
+
+// lastOfRequest is where the description of the request's known fields ends.
+const lastOfRequest = `"description": "A Python program, at most 1 MiB of UTF-8."
+          }`
+
+// describe is the description of the API of a program of this version, with these templates if
+// there are any to choose from.
+func describe(version string, templates []string) []byte {
+	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, version), 1)
+	if templates == nil {
+		return text
+	}
+	var names []any
+	for _, name := range templates {
+		names = append(names, name)
+	}
+	with := appendValue([]byte(lastOfRequest+",\n          \"template\": "), []member{
+		{"type", "string"},
+		{"title", "Template"},
+		{"description", "The interpreter that the program's own is forked from, with modules that it has imported already. The program imports them as ever, sooner."},
+		{"enum", names},
+		{"default", jail.DefaultTemplate},
+	})
+	return bytes.Replace(text, []byte(lastOfRequest), with, 1)
 }

@@ -36,8 +36,8 @@ type invalidError struct {
 	kind  string // pydantic's error type
 	loc   []any  // strings and ints
 	msg   string
-	input any    // as of document
-	ctx   string // the JSON decoder's message, or ""
+	input any // as of document
+	ctx   []member
 }
 
 func (e *invalidError) Error() string { return e.kind + ": " + e.msg }
@@ -50,8 +50,8 @@ func (e *invalidError) body() []byte {
 		{"msg", e.msg},
 		{"input", e.input},
 	}
-	if e.ctx != "" {
-		detail = append(detail, member{"ctx", []member{{"error", e.ctx}}})
+	if e.ctx != nil {
+		detail = append(detail, member{"ctx", e.ctx})
 	}
 	return appendValue(nil, []member{{"detail", []any{detail}}})
 }

@@ -34,11 +34,12 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, errForeignPage)
 		return
 	}
-	source, err := s.decode(w, r)
+	order, err := s.decode(w, r)
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
+	source := order.source
 	if len(source) == 0 { // says nothing, does nothing: no jail is needed to know that
 		s.answerStreams(w, spoken{})
 		return
@@ -53,7 +54,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	}
 	space := share{of: s.answers}
 	defer space.release() // when the answer is written, or nobody is there to take it
-	res, queued, err := s.run(r.Context(), source, &space)
+	res, queued, err := s.run(r.Context(), order, &space)
 	s.record(r, source, res, queued, err)
 	if err != nil {
 		s.fail(w, err)
@@ -67,7 +68,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 // read its answer holds none. What it does hold is space, in which there must be room for the
 // largest answer before the run begins, and which then is made as small as the answer is. Those
 // who wait for a slot hold no space, and nobody who holds a slot waits for space.
-func (s *Server) run(ctx context.Context, source []byte, space *share) (res *jail.Result, queued time.Duration, err error) {
+func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.Result, queued time.Duration, err error) {
 	release, queued, err := s.cfg.Gate.Acquire(ctx)
 	if err != nil {
 		return nil, queued, err
@@ -77,7 +78,7 @@ func (s *Server) run(ctx context.Context, source []byte, space *share) (res *jai
 	if !space.grow(largestAnswer(s.cfg.Limits)) {
 		return nil, queued, errBusyAnswers
 	}
-	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: source, Nulled: s.cfg.Nulled})
+	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: order.source, Nulled: s.cfg.Nulled, Template: order.template})
 	if err != nil {
 		// A sandbox that fails while its client goes away has failed all the same.
 		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
@@ -123,6 +124,7 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 	case res != nil:
 		s.cfg.Metrics.RunEnded(metrics.Run{
 			Verdict:         string(res.Verdict),
+			Start:           start(res),
 			Setup:           res.Timing.Clone + res.Timing.Setup,
 			Wall:            res.Timing.Program,
 			CPU:             res.Usage.CPU,
@@ -133,6 +135,7 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 		})
 		attrs = append(attrs,
 			slog.String("verdict", string(res.Verdict)),
+			slog.String("start", start(res)),
 			slog.Duration("setup", res.Timing.Clone+res.Timing.Setup),
 			slog.Duration("wall", res.Timing.Program),
 			slog.Duration("cpu", res.Usage.CPU),
@@ -163,6 +166,14 @@ func (s *Server) record(r *http.Request, source []byte, res *jail.Result, queued
 			slog.String("stage", stage), slog.Any("error", begun.err))
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "run", attrs...)
+}
+
+// start is how a run started, in a word.
+func start(res *jail.Result) string {
+	if res.Warm {
+		return metrics.Warm
+	}
+	return metrics.Cold
 }
 
 // denials is how often which system call was denied.

@@ -23,6 +23,7 @@ func FuzzRequest(f *testing.F) {
 	for _, body := range []string{
 		`{"code":"print(1)"}`, `{"code":5}`, `{}`, `[]`, `{`, "", "null", `"x"`, `{"code":"\ud800"}`, "{\"code\":\"\xff\"}",
 		"\ufeff" + `{"code":"x","a":[1e5,NaN,-0]}`, `{"code":""}`, `{"code":5,"c\u006fde":"é\ud83d\ude00"}`, `{"a":1e999,"a":{"b":[true,null]}}`,
+		`{"code":"x","template":"default"}`, `{"template":"\ud800","code":"x"}`, `{"code":"x","template":null}`,
 	} {
 		f.Add("application/json", []byte(body), byte(len(body)))
 	}
@@ -91,7 +92,7 @@ func checkAnswer(t *testing.T, a *httptest.ResponseRecorder, ran []string) {
 				Type, Msg string
 				Loc       []any
 				Input     any
-				Ctx       *struct{ Error string }
+				Ctx       *struct{ Error, Expected string }
 			}
 		}
 		if err = decoder.Decode(&several); err == nil &&
@@ -118,7 +119,7 @@ func FuzzEcho(f *testing.F) {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		value, _, err := document(doc, true, "")
+		value, _, err := document(doc, true)
 		_, _, syntax := document(doc, false, "code")
 		if (err == nil) != (syntax == nil) || err != nil && err.Error() != syntax.Error() {
 			t.Fatalf("%v, and without building values %v", err, syntax)
@@ -130,7 +131,7 @@ func FuzzEcho(f *testing.F) {
 		if !json.Valid(echoed) || !utf8.Valid(echoed) {
 			t.Fatalf("%q is echoed as %q", doc, echoed)
 		}
-		again, _, err := document(echoed, true, "")
+		again, _, err := document(echoed, true)
 		if err != nil || !bytes.Equal(appendValue(nil, again), echoed) {
 			t.Errorf("%q is echoed as %q and that as %q, %v", doc, echoed, appendValue(nil, again), err)
 		}

@@ -16,6 +16,7 @@ import (
 // Isolation is what stands between a run and the host, as it was found at start.
 type Isolation struct {
 	Mode   string // required or best-effort
+	Engine string // how a run gets its interpreter: exec or fork
 	Layers []Layer
 }
 
@@ -47,6 +48,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 		}},
 		{"isolation", []member{
 			{"mode", s.cfg.Isolation.Mode},
+			{"engine", s.cfg.Isolation.Engine},
 			{"layers", layers},
 		}},
 	}))

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -58,8 +59,8 @@ type reader struct {
 type span struct{ from, to int }
 
 // document reads a whole document. If it is an object then the values of its keys that bear
-// the name wanted are left in found, the last one wins.
-func document(doc []byte, keep bool, wanted string) (value any, found *span, err error) {
+// one of the names wanted are left in found, the last one of each wins.
+func document(doc []byte, keep bool, wanted ...string) (value any, found map[string]span, err error) {
 	if !utf8.Valid(doc) {
 		return nil, nil, errParse
 	}
@@ -76,10 +77,11 @@ func document(doc []byte, keep bool, wanted string) (value any, found *span, err
 		}
 	}()
 	r.space()
-	if wanted != "" && r.peek() == '{' {
+	if len(wanted) > 0 && r.peek() == '{' {
+		found = map[string]span{}
 		value = r.object(func(key string, where span) {
-			if key == wanted {
-				found = &where
+			if slices.Contains(wanted, key) {
+				found[key] = where
 			}
 		})
 	} else {

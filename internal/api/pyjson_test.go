@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -71,7 +72,7 @@ func TestValuesAreEchoedAsPythonDoes(t *testing.T) {
 		`{}`:                                            `{}`,
 		`[]`:                                            `[]`,
 	} {
-		value, _, err := document([]byte(doc), true, "")
+		value, _, err := document([]byte(doc), true)
 		if err != nil {
 			t.Errorf("%s: %v", doc, err)
 		} else if got := string(appendValue(nil, value)); got != want {
@@ -190,7 +191,7 @@ for doc in json.load(sys.stdin.buffer):
 			t.Fatal(err)
 		}
 		msg, pos := "", 0
-		value, _, err := document([]byte(docs[i]), true, "")
+		value, _, err := document([]byte(docs[i]), true)
 		if e := (*jsonError)(nil); errors.As(err, &e) {
 			msg, pos = e.Msg, e.Pos
 			broken++
@@ -220,15 +221,20 @@ for doc in json.load(sys.stdin.buffer):
 func FuzzProgram(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"print(1)"}`, `{"code":5}`, `{`, `[]`, `null`, `{"code":"\ud800"}`, `{"a":[1e5,NaN],"a":{}}`, "\ufeff{}", "\xff",
+		`{"code":"","template":"data"}`, `{"code":"","template":5}`, `{"template":"x","code":""}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		source, err := program(body)
+		asked, err := parse(body, []string{"data", "default"})
+		source := asked.source
 		switch {
 		case err == nil:
 			if !utf8.Valid(source) {
 				t.Errorf("source %q is not UTF-8", source)
+			}
+			if !slices.Contains([]string{"", "data", "default"}, asked.template) {
+				t.Errorf("there is no template %q", asked.template)
 			}
 		default:
 			failure, ok := explain(err)

@@ -27,6 +27,12 @@ type Config struct {
 	Runner  Runner
 	Scanner Scanner
 	Nulled  []string // builtins that are None for the program, as the policy wants it
+
+	// Templates are the names that a request may give for the one its run is forked from, the
+	// default among them. Optional: without, there is the default and nothing to choose, and the
+	// description of the API does not mention it.
+	Templates []string
+
 	Gate    *admission.Gate
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
@@ -67,12 +73,18 @@ type Server struct {
 	answers  *semaphore.Weighted         // bytes of answers in memory, or soon
 	probe    probe
 	draining atomic.Bool
+
+	description []byte // of the API
 }
 
 // New returns a Server. Its error names the setting that is wrong.
 func New(cfg Config) (*Server, error) {
 	if cfg.Runner == nil || cfg.Scanner == nil || cfg.Gate == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: Runner, Scanner, Gate, Metrics and Log must be set")
+	}
+	description := describe(cfg.Version, cfg.Templates)
+	if cfg.Templates == nil {
+		cfg.Templates = []string{jail.DefaultTemplate}
 	}
 	orDefault(&cfg.MaxBody, DefaultMaxBody)
 	orDefault(&cfg.ReadHeaderTimeout, 5*time.Second)
@@ -84,6 +96,8 @@ func New(cfg Config) (*Server, error) {
 		bodies:  semaphore.NewWeighted(max(bodiesInMemory, cfg.MaxBody+1)),
 		answers: semaphore.NewWeighted(unreadInMemory + int64(cfg.Gate.Slots())*largestAnswer(cfg.Limits)),
 		probe:   probe{try: cfg.Ready, log: cfg.Log},
+
+		description: description,
 	}
 	if err := s.allowOrigins(cfg.Origins); err != nil {
 		return nil, err

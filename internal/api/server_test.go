@@ -77,7 +77,7 @@ func configured(t *testing.T, run runFunc, change func(*Config), logs io.Writer)
 		Log:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Limits:  jail.DefaultLimits(),
 		Version: "v0.0.0-test",
-		Isolation: Isolation{Mode: "required", Layers: []Layer{
+		Isolation: Isolation{Mode: "required", Engine: "exec", Layers: []Layer{
 			{"seccomp", "works"}, {"memory", "works"},
 		}},
 		Listening: Listening{Address: "http://127.0.0.1:8000", Socket: "own"},

@@ -140,7 +140,8 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 
 	best := cfg
 	best.CPU = CPU{}
-	best.BestEffort = true // what is missing of the controllers is said above
+	best.BestEffort = true             // what is missing of the controllers is said above
+	best.Templates, best.Warm = nil, 0 // what the operator's modules do says nothing of a layer
 	best.Log = quiet
 	seen, err := probeJail(ctx, best)
 	for _, c := range seen.claims(cfg.Limits) {

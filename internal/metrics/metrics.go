@@ -42,6 +42,12 @@ const (
 
 var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
 
+// How a run starts: in a jail that waited for a program, or in one that was made for it.
+const (
+	Warm = "warm"
+	Cold = "cold"
+)
+
 // Denials that have no system call's name, as the jail gives them (jail.DenialUnknown, jail.DenialKilled).
 const (
 	DeniedUnknown = "unknown"
@@ -58,6 +64,7 @@ type Metrics struct {
 	calls    []string
 
 	runs           *prometheus.CounterVec
+	starts         *prometheus.CounterVec
 	wallClockKills prometheus.Counter
 	oomKills       prometheus.Counter
 	setupErrors    *prometheus.CounterVec
@@ -87,6 +94,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		calls:    append(slices.Clone(calls), DeniedKilled, DeniedUnknown),
 
 		runs:           counterVec(r, "sandboxd_runs_total", "Runs by how they ended.", "verdict"),
+		starts:         counterVec(r, "sandboxd_starts_total", "Runs by how they started: in a jail that waited for a program (warm), or in one that was made for it (cold).", "start"),
 		wallClockKills: counter(r, "sandboxd_wall_clock_kills_total", "Runs killed because the wall clock ran out."),
 		oomKills:       counter(r, "sandboxd_oom_kills_total", "Runs killed because they wanted more memory than their limit."),
 		setupErrors:    counterVec(r, "sandboxd_setup_errors_total", "Runs for which no sandbox could be set up, by the stage that failed.", "stage"),
@@ -130,6 +138,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 
 	// A series that appears with its first event hides that event from rate().
 	zero(m.runs, verdicts...)
+	zero(m.starts, Warm, Cold)
 	zero(m.setupErrors, append(slices.Clone(stages), other)...)
 	zero(m.scanRejections, append(slices.Clone(rules), other)...)
 	zero(m.denials, m.calls...)
@@ -173,6 +182,7 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Run is a program that was started, and how it went.
 type Run struct {
 	Verdict          string // Exited, Signaled, Timeout, OOM or Cancelled
+	Start            string // Warm or Cold
 	Setup, Wall, CPU time.Duration
 	PeakMemory       int64 // bytes; 0 if it is not known
 	StdoutTruncated  bool
@@ -183,6 +193,7 @@ type Run struct {
 // RunEnded counts a program that was started.
 func (m *Metrics) RunEnded(r Run) {
 	m.runs.WithLabelValues(oneOf(verdicts, r.Verdict, Error)).Inc()
+	m.starts.WithLabelValues(oneOf([]string{Warm}, r.Start, Cold)).Inc()
 	switch r.Verdict {
 	case Timeout:
 		m.wallClockKills.Inc()
@@ -254,19 +265,20 @@ type Gate interface {
 
 // Watch makes gauges of a gate, which are read at each scrape. It is called once.
 func (m *Metrics) Watch(g Gate) {
-	for _, gauge := range []struct {
-		name, help string
-		read       func() int
-	}{
-		{"sandboxd_runs_in_flight", "Runs that hold a slot now.", g.InFlight},
-		{"sandboxd_run_slots", "Runs that there can be at once.", g.Slots},
-		{"sandboxd_queue_depth", "Runs that wait for a slot now.", g.Depth},
-		{"sandboxd_queue_slots", "Runs that can wait for a slot at once.", g.Room},
-	} {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(
-			prometheus.GaugeOpts{Name: gauge.name, Help: gauge.help},
-			func() float64 { return float64(gauge.read()) }))
-	}
+	m.gauge("sandboxd_runs_in_flight", "Runs that hold a slot now.", g.InFlight)
+	m.gauge("sandboxd_run_slots", "Runs that there can be at once.", g.Slots)
+	m.gauge("sandboxd_queue_depth", "Runs that wait for a slot now.", g.Depth)
+	m.gauge("sandboxd_queue_slots", "Runs that can wait for a slot at once.", g.Room)
+}
+
+// WatchWaiting makes a gauge of how many jails wait for a program. It is called once.
+func (m *Metrics) WatchWaiting(read func() int) {
+	m.gauge("sandboxd_waiting_jails", "Jails that wait for a program now.", read)
+}
+
+func (m *Metrics) gauge(name, help string, read func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+		func() float64 { return float64(read()) }))
 }
 
 // oneOf keeps a label set closed.

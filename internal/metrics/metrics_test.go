@@ -18,9 +18,10 @@ func used(t *testing.T) *Metrics {
 	t.Helper()
 	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"}, []string{"ptrace", "setuid"})
 	m.Watch(admission.New(2, 8))
+	m.WatchWaiting(func() int { return 3 })
 	for _, v := range []string{Exited, Signaled, Timeout, OOM, Cancelled} {
 		m.RunEnded(Run{
-			Verdict: v, Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
+			Verdict: v, Start: map[string]string{Exited: Warm, OOM: "a start nobody knows"}[v], Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
 			PeakMemory: 10 << 20, StdoutTruncated: true, StderrTruncated: true,
 			Denials: map[string]int{"ptrace": 3, DeniedKilled: 1, "a call nobody knows": 2},
 		})
@@ -75,6 +76,8 @@ func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
 		`sandboxd_runs_total{verdict="rejected"}`,
 		`sandboxd_runs_total{verdict="cancelled"}`,
 		`sandboxd_runs_total{verdict="error"}`,
+		`sandboxd_starts_total{start="warm"}`,
+		`sandboxd_starts_total{start="cold"}`,
 		`sandboxd_wall_clock_kills_total`,
 		`sandboxd_oom_kills_total`,
 		`sandboxd_setup_errors_total{stage="clone"}`,
@@ -107,6 +110,9 @@ func TestEventsAreCounted(t *testing.T) {
 		`sandboxd_runs_total{verdict="cancelled"}`:                             "2",
 		`sandboxd_runs_total{verdict="error"}`:                                 "2",
 		`sandboxd_runs_total{verdict="rejected"}`:                              "2",
+		`sandboxd_starts_total{start="warm"}`:                                  "1",
+		`sandboxd_starts_total{start="cold"}`:                                  "4",
+		`sandboxd_waiting_jails`:                                               "3",
 		`sandboxd_wall_clock_kills_total`:                                      "1",
 		`sandboxd_oom_kills_total`:                                             "1",
 		`sandboxd_setup_errors_total{stage="clone"}`:                           "1",
