@@ -89,13 +89,13 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 	defer cancel()
 	_, err = t.run.getReady(patience, j.compile(forTemplate))
 	if err == nil {
+		t.run.streams = t.run.process.collect(64<<10, Spec{}) // what it says when it fails
 		err = t.importing(theirs, modules)
 	}
 	if err != nil {
 		_, err = t.run.finish("", err)
 		return nil, errors.Join(err, ours.Close())
 	}
-	t.run.streams = t.run.process.collect(4<<10, Spec{}) // what it says when it fails
 	go t.listen()
 	return t, nil
 }

@@ -151,6 +151,8 @@ def serve(names):
     leave.modules.update((name, sys.modules[name]) for name in sys.modules.keys() - {"__main__", "builtins", "sys"})
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("an import started threads, which no child would have")
+    sys.stdout.flush()
+    sys.stderr.flush()
     gc.collect()
     gc.freeze()  # a child that collects garbage need not copy what it shares with us
     os.write(CHANNEL, ord("S").to_bytes(4, sys.byteorder) + bytes(8))
