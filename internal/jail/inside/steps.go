@@ -37,6 +37,9 @@ var Stages = []string{
 	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
+// programName is what a process goes by that does not become python3 by execve, but was it already.
+const programName = "python3"
+
 // Compile writes what happens inside, in order. The process is nobody in a user namespace of its own, with
 // the capabilities that these steps need over it and over the other new namespaces; from
 // "credentials" on with none. What it was told it finds on Channel.
@@ -63,7 +66,11 @@ func Compile(o *Order) *Script {
 		{StageExec, func() { a.execve(o.Argv, o.Env) }},
 	} {
 		a.stage = step.stage
-		if step.stage != StageExec { // no filter need allow it
+		switch {
+		case step.stage == StageExec: // no filter need allow it
+		case step.stage == StageSeccomp && len(o.Argv) == 0: // so the last chance for who executes nothing
+			a.takeName(programName)
+		default:
 			a.takeName(step.stage)
 		}
 		switch {
