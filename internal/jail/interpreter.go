@@ -37,6 +37,7 @@ type interpreter struct {
 	prefixes []string // directories outside /usr that it lives in
 	launcher []byte   // compiled for it: a run need not do that again
 	template []byte   // likewise
+	relics   []string // files that its start is faster without, see inspect.py
 }
 
 // interpreterPatience bounds the one start of the interpreter outside of a jail.
@@ -68,6 +69,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 		Version  [2]int
 		Prefixes []string
 		Modules  map[string][]byte
+		Relics   []string
 	}
 	if err := json.Unmarshal(out, &told); err != nil {
 		return interpreter{}, fmt.Errorf("python %s: no answer that makes sense: %.100q", path, out)
@@ -79,7 +81,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	if err != nil {
 		return interpreter{}, err
 	}
-	i := interpreter{path: path, launcher: told.Modules["launcher"], template: told.Modules["template"]}
+	i := interpreter{path: path, launcher: told.Modules["launcher"], template: told.Modules["template"], relics: told.Relics}
 	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)

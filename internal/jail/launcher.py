@@ -103,6 +103,9 @@ def launch():
         file.write(MAGIC_NUMBER + bytes(12))
         marshal.dump(code, file)
 
+    # The interpreter would find out by itself that its main program is no archive, with an import.
+    sys.path_importer_cache[COMPILED] = None
+
     main = sys.modules["__main__"]
     main.__dict__["__file__"] = os.path.join(os.getcwd(), SOURCE)
     if nulled:

@@ -84,6 +84,9 @@ func rootPlan(python interpreter) []inside.Node {
 		}
 		plan = append(plan, hostTree(prefix)...)
 	}
+	for _, path := range python.relics {
+		plan = append(plan, inside.Node{Op: inside.Empty, Path: path})
+	}
 	return plan
 }
 
@@ -95,7 +98,8 @@ func (j *Jail) forTemplate(o *inside.Order) {
 	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
 		inside.StageLandlock, inside.StageRlimits}
 	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, j.script))), false
-	o.Plan = slices.Clone(o.Plan)
+	// Nothing may be mounted below a tree that an overlay is to show.
+	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Empty })
 	for i, n := range o.Plan {
 		switch n.Op {
 		case inside.Tree:

@@ -63,6 +63,8 @@ func (b builder) make(n Node) {
 		b.tree(n)
 	case Bind:
 		b.bind(n, readOnly, unix.AT_RECURSIVE)
+	case Empty:
+		b.empty(n)
 	case Device:
 		b.file(n.Path, "")
 		b.bind(n, devices, 0) // nobody here may make a node
@@ -143,6 +145,17 @@ func (b builder) bind(n Node, attributes uint64, recursive uint) {
 	b.openTree("open_tree "+n.Source, from, num(unix.AT_FDCWD), b.text(n.Source), recursive)
 	b.setAttributes("mount_setattr "+n.Source, from, attributes, recursive)
 	b.attach(from, n.Path)
+}
+
+// empty covers a file with one of the new root's that nobody sees otherwise.
+func (b builder) empty(n Node) {
+	const name = ".nothing"
+	b.file(name, "")
+	mount := b.cell()
+	b.openTree("open_tree "+name, mount, b.root.value(), b.text(name), 0)
+	b.setAttributes("mount_setattr "+name, mount, inert, 0)
+	b.attach(mount, n.Path)
+	b.call("unlink "+name, unix.SYS_UNLINKAT, b.root.value(), b.text(name), num(0))
 }
 
 // proc mounts what a program may know of processes: its own pid namespace's, and of the rest

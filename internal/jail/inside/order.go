@@ -97,6 +97,7 @@ const (
 	Copy    Op = "copy"    // File with the content of one of the host's
 	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
 	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
+	Empty   Op = "empty"   // a file of the host that is there, and empty
 	Device  Op = "device"  // bind of a host device node
 	Proc    Op = "proc"    // nothing but processes, read-only
 	AllProc Op = "allproc" // all of it, for a template: its children need it before they have their own
