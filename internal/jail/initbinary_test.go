@@ -13,24 +13,25 @@ import (
 // What is embedded is what is in the tree: a plain `go test` after a change of the init
 // would otherwise try the one of yesterday.
 func TestEmbeddedInitIsCurrent(t *testing.T) {
-	embedded, err := embedded.ReadFile(embeddedInit)
-	if err != nil {
-		testenv.Missing(t, "the embedded init: run make init")
-	}
 	if testenv.InLab() {
 		t.Skip("no compiler in the lab: this is tried outside of it")
 	}
-	fresh := filepath.Join(t.TempDir(), "sandboxd-init")
-	build := exec.Command("../../scripts/init", filepath.Dir(fresh))
-	if out, err := build.CombinedOutput(); err != nil {
+	fresh := t.TempDir()
+	if out, err := exec.Command("../../scripts/init", fresh).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	current, err := os.ReadFile(fresh)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(current, embedded) {
-		t.Error("the embedded init is not of this tree: run make init")
+	for _, name := range []string{embeddedInit, embeddedFork} {
+		embedded, err := embedded.ReadFile(name)
+		if err != nil {
+			testenv.Missing(t, "%s: run make init", name)
+		}
+		current, err := os.ReadFile(filepath.Join(fresh, filepath.Base(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(current, embedded) {
+			t.Errorf("%s is not of this tree: run make init", name)
+		}
 	}
 }
 
