@@ -95,8 +95,9 @@ func (a *assembler) fault(how int) {
 	case FaultExit:
 		a.call("injected fault", unix.SYS_EXIT_GROUP, num(0))
 	case FaultHang:
+		const hour = 3600 // seconds
 		again := a.here()
-		a.call("injected fault", unix.SYS_PPOLL)
+		a.call("injected fault", unix.SYS_CLOCK_NANOSLEEP, num(unix.CLOCK_MONOTONIC), num(0), at(a.words(hour, 0)), num(0))
 		a.jump(again)
 	default:
 		a.fail("injected fault", unix.Errno(how))
