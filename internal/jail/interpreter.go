@@ -87,16 +87,20 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 			i.prefixes = append(i.prefixes, dir)
 		}
 	}
-	slices.Sort(i.prefixes) // a directory before what is inside it, and then only the first
-	i.prefixes = slices.CompactFunc(i.prefixes, func(outer, inner string) bool {
-		return strings.HasPrefix(inner, outer+"/")
-	})
+	i.prefixes = outermost(i.prefixes)
 	for _, dir := range i.prefixes {
 		if strings.HasPrefix(dir+"/", inside.Assembly+"/") {
 			return interpreter{}, fmt.Errorf("python %s lives in %s: the jail is put together over %s, so it cannot come along", path, dir, inside.Assembly)
 		}
 	}
 	return i, nil
+}
+
+// outermost are the directories that are inside no other.
+func outermost(dirs []string) []string {
+	return slices.DeleteFunc(slices.Clone(dirs), func(inner string) bool {
+		return slices.ContainsFunc(dirs, func(outer string) bool { return strings.HasPrefix(inner, outer+"/") })
+	})
 }
 
 func (i interpreter) argv() []string { return []string{i.path, compiledPath} }
