@@ -18,14 +18,14 @@ ours = set(sys.modules) - before  # a program does not see that we needed them
 CHANNEL = 3
 
 
-def descriptors(control):
-    """What the daemon says over a socket, and the descriptors that come with it."""
-    data, ancillary, _, _ = control.recvmsg(4096, _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
+def descriptors(control, order):
+    """How many bytes the daemon says over a socket, into order, and the descriptors that come with it."""
+    size, ancillary, _, _ = control.recvmsg_into([order], _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
     fds = []
     for _, _, payload in ancillary:
         for at in range(0, len(payload), 4):
             fds.append(int.from_bytes(payload[at:at + 4], sys.byteorder))
-    return data, fds
+    return size, fds
 
 
 def load(fd):
@@ -37,7 +37,7 @@ def load(fd):
 
 
 def set_map(pid, name, value):
-    with open(f"/proc/{pid}/{name}", "w") as file:
+    with open(f"/proc/{pid}/{name}", "wb", buffering=0) as file:
         file.write(value)
 
 
@@ -46,6 +46,9 @@ class Template:
         self.control = control
         self.module = module
         self.children = {}  # pid of each, by its pidfd
+        # It names the host uid of a run. No other copy is made of it, and it is wiped: the memory of the
+        # runs to come is ours.
+        self.order = memoryview(bytearray(256))
         self.poll = select.poll()
         self.poll.register(control.fileno(), select.POLLIN)
 
@@ -60,10 +63,10 @@ class Template:
 
     def fork(self):
         """True in the child, jailed."""
-        order, fds = descriptors(self.control)
-        if not order:
+        size, fds = descriptors(self.control, self.order)
+        if not size:
             os._exit(0)  # the daemon is gone, or has no more use for us
-        flags, in_cgroup, no_groups, uids, gids = order.decode().split("\n")
+        flags, in_cgroup, no_groups, uids, gids = self.parts(size)
         channel, stdout, stderr, *cgroup = fds
         pid, pidfd = self.module.fork(int(flags), cgroup[0] if int(in_cgroup) else -1)
         if pid == 0:
@@ -77,14 +80,23 @@ class Template:
             self.poll.register(pidfd, select.POLLIN)
             try:
                 if int(no_groups):
-                    set_map(pid, "setgroups", "deny")
+                    set_map(pid, "setgroups", b"deny")
                 set_map(pid, "uid_map", uids)
                 set_map(pid, "gid_map", gids)
             except OSError as failure:
                 error = failure.errno
+        self.order[:] = bytes(len(self.order))
         self.control.sendmsg([f"F {error} {pid}".encode()], [] if pid < 0 else [
             (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))])
         return False
+
+    def parts(self, size):
+        begin = 0
+        for at in range(size):
+            if self.order[at] == 10:
+                yield self.order[begin:at]
+                begin = at + 1
+        yield self.order[begin:size]
 
     def ended(self, pidfd):
         pid, status, usage = os.wait4(self.children.pop(pidfd), 0)
@@ -119,8 +131,18 @@ def reseed():
         modules["_ssl"].RAND_add(os.urandom(64), 64.0)
     if "tempfile" in modules:
         modules["tempfile"]._name_sequence = None
+    for name, user in (("synchronize", "SemLock"), ("heap", "Arena")):
+        if "multiprocessing." + name in modules:
+            names = getattr(getattr(modules["multiprocessing." + name], user), "_rand", None)
+            if names is not None:
+                names._rng_pid = None  # it compares process ids, and each run's is 1
+    if "multiprocessing.process" in modules:
+        modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
     if "uuid" in modules:
-        modules["uuid"]._node = modules["uuid"]._last_timestamp = None
+        uuid = modules["uuid"]
+        uuid._generate_time_safe = None  # libuuid keeps its node and its clock sequence to itself
+        uuid._node = fresh() & (1 << 48) - 1 | 1 << 40  # as uuid does where there is no address (RFC 4122, 4.5)
+        uuid._last_timestamp = None
 
 
 class Leave:
@@ -140,7 +162,7 @@ class Leave:
 
 def serve(names):
     """Import what is named, then fork for the daemon; return in a child."""
-    _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
+    _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)), bytearray(1))
     module = load(extension)
     os.close(extension)
     for name in ours | {"_sandboxd"}:
