@@ -7,8 +7,6 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
 // embedded holds cmd/sandboxd-init, compiled by make before this package is (see
@@ -47,10 +45,11 @@ func openEmbedded(name string) (*os.File, error) {
 	if err != nil {
 		return nil, errors.New("this program was built without the init that it carries: build it with make")
 	}
+	const shown = "init" // in the maps of a program that was forked; it names nobody
 	// MFD_EXEC is Linux 6.3; older kernels refuse the flag, and mean it.
-	fd, err := unix.MemfdCreate(inside.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
+	fd, err := unix.MemfdCreate(shown, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) {
-		fd, err = unix.MemfdCreate(inside.Name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+		fd, err = unix.MemfdCreate(shown, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	}
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)

@@ -96,7 +96,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 		_, err = t.run.finish("", err)
 		return nil, errors.Join(err, ours.Close())
 	}
-	go t.listen()
+	j.background.Go(t.listen)
 	return t, nil
 }
 
@@ -147,7 +147,13 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f := <-answer
+	var f forked
+	select {
+	case f = <-answer:
+	case <-time.After(j.cfg.SetUpPatience):
+		t.kill() // whoever waits for it is told
+		f = <-answer
+	}
 	if f.err != nil {
 		if f.pidfd >= 0 {
 			_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
@@ -268,6 +274,15 @@ func (t *template) retire() {
 	t.retired = true
 	t.users++
 	t.done()
+}
+
+// kill ends a template that does not do what it is told, and its children with it.
+func (t *template) kill() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.gone {
+		t.run.process.kill()
+	}
 }
 
 // templates are the current ones, by name.

@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,10 +74,11 @@ func (e *SetupError) Error() string {
 }
 func (e *SetupError) Unwrap() error { return e.Err }
 
-// atStage makes a SetupError of an error; nil stays nil.
+// atStage makes a SetupError of an error. nil stays nil, and what has a stage keeps it.
 func atStage(stage string, err error) error {
-	if err == nil {
-		return nil
+	var failed *SetupError
+	if err == nil || errors.As(err, &failed) {
+		return err
 	}
 	return &SetupError{stage, err}
 }
