@@ -87,6 +87,8 @@ func (p *process) memory(limit int64) int64 {
 		}
 		if share := proportionalSet(pid); share > 0 {
 			m.resident = share
+		} else {
+			m = memoryOf(pid) // it may have ended meanwhile: then it has nothing
 		}
 		proportional += m.total()
 	}
