@@ -31,7 +31,7 @@ type pool struct {
 const (
 	poolTick    = time.Second
 	poolPause   = 10 * time.Millisecond // after one is taken: the run that took it comes first
-	poolBackoff = time.Second           // after one that failed to start
+	poolBackoff = poolTick * 9 / 10     // after one that failed to start: over when it ticks next
 
 	// poolReserve is the part of the host's memory that has to be available for jails to wait.
 	poolReserve = 1. / 10
