@@ -63,8 +63,14 @@ func TestDrain(t *testing.T) {
 // kill -9 on the daemon in mid-run leaves no process of the run alive, and the next start
 // cleans up what else there is.
 func TestKilledDaemon(t *testing.T) {
+	for _, engine := range [][]string{{"--engine=exec"}, {"--engine=exec", "--warm=2"}, {"--engine=fork"}, {"--engine=fork", "--warm=2"}} {
+		t.Run(strings.Join(engine, " "), func(t *testing.T) { testKilledDaemon(t, engine) })
+	}
+}
+
+func testKilledDaemon(t *testing.T, engine []string) {
 	before := jailtest.Count(t, 1)
-	d := start(t, "--policy=off", "--wall=60s")
+	d := start(t, append(engine, "--policy=off", "--wall=60s")...)
 	go d.do(t.Context(), "POST", "/playground/execute",
 		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nimport time\ntime.sleep(3600)"}`), "Content-Type", "application/json")
 	waitFor(t, "its processes", func() bool { return len(programs(t)) > 0 })

@@ -421,13 +421,16 @@ func numbers() string {
 	return string(list)
 }
 
-func TestChannels(t *testing.T) {
+func TestChannels(t *testing.T) { underEngines(t, testChannels, "exec", "fork") }
+
+func testChannels(t *testing.T, edit func(*jail.Config)) {
 	for _, mode := range []struct {
 		name     string
 		filtered bool
 	}{{"with the filter", true}, {"by the namespaces alone", false}} {
 		t.Run(mode.name, func(t *testing.T) {
 			j := jailtest.New(t, func(c *jail.Config) {
+				edit(c)
 				c.Limits.Wall = 30 * time.Second
 				if !mode.filtered {
 					c.Filter = allowAll

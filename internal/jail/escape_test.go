@@ -55,6 +55,16 @@ var engines = []struct {
 	{"fork, warm", func(c *jail.Config) { c.Fork, c.Warm = true, 2 }},
 }
 
+// underEngines runs a test under each of the engines that it names, or under all.
+func underEngines(t *testing.T, test func(t *testing.T, edit func(*jail.Config)), names ...string) {
+	t.Helper()
+	for _, engine := range engines {
+		if len(names) == 0 || slices.Contains(names, engine.name) {
+			t.Run(engine.name, func(t *testing.T) { test(t, engine.edit) })
+		}
+	}
+}
+
 type attack struct {
 	family, name string
 	source       string

@@ -3,6 +3,8 @@ package jail
 import (
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
@@ -14,7 +16,13 @@ func (j *Jail) Expose(nodes ...inside.Node) {
 }
 
 // Recompile is for what else was changed in the jail's parts.
-func (j *Jail) Recompile() { j.script = j.compile(forExec) }
+func (j *Jail) Recompile() {
+	kind := forExec
+	if j.cfg.Fork {
+		kind = forFork
+	}
+	j.script = j.compile(kind)
+}
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
 func (j *Jail) ShareNamespaces(kinds uintptr) { j.namespaces &^= kinds }
@@ -38,6 +46,58 @@ type Parts struct {
 // Parts of a jail that runs nothing at the moment.
 func (j *Jail) Parts() Parts {
 	return Parts{&j.plan, &j.filter, &j.python.path, &j.init.path, &j.cfg.Limits}
+}
+
+// Warm is how many jails at most wait.
+func (j *Jail) Warm() int { return j.cfg.Warm }
+
+// WaitingPIDs are the processes that wait for a program.
+func (j *Jail) WaitingPIDs() (pids []int) {
+	for _, p := range j.pools {
+		p.mu.Lock()
+		for _, r := range p.waiting {
+			pids = append(pids, r.process.pid)
+		}
+		p.mu.Unlock()
+	}
+	return pids
+}
+
+// KillWaiting kills all that wait at this moment: each has no program yet, and none of them will
+// hear of one. It says how many.
+func (j *Jail) KillWaiting() (n int) {
+	for _, p := range j.pools {
+		p.mu.Lock()
+		for _, r := range p.waiting {
+			if unix.PidfdSendSignal(r.process.pidfd, unix.SIGKILL, nil, 0) == nil {
+				n++
+			}
+		}
+		p.mu.Unlock()
+	}
+	return n
+}
+
+// WantWaiting is what the pools do when they look: they give up what is too many, which is all of it
+// where the host is short of memory. It says how many they want more.
+func (j *Jail) WantWaiting(short bool) (n int) {
+	for _, p := range j.pools {
+		n += p.want(short)
+	}
+	return n
+}
+
+// TemplatePID is the process of a template.
+func (j *Jail) TemplatePID(name string) int { return j.templates.get(name).run.process.pid }
+
+// RenewTemplates has the next run of each come from another template.
+func (j *Jail) RenewTemplates() error {
+	for name := range j.templates.modules {
+		if err := j.templates.renew(name, j.templates.get(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Leaves is the directory of the leaves, "" where there is none.

@@ -57,13 +57,16 @@ say("modules", [m.__file__ for m in sys.modules.values() if getattr(m, "__file__
 
 // Nothing that names the host, its users, its files or its network is to be found anywhere in the
 // jail, with the filter and without.
-func TestHostIsNotShown(t *testing.T) {
+func TestHostIsNotShown(t *testing.T) { underEngines(t, testHostIsNotShown, "exec", "fork") }
+
+func testHostIsNotShown(t *testing.T, edit func(*jail.Config)) {
 	for _, mode := range []struct {
 		name   string
 		filter []unix.SockFilter
 	}{{"with the filter", nil}, {"by the namespaces alone", allowAll}} {
 		t.Run(mode.name, func(t *testing.T) {
 			j := jailtest.New(t, func(c *jail.Config) {
+				edit(c)
 				c.Limits.Output = 64 << 20
 				if mode.filter != nil {
 					c.Filter = mode.filter
@@ -215,8 +218,10 @@ func canaryName(t *testing.T) string {
 }
 
 // What of the host is not there at all.
-func TestHostIsNotThere(t *testing.T) {
-	j := jailtest.New(t, nil)
+func TestHostIsNotThere(t *testing.T) { underEngines(t, testHostIsNotThere, "exec", "fork") }
+
+func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	for _, path := range []string{
 		"/proc/cpuinfo", "/proc/meminfo", "/proc/uptime", "/proc/loadavg", "/proc/stat", "/proc/version", "/proc/cmdline",
 		"/proc/partitions", "/proc/diskstats", "/proc/devices", "/proc/interrupts", "/proc/filesystems", "/proc/modules",
@@ -270,7 +275,11 @@ print([resource.getrlimit(r) for r in (resource.RLIMIT_AS, resource.RLIMIT_DATA,
 }
 
 func TestWhatIsShownOfTheHost(t *testing.T) {
-	j := jailtest.New(t, nil)
+	underEngines(t, testWhatIsShownOfTheHost, "exec", "fork")
+}
+
+func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	for _, tt := range shown {
 		t.Run(tt.fact, func(t *testing.T) {
 			program := "import ctypes, os, struct, time\n" + tt.program

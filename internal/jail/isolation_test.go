@@ -20,8 +20,10 @@ import (
 
 // What a program sees and can reach. Each case asserts the effect from inside; none of them
 // has the scan's help, which is not part of this package.
-func TestIsolation(t *testing.T) {
-	j := jailtest.New(t, nil)
+func TestIsolation(t *testing.T) { underEngines(t, testIsolation) }
+
+func testIsolation(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	// attempt prints the name of the error that a call ends in, or "ok".
 	const attempt = `
 import errno, os, socket

@@ -1,9 +1,6 @@
 package jail_test
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,8 +12,10 @@ import (
 var strictNulled = []string{"eval", "exec", "compile", "__import__", "open", "file", "input", "raw_input"}
 
 // The program runs as itself: as `python3 main.py` would run it.
-func TestProgram(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall *= 12 }) // the lab computes slowly
+func TestProgram(t *testing.T) { underEngines(t, testProgram) }
+
+func testProgram(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 12 }) // the lab computes slowly
 	for _, tt := range []struct {
 		name   string
 		source string
@@ -121,9 +120,11 @@ func TestSourceTooLong(t *testing.T) {
 	}
 }
 
-func TestScientificPackages(t *testing.T) {
+func TestScientificPackages(t *testing.T) { underEngines(t, testScientificPackages, "exec", "fork") }
+
+func testScientificPackages(t *testing.T, edit func(*jail.Config)) {
 	jailtest.RequireModules(t, "numpy", "pandas", "matplotlib")
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall *= 12 }) // the lab computes slowly
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 12 }) // the lab computes slowly
 	for _, tt := range []struct{ name, source, want string }{
 		{"numpy", "import numpy as np\na = np.arange(4.0).reshape(2, 2)\nprint(np.linalg.inv(a) @ a)", "[[1. 0.]\n [0. 1.]]\n"},
 		{"pandas", "import pandas as pd\nprint(pd.DataFrame({'k': list('aab'), 'v': [1, 2, 3]}).groupby('k').v.sum().to_dict())", "{'a': 3, 'b': 3}\n"},
@@ -138,23 +139,11 @@ func TestScientificPackages(t *testing.T) {
 }
 
 // An interpreter in a virtual environment brings its packages along.
-func TestVirtualEnvironment(t *testing.T) {
-	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-") // not /tmp: see TestNewRefuses
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if out, err := exec.Command(jailtest.Python, "-m", "venv", "--without-pip", dir+"/v").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	packages, _ := filepath.Glob(dir + "/v/lib/python3*/site-packages")
-	if err := os.WriteFile(packages[0]+"/mine.py", []byte("x = 7"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { // a run has a uid of its own
-		t.Fatal(err)
-	}
-	j := jailtest.New(t, func(c *jail.Config) { c.Python = dir + "/v/bin/python3" })
+func TestVirtualEnvironment(t *testing.T) { underEngines(t, testVirtualEnvironment, "exec", "fork") }
+
+func testVirtualEnvironment(t *testing.T, edit func(*jail.Config)) {
+	python := virtualEnvironment(t, map[string]string{"mine": "x = 7"})
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python = python })
 	if got := jailtest.Output(t, j, "import mine\nprint(mine.x)"); got != "7\n" {
 		t.Errorf("got %q", got)
 	}

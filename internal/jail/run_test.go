@@ -25,8 +25,10 @@ const grace = 3 * time.Second
 
 func short(c *jail.Config) { c.Limits.Wall = time.Second }
 
-func TestTimeout(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 2 * time.Second })
+func TestTimeout(t *testing.T) { underEngines(t, testTimeout) }
+
+func testTimeout(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = 2 * time.Second })
 	for _, tt := range []struct{ name, source, stdout string }{
 		{"busy", "print('before')\nwhile True: pass", "before\n"},
 		{"asleep", "print('before')\nimport time\ntime.sleep(60)", "before\n"},
@@ -50,7 +52,11 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestOutputIsCappedAndCounted(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Output = 1000 })
+	underEngines(t, testOutputIsCappedAndCounted, "exec", "fork")
+}
+
+func testOutputIsCappedAndCounted(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1000 })
 	r := jailtest.Run(t, j, "import sys\nfor i in range(100000): print('x' * 99)\nprint('done', file=sys.stderr)")
 	if r.Verdict != jail.Exited || r.ExitCode != 0 {
 		t.Errorf("the program died of its output: %s", r.Verdict)
@@ -63,8 +69,10 @@ func TestOutputIsCappedAndCounted(t *testing.T) {
 	}
 }
 
-func TestLiveStreams(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Output = 1 })
+func TestLiveStreams(t *testing.T) { underEngines(t, testLiveStreams) }
+
+func testLiveStreams(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1 })
 	var stdout, stderr bytes.Buffer
 	_, err := j.Run(t.Context(), jail.Spec{Source: []byte("import sys\nprint('out')\nprint('err', file=sys.stderr)"), Stdout: &stdout, Stderr: &stderr})
 	if err != nil || stdout.String() != "out\n" || stderr.String() != "err\n" {
@@ -72,8 +80,10 @@ func TestLiveStreams(t *testing.T) {
 	}
 }
 
-func TestCancelledRunIsKilledAtOnce(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
+func TestCancelledRunIsKilledAtOnce(t *testing.T) { underEngines(t, testCancelledRunIsKilledAtOnce) }
+
+func testCancelledRunIsKilledAtOnce(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Minute })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	started := &notifyWriter{written: make(chan struct{})}
@@ -96,8 +106,10 @@ func TestCancelledRunIsKilledAtOnce(t *testing.T) {
 	}
 }
 
-func TestCancelledBeforeItBegan(t *testing.T) {
-	j := jailtest.New(t, nil)
+func TestCancelledBeforeItBegan(t *testing.T) { underEngines(t, testCancelledBeforeItBegan) }
+
+func testCancelledBeforeItBegan(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r, err := j.Run(ctx, jail.Spec{Source: []byte("print(1)")})
@@ -116,8 +128,10 @@ func (w *notifyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestCrashIsSignaled(t *testing.T) {
-	j := jailtest.New(t, nil)
+func TestCrashIsSignaled(t *testing.T) { underEngines(t, testCrashIsSignaled) }
+
+func testCrashIsSignaled(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	r := jailtest.Run(t, j, "import ctypes\nctypes.string_at(0)")
 	if r.Verdict != jail.Signaled || r.Signal.String() != "segmentation fault" {
 		t.Errorf("verdict %s, signal %v", r.Verdict, r.Signal)
@@ -125,8 +139,10 @@ func TestCrashIsSignaled(t *testing.T) {
 }
 
 // Memory over the limit: the kernel's doing in the lab, the watchdog's natively.
-func TestOutOfMemory(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
+func TestOutOfMemory(t *testing.T) { underEngines(t, testOutOfMemory, "exec", "fork") }
+
+func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
 	for _, tt := range []struct{ name, source string }{
 		{"one process, bit by bit", "print('before')\nkeep = []\nwhile True: keep.append(bytearray(1 << 20))"},
 		{"one process, at one blow", "print('before')\nx = bytearray(1 << 30)"},
@@ -145,8 +161,10 @@ func TestOutOfMemory(t *testing.T) {
 }
 
 // Ways around a sum of resident sets. With a memory controller there is nothing to get around.
-func TestOutOfMemoryByDetour(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
+func TestOutOfMemoryByDetour(t *testing.T) { underEngines(t, testOutOfMemoryByDetour, "exec", "fork") }
+
+func testOutOfMemoryByDetour(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
 	for _, tt := range []struct{ name, source string }{
 		{"by a thread whose process has lost its first", `
 import ctypes, threading, time
@@ -172,7 +190,11 @@ time.sleep(60)`},
 
 // A child between vfork and execve has its parent's memory, not as much again.
 func TestChildrenAreNotCountedTwice(t *testing.T) {
-	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
+	underEngines(t, testChildrenAreNotCountedTwice, "exec", "fork")
+}
+
+func testChildrenAreNotCountedTwice(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Minute })
 	got := jailtest.Output(t, j, `
 import subprocess
 x = bytearray(150 << 20)
@@ -217,8 +239,10 @@ func TestUIDsRunOut(t *testing.T) {
 	}
 }
 
-func TestUsage(t *testing.T) {
-	j := jailtest.New(t, nil)
+func TestUsage(t *testing.T) { underEngines(t, testUsage) }
+
+func testUsage(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	r := jailtest.Run(t, j, "x = bytearray(50 << 20)\nimport time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass")
 	if r.Usage.CPU < 300*time.Millisecond || r.Usage.CPU > 5*time.Second {
 		t.Errorf("CPU %v, want a little over 300ms", r.Usage.CPU)
@@ -232,7 +256,11 @@ func TestUsage(t *testing.T) {
 }
 
 func TestConcurrentRunsAreApart(t *testing.T) {
-	j := jailtest.New(t, nil)
+	underEngines(t, testConcurrentRunsAreApart, "exec", "fork")
+}
+
+func testConcurrentRunsAreApart(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, edit)
 	const n = 8
 	outputs := make([]string, n)
 	var wg sync.WaitGroup
@@ -258,10 +286,14 @@ func TestConcurrentRunsAreApart(t *testing.T) {
 
 // The host's ids of concurrent runs differ where the daemon may choose them.
 func TestConcurrentRunsHaveDifferentUIDs(t *testing.T) {
+	underEngines(t, testConcurrentRunsHaveDifferentUIDs, "exec", "fork")
+}
+
+func testConcurrentRunsHaveDifferentUIDs(t *testing.T, edit func(*jail.Config)) {
 	if os.Geteuid() != 0 && os.Getenv(subordinate) == "" {
 		t.Skip("it takes root or subordinate ids: the same suite runs as root, and see TestSubordinateIDs")
 	}
-	j := jailtest.New(t, nil)
+	j := jailtest.New(t, edit)
 	uids := map[string]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -284,8 +316,10 @@ func TestConcurrentRunsHaveDifferentUIDs(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftBehind(t *testing.T) {
-	j := jailtest.New(t, short)
+func TestNothingIsLeftBehind(t *testing.T) { underEngines(t, testNothingIsLeftBehind, "exec", "fork") }
+
+func testNothingIsLeftBehind(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); short(c) })
 	jailtest.Run(t, j, "pass")
 	before := jailtest.Count(t, os.Getpid())
 	for _, source := range []string{

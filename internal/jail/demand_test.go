@@ -1,0 +1,67 @@
+package jail
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// As many wait as were taken in the busiest second of the last minute, and one more.
+func TestDemand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(5, nil)
+		want := func(n int, when string) {
+			t.Helper()
+			if got := p.want(false); got != n {
+				t.Errorf("%s: wants %d, not %d", when, got, n)
+			}
+			if got := p.want(true); got != 0 {
+				t.Errorf("%s, short of memory: wants %d", when, got)
+			}
+		}
+		want(1, "idle")
+		p.take()
+		want(2, "after one run")
+		for range 2 {
+			time.Sleep(time.Second)
+			p.take()
+		}
+		want(2, "after one each second")
+		for range 3 {
+			p.take()
+		}
+		want(5, "after four in a second")
+		for range 100 {
+			p.take()
+		}
+		want(5, "after more than there may be")
+		time.Sleep(58 * time.Second)
+		want(5, "within the minute")
+		time.Sleep(2 * time.Second)
+		want(1, "a minute after")
+		p.take()
+		time.Sleep(time.Hour)
+		want(1, "an hour after")
+	})
+}
+
+// A pool whose jails do not start tries one each second.
+func TestPoolBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		starts := 0
+		p := newPool(5, func() (*run, error) {
+			starts++
+			return nil, errors.New("no")
+		})
+		p.open()
+		for range 100 { // runs, which all wake it
+			p.take()
+			time.Sleep(100 * time.Millisecond)
+		}
+		p.close()
+		if starts < 5 || starts > 12 {
+			t.Errorf("%d starts in 10 seconds", starts)
+		}
+	})
+}

@@ -1,0 +1,407 @@
+package jail_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// eventually waits for something that happens in its own time.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// waiting waits until as many jails wait as should.
+func waiting(t *testing.T, j *jail.Jail, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d jails wait", n), func() bool { return j.Waiting() == n })
+}
+
+func alive(pid int) bool {
+	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	return err == nil
+}
+
+// identity is a program that says who it is, and leaves its mark wherever it can.
+const identity = `
+import json, os, time
+print(json.dumps({
+    "uid": open("/proc/self/uid_map").read().split()[1],
+    "marks": [d for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run") if os.path.exists(d + "/mark")] + [m for m in ("mark",) if hasattr(os, m)],
+    "processes": [p for p in os.listdir("/proc") if p.isdigit()],
+    **{kind: os.readlink("/proc/self/ns/" + kind) for kind in ("ipc", "mnt", "net", "pid", "user", "uts", "cgroup")},
+}), flush=True)
+for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run"): open(d + "/mark", "w").write("x")
+os.mark = True
+`
+
+// A jail that waited serves one run, and ends with it.
+func TestWaitingJailServesOneRun(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Minute })
+		waiting(t, j, 1)
+		pid := j.WaitingPIDs()[0]
+		first := talk(t, j, identity+"time.sleep(60)")
+		seen := first.line(t)
+		if slices.Contains(j.WaitingPIDs(), pid) {
+			t.Fatal("it waits, and runs a program")
+		}
+		waiting(t, j, 1)
+		second := talk(t, j, identity+"time.sleep(60)")
+		saw := second.line(t)
+		for aspect, what := range saw {
+			switch aspect {
+			case "marks":
+				if what != "[]" {
+					t.Errorf("marks of another run: %s", what)
+				}
+			case "processes":
+				if what != `["1"]` {
+					t.Errorf("processes %s", what)
+				}
+			case "uid":
+				if what == seen[aspect] && os.Geteuid() == 0 {
+					t.Errorf("both had the host uid %s", what)
+				}
+			default:
+				if what == seen[aspect] {
+					t.Errorf("both had the %s namespace %s", aspect, what)
+				}
+			}
+		}
+		if !alive(pid) {
+			t.Errorf("process %d did not run the program", pid)
+		}
+		for _, p := range []*talker{first, second} {
+			p.end()
+			if p.err != nil || !p.result.Warm || p.result.Timing.Clone != 0 {
+				t.Errorf("warm %v, timing %+v, %v", p.result.Warm, p.result.Timing, p.err)
+			}
+		}
+		if alive(pid) {
+			t.Error("the first outlives its run")
+		}
+		waiting(t, j, 1)
+		if slices.Contains(j.WaitingPIDs(), pid) {
+			t.Error("the first waits again")
+		}
+	}, "exec", "fork")
+}
+
+// A run is charged for nothing that was before it.
+func TestWaitingIsNotCounted(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Second })
+		waiting(t, j, 1)
+		time.Sleep(j.Parts().Limits.Wall) // it waits as long as a program may run
+		r := jailtest.Run(t, j, "import time\ntime.sleep(0.5)\nprint('whole')")
+		if !r.Warm || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "whole\n" {
+			t.Errorf("warm %v, verdict %s, %q", r.Warm, r.Verdict, r.Stdout.Kept)
+		}
+		if r.Timing.Program < 500*time.Millisecond || r.Timing.Program > time.Second || r.Timing.Setup > 500*time.Millisecond {
+			t.Errorf("timing %+v", r.Timing)
+		}
+		waiting(t, j, 1)
+		if r := jailtest.Run(t, j, "while True: pass"); r.Verdict != jail.Timeout || r.Timing.Program < time.Second {
+			t.Errorf("warm %v, verdict %s after %v", r.Warm, r.Verdict, r.Timing.Program)
+		}
+	}, "exec", "fork")
+}
+
+// The start of python3 is not the program's time on the processor. Here it takes long.
+func TestStartOfTheInterpreterIsNotCounted(t *testing.T) {
+	const start = 300 * time.Millisecond
+	python := virtualEnvironment(t, map[string]string{
+		"slow.pth": "import slow",
+		"slow":     fmt.Sprintf("import time\nwhile time.process_time() < %g: pass", start.Seconds()),
+	})
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python, c.Limits.Wall = python, time.Minute })
+		eventually(t, "one waits", func() bool { return j.Waiting() > 0 || j.Warm() == 0 })
+		r := jailtest.Run(t, j, "import sys\nprint('slow' in sys.modules)")
+		if string(r.Stdout.Kept) != "True\n" || r.Usage.CPU > start/2 || r.Warm != (j.Warm() > 0) {
+			t.Errorf("%q, warm %v, CPU %v", r.Stdout.Kept, r.Warm, r.Usage.CPU)
+		}
+	})
+}
+
+// What kills a jail that waits is no run's trouble.
+func TestWaitingJailIsKilled(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		before := jailtest.Count(t, os.Getpid())
+		t.Run("and replaced", func(t *testing.T) {
+			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
+			waiting(t, j, 1)
+			pid := j.WaitingPIDs()[0]
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "another waits", func() bool { pids := j.WaitingPIDs(); return len(pids) == 1 && pids[0] != pid })
+			if r := jailtest.Run(t, j, "print(1)"); !r.Warm || string(r.Stdout.Kept) != "1\n" {
+				t.Errorf("%+v", r)
+			}
+		})
+		t.Run("when it is taken", func(t *testing.T) {
+			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
+			for range 20 {
+				eventually(t, "one waits and is killed", func() bool { return j.KillWaiting() > 0 })
+				if r := jailtest.Run(t, j, "print(1)"); r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+					t.Fatalf("verdict %s, signal %v, %q", r.Verdict, r.Signal, r.Stdout.Kept)
+				}
+			}
+		})
+		t.Run("all the time", func(t *testing.T) {
+			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 2 })
+			quit, killed := make(chan struct{}), 0
+			var killer sync.WaitGroup
+			killer.Go(func() {
+				for {
+					select {
+					case <-quit:
+						return
+					case <-time.After(2 * time.Millisecond):
+						killed += j.KillWaiting()
+					}
+				}
+			})
+			for range 20 {
+				r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+				if err != nil || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+			close(quit)
+			killer.Wait()
+			if killed == 0 {
+				t.Error("none was killed")
+			}
+		})
+		jailtest.Settled(t, os.Getpid(), before)
+	}, "exec", "fork")
+}
+
+// One that dies when a run has it already, before it has the program.
+func TestWaitingJailDiesAtTheHandOver(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Minute })
+		before := jailtest.Count(t, os.Getpid())
+		waiting(t, j, 1)
+		pid := j.WaitingPIDs()[0]
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil { // it has the program in its socket, and does not read it
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		var r *jail.Result
+		var err error
+		go func() {
+			defer close(done)
+			r, err = j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		}()
+		eventually(t, "it is taken", func() bool { return !slices.Contains(j.WaitingPIDs(), pid) })
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		if err != nil || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+			t.Errorf("%+v, %v", r, err)
+		}
+		waiting(t, j, 1)
+		j.WantWaiting(true)
+		jailtest.Settled(t, os.Getpid(), before)
+	}, "exec", "fork")
+}
+
+func TestNothingWaits(t *testing.T) {
+	j := jailtest.New(t, nil)
+	before := jailtest.Count(t, os.Getpid())
+	for range 3 {
+		if r := jailtest.Run(t, j, "print(1)"); r.Warm || j.Waiting() != 0 {
+			t.Errorf("warm %v, %d wait", r.Warm, j.Waiting())
+		}
+	}
+	jailtest.Settled(t, os.Getpid(), before)
+}
+
+// As many wait as are wanted at once, up to the setting.
+func TestPoolFollowsDemand(t *testing.T) {
+	const most = 3
+	j := jailtest.New(t, func(c *jail.Config) { c.Warm = most })
+	waiting(t, j, 1)
+	if n := j.WantWaiting(false); n != 0 {
+		t.Errorf("idle, it wants %d more", n)
+	}
+	var wg sync.WaitGroup
+	for range 2 * most {
+		wg.Go(func() { _, _ = j.Run(t.Context(), jail.Spec{Source: []byte("pass")}) })
+	}
+	wg.Wait()
+	waiting(t, j, most)
+	if n := j.WantWaiting(false); n != 0 {
+		t.Errorf("with as many as there may be, it wants %d more", n)
+	}
+	if n := j.WantWaiting(true); n != 0 || j.Waiting() != 0 {
+		t.Errorf("on a host that is short of memory it wants %d more, and %d wait", n, j.Waiting())
+	}
+}
+
+// Jails that wait are given up when the jail is closed, at whatever they are.
+func TestCloseWhileJailsWait(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		before := jailtest.Count(t, os.Getpid())
+		for _, wait := range []bool{true, false} {
+			config := jailtest.Config(t)
+			edit(&config)
+			config.Warm = 4
+			j, err := jail.New(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			jailtest.Run(t, j, "pass")
+			if wait {
+				waiting(t, j, 2)
+			}
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+			if n := j.Waiting(); n != 0 {
+				t.Errorf("%d wait", n)
+			}
+			jailtest.Settled(t, os.Getpid(), before)
+		}
+	}, "exec", "fork")
+}
+
+// A pool whose jails do not start tries again every second, not all the time.
+func TestPoolOfJailsThatDoNotStart(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		var fault jailtest.Fault
+		var starts atomic.Int64
+		j := jailtest.New(t, func(c *jail.Config) {
+			edit(c)
+			c.Warm = 4
+			fault = jailtest.NewFault(c)
+			alter := c.Alter
+			c.Alter = func(o *inside.Order) { starts.Add(1); alter(o) }
+			fault.Set(inside.StageHostname, int(unix.EIO))
+		})
+		before := jailtest.Count(t, os.Getpid())
+		begin, first := time.Now(), starts.Load()
+		eventually(t, "the third start", func() bool { return starts.Load() >= first+3 })
+		if took := time.Since(begin); took < time.Second {
+			t.Errorf("three starts within %v", took)
+		}
+		if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != inside.StageHostname || !errors.Is(err, unix.EIO) {
+			t.Errorf("a run: %v", err)
+		}
+		if n := j.Waiting(); n != 0 {
+			t.Errorf("%d wait", n)
+		}
+		jailtest.Settled(t, os.Getpid(), before)
+		fault.Clear()
+		eventually(t, "one waits", func() bool { return j.Waiting() > 0 })
+		if r := jailtest.Run(t, j, "print(1)"); !r.Warm || string(r.Stdout.Kept) != "1\n" {
+			t.Errorf("%+v", r)
+		}
+	}, "exec", "fork")
+}
+
+// Whatever waits, and the templates, go with a daemon that is killed.
+func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		const child = "SANDBOXD_TEST_WAITING"
+		if os.Getenv(child) != "" {
+			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
+			waiting(t, j, 1)
+			for _, pid := range []int{j.WaitingPIDs()[0], jailtest.Children(os.Getpid())[0]} {
+				_ = unix.Kill(pid, unix.SIGSTOP) // it will not see for itself that nobody is there any more
+			}
+			fmt.Printf("PIDS %d %d\n", j.WaitingPIDs()[0], jailtest.Children(os.Getpid())[0])
+			select {}
+		}
+		cmd, out := self(t, child+"=1")
+		var pids [2]int
+		for line := range out {
+			if n, _ := fmt.Sscanf(line, "PIDS %d %d", &pids[0], &pids[1]); n == 2 {
+				break
+			}
+		}
+		for _, pid := range pids {
+			if pid == 0 || !alive(pid) {
+				t.Errorf("process %d is not there", pid)
+			}
+		}
+		begin := time.Now()
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for range out { // until it has ended
+		}
+		for _, pid := range pids {
+			eventually(t, fmt.Sprintf("process %d is dead", pid), func() bool {
+				state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+				return err != nil || strings.Contains(string(state), ") Z ") // of whoever reaps on this host
+			})
+		}
+		if took := time.Since(begin); took > 2*grace { // then another daemon swept them away
+			t.Errorf("that took %v", took)
+		}
+		jailtest.New(t, nil) // sweeps its leaves
+		leaves, _ := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/runs-%d-*", cmd.Process.Pid))
+		if len(leaves) > 0 {
+			t.Errorf("left behind: %q", leaves)
+		}
+	}, "exec", "fork")
+}
+
+// self runs the test that calls it in a process of its own, with a variable in its environment. The
+// lines that it prints come until it has ended.
+func self(t *testing.T, variable string) (cmd *exec.Cmd, lines <-chan string) {
+	t.Helper()
+	executable, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var patterns []string
+	for part := range strings.SplitSeq(t.Name(), "/") {
+		patterns = append(patterns, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	cmd = exec.Command(executable, "-test.run="+strings.Join(patterns, "/"), "-test.v")
+	cmd.Env = append(os.Environ(), variable)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	said := make(chan string)
+	go func() {
+		defer close(said)
+		for scanner := bufio.NewScanner(out); scanner.Scan(); {
+			said <- scanner.Text()
+		}
+	}()
+	return cmd, said
+}

@@ -1,0 +1,663 @@
+package jail_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// virtualEnvironment makes an interpreter that has modules of its own, besides those of the
+// distribution: their source, by name, or that of other files by theirs.
+func virtualEnvironment(t *testing.T, modules map[string]string) (python string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-") // not /tmp: see TestNewRefuses
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if out, err := exec.Command(jailtest.Python, "-m", "venv", "--without-pip", "--system-site-packages", dir+"/v").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	packages, _ := filepath.Glob(dir + "/v/lib/python3*/site-packages")
+	for name, source := range modules {
+		if filepath.Ext(name) == "" {
+			name += ".py"
+		}
+		if err := os.WriteFile(packages[0]+"/"+name, []byte(source), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // a run has a uid of its own
+		t.Fatal(err)
+	}
+	return dir + "/v/bin/python3"
+}
+
+// withTemplate is a configuration in which the default template imports modules.
+func withTemplate(modules ...string) func(*jail.Config) {
+	return func(c *jail.Config) {
+		c.Fork, c.Templates = true, map[string][]string{jail.DefaultTemplate: modules}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) {
+		c.Fork, c.Templates = true, map[string][]string{"text": {"json", "xml.dom.minidom"}, "numbers": {"decimal"}}
+	})
+	const program = "import sys\nprint([m for m in ('json', 'xml.dom.minidom', 'decimal') if m in sys.modules])"
+	for template, want := range map[string]string{
+		"": "[]\n", jail.DefaultTemplate: "[]\n", "text": "['json', 'xml.dom.minidom']\n", "numbers": "['decimal']\n",
+	} {
+		t.Run("named "+template, func(t *testing.T) {
+			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(program), Template: template})
+			if err != nil || string(r.Stdout.Kept) != want {
+				t.Errorf("%+v, %v; want %s", r, err, want)
+			}
+		})
+	}
+	if _, err := j.Run(t.Context(), jail.Spec{Template: "poems"}); !errors.Is(err, jail.ErrNoSuchTemplate) {
+		t.Errorf("of one that is not: %v", err)
+	}
+	if j.HasTemplate("poems") || !j.HasTemplate("text") {
+		t.Error("what templates there are")
+	}
+}
+
+// A template that cannot be is the operator's to know, with python3's words.
+func TestTemplatesThatCannotBe(t *testing.T) {
+	python := virtualEnvironment(t, map[string]string{
+		"broken":   "1 / 0",
+		"leaves":   "raise SystemExit('enough')",
+		"exits":    "import os\nos._exit(7)",
+		"threaded": "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()",
+	})
+	before := jailtest.Count(t, os.Getpid())
+	for _, tt := range []struct{ module, text string }{
+		{"nonexistent", "ModuleNotFoundError: No module named 'nonexistent'"},
+		{"broken", "ZeroDivisionError: division by zero"},
+		{"leaves", "enough"},
+		{"exits", "exit status 7"},
+		{"threaded", "started threads"},
+	} {
+		t.Run(tt.module, func(t *testing.T) {
+			config := jailtest.Config(t)
+			config.Python = python
+			config.Fork, config.Templates = true, map[string][]string{"of mine": {"json", tt.module}}
+			j, err := jail.New(t.Context(), config)
+			if err == nil {
+				j.Close()
+			}
+			if jailtest.SetupStage(err) != "template" || !strings.Contains(err.Error(), `template "of mine"`) || !strings.Contains(err.Error(), tt.text) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	jailtest.Settled(t, os.Getpid(), before)
+}
+
+// draws draws from every source of randomness that a template may have drawn from before.
+const draws = `
+import email.utils, hashlib, multiprocessing, os, random, secrets, ssl, tempfile, uuid
+import multiprocessing.synchronize, numpy, numpy.random
+def draw():
+    one = uuid.uuid1()
+    return {
+        "random": random.random(),
+        "random.Random()": random.Random().random(),
+        "random.SystemRandom": random.SystemRandom().random(),
+        "numpy.random, its legacy": numpy.random.random(),
+        "numpy.random.RandomState": numpy.random.RandomState().random_sample(),
+        "numpy.random.default_rng": numpy.random.default_rng().random(),
+        "uuid1, but for its time": [one.clock_seq, one.node],
+        "uuid.getnode": uuid.getnode(),
+        "uuid4": str(uuid.uuid4()),
+        "tempfile": os.path.basename(tempfile.mktemp()),
+        "names of semaphores": multiprocessing.synchronize.SemLock._make_name().partition("-")[2],
+        "key of multiprocessing": multiprocessing.current_process().authkey.hex(),
+        "secrets": secrets.token_hex(8),
+        "ssl.RAND_bytes": ssl.RAND_bytes(8).hex(),
+        "os.urandom": os.urandom(8).hex(),
+        "email.utils.make_msgid": email.utils.make_msgid(domain="x"),
+    }
+`
+
+// No two children draw the same from any source of randomness, although their template has drawn from
+// it; and neither do the children of two templates.
+func TestChildrenDrawTheirOwn(t *testing.T) {
+	jailtest.RequireModules(t, "numpy")
+	python := virtualEnvironment(t, map[string]string{"drawn": draws + "draw()"})
+	j := jailtest.New(t, func(c *jail.Config) { withTemplate("drawn")(c); c.Python, c.Limits.Wall = python, time.Minute })
+	// Concurrent ones: what is a clock's must not be what tells them apart.
+	const program = "import json, time\nfrom drawn import draw\nprint(json.dumps(draw()), flush=True)\ntime.sleep(60)"
+	seen := map[string]map[string]string{} // by aspect, who drew what
+	for i := range 6 {
+		if i == 3 {
+			renewed(t, j)
+		}
+		drew := talk(t, j, program).line(t)
+		if len(drew) < 10 {
+			t.Fatalf("it drew %v", drew)
+		}
+		for aspect, what := range drew {
+			if seen[aspect] == nil {
+				seen[aspect] = map[string]string{}
+			}
+			who := fmt.Sprintf("child %d", i)
+			if before, ok := seen[aspect][what]; ok {
+				t.Errorf("%s: %s and %s drew %s", aspect, before, who, what)
+			}
+			seen[aspect][what] = who
+		}
+	}
+}
+
+// renewed has the next run come from another template.
+func renewed(t *testing.T, j *jail.Jail) {
+	t.Helper()
+	old := j.TemplatePID(jail.DefaultTemplate)
+	if err := j.RenewTemplates(); err != nil {
+		t.Fatal(err)
+	}
+	if j.TemplatePID(jail.DefaultTemplate) == old {
+		t.Fatal("the template is the same")
+	}
+}
+
+// What children do have in common is in the threat model: of one template, and not of the next.
+func TestWhatChildrenShare(t *testing.T) {
+	const program = `
+import ctypes, json
+print(json.dumps({
+    "hash": hash("x"), "object": id(object()), "stack": open("/proc/self/stat").read().split()[27],
+    "libraries": sorted(l.split("-")[0] for l in open("/proc/self/maps") if "libc.so" in l),
+    "random bytes of the kernel": ctypes.string_at(dict(zip(*[iter(__import__("struct").unpack("%dL" % (len(a) // 8), a))] * 2))[25], 16).hex(),
+}))`
+	of := func(edit func(*jail.Config), between func(*jail.Jail)) (same []string) {
+		j := jailtest.New(t, edit)
+		source := strings.Replace(program, "import ctypes, json\n", "import ctypes, json\na = open('/proc/self/auxv', 'rb').read()\n", 1)
+		first := talk(t, j, source+"\nimport time\ntime.sleep(60)").line(t)
+		between(j)
+		second := talk(t, j, source+"\nimport time\ntime.sleep(60)").line(t)
+		for aspect, what := range first {
+			if second[aspect] == what {
+				same = append(same, aspect)
+			}
+		}
+		slices.Sort(same)
+		return same
+	}
+	nothing := func(*jail.Jail) {}
+	if same := of(func(*jail.Config) {}, nothing); len(same) > 0 {
+		t.Errorf("executed ones share %q", same)
+	}
+	if same := of(withTemplate(), func(j *jail.Jail) { renewed(t, j) }); len(same) > 0 {
+		t.Errorf("those of two templates share %q", same)
+	}
+	if same := of(withTemplate(), nothing); len(same) == 0 {
+		t.Error("those of one template share nothing any more: strike it from the threat model")
+	}
+}
+
+// Packages with code and state of their own work in a child.
+func TestScientificPackagesOfATemplate(t *testing.T) {
+	jailtest.RequireModules(t, "numpy", "pandas", "matplotlib")
+	j := jailtest.New(t, func(c *jail.Config) {
+		withTemplate("numpy", "pandas", "matplotlib.pyplot")(c)
+		c.Limits.Wall *= 12 // the lab computes slowly
+	})
+	for _, tt := range []struct{ name, source, want string }{
+		{"linear algebra", "import numpy as np\na = np.ones((600, 600))\nprint((a @ a)[0, 0], round(np.linalg.eigvalsh(np.diag([1.0, 2, 3]))[-1], 6), np.linalg.eigvals(np.eye(300)).sum().real)", "600.0 3.0 300.0\n"},
+		{"linear algebra in threads", "import numpy as np, threading\nr = []\nts = [threading.Thread(target=lambda: r.append((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0])) for _ in range(4)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nprint(r)", "[300.0, 300.0, 300.0, 300.0]\n"},
+		{"a table", "import pandas as pd, io\nprint(pd.read_csv(io.StringIO('k,v\\na,1\\na,2\\nb,3')).groupby('k').v.sum().to_dict())", "{'a': 3, 'b': 3}\n"},
+		{"a figure", "import matplotlib.pyplot as plt, io\nplt.plot([1, 2], label='ž'); plt.legend()\nb = io.BytesIO(); plt.savefig(b)\nprint(b.getvalue()[:4], len(b.getvalue()) > 5000)", "b'\\x89PNG' True\n"},
+		{"no words of theirs", "import sys\nprint(len([m for m in ('numpy', 'pandas', 'matplotlib.pyplot') if m in sys.modules]))", "3\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := jailtest.Run(t, j, tt.source)
+			if string(r.Stdout.Kept) != tt.want || len(r.Stderr.Kept) > 0 || len(r.Denials) > 0 {
+				t.Errorf("got %q, stderr %q, denied %v; want %q", r.Stdout.Kept, r.Stderr.Kept, r.Denials, tt.want)
+			}
+		})
+	}
+}
+
+// What a child does to what it has from its template is its own.
+func TestChildrenShareNoState(t *testing.T) {
+	python := virtualEnvironment(t, map[string]string{"state": `
+import os, sys
+number, items = 1, []
+memory = bytearray(1 << 20)
+file = open("/tmp/of the template", "w")
+print("said at import", end="")
+sys.stderr.write("complained at import")
+os.environ["FROM_TEMPLATE"] = "1"
+`})
+	j := jailtest.New(t, func(c *jail.Config) { withTemplate("state")(c); c.Python = python })
+	for range 3 {
+		r := jailtest.Run(t, j, `
+import json, os, state
+print(state.number, state.items, max(state.memory), hasattr(json, "mark"), os.listdir("/tmp"), sorted(os.listdir("/proc/self/fd")), [p for p in os.listdir("/proc") if p.isdigit()])
+state.number += 1; state.items.append(1); state.memory[:] = b"x" * len(state.memory); json.mark = True
+open("/tmp/mine", "w").close()
+`)
+		if got, want := string(r.Stdout.Kept), "1 [] 0 False [] ['0', '1', '2', '3'] ['1']\n"; got != want || len(r.Stderr.Kept) > 0 {
+			t.Errorf("got %q, want %q; stderr %q", got, want, r.Stderr.Kept)
+		}
+	}
+}
+
+// Nothing of other runs is in the memory that a child has from its template: their host uids, as they were
+// in the orders to fork them, are those of which something could be left.
+func TestChildrenKnowNothingOfEachOther(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only with host uids of their own there is something to know: the same suite runs as root")
+	}
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
+	const who = "print(open('/proc/self/uid_map').read().split()[1], flush=True)\n"
+	uid := func() string { return strings.TrimSpace(jailtest.Output(t, j, who)) }
+	flying := talk(t, j, who+"import time\ntime.sleep(60)")
+	var others []string
+	for range 20 {
+		others = append(others, uid())
+	}
+	select {
+	case line := <-flying.lines:
+		others = append(others, line)
+	case <-flying.ended:
+		t.Fatal(flying.err)
+	}
+	// Each is looked for by a pattern that is not itself to be found.
+	var patterns []string
+	for _, other := range others {
+		patterns = append(patterns, "["+other[:1]+"]"+other[1:])
+	}
+	got := jailtest.Output(t, j, fmt.Sprintf(`
+import ctypes, re
+patterns = re.compile(%q.encode())
+own = open("/proc/self/uid_map").read().split()[1].encode()
+found, seen = set(), False
+for line in open("/proc/self/maps"):
+    at, rights = line.split()[:2]
+    if rights.startswith("rw"):
+        low, high = (int(x, 16) for x in at.split("-"))
+        memory = ctypes.string_at(low, high - low)
+        found.update(patterns.findall(memory))
+        seen = seen or own in memory
+print(found, seen)
+`, strings.Join(patterns, "|")))
+	if got != "set() True\n" {
+		t.Errorf("of %q it found %s", others, got)
+	}
+}
+
+// status is /proc/PID/status, by key.
+func status(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		key, value, _ := strings.Cut(line, ":")
+		found[key] = strings.Join(strings.Fields(value), " ")
+	}
+	return found
+}
+
+// What each process is, seen from outside: the daemon, a template, and two of its children.
+func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
+	template := j.TemplatePID(jail.DefaultTemplate)
+	for range 2 {
+		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
+	}
+	children := jailtest.Children(template)
+	if len(children) != 2 {
+		t.Fatalf("the template's children: %v", children)
+	}
+	all := append([]int{os.Getpid(), template}, children...)
+	kinds := []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"}
+	if j.Leaves() != "" {
+		kinds = append(kinds, "time")
+	}
+	for _, kind := range kinds {
+		seen := map[string]int{}
+		for _, pid := range all {
+			link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, kind))
+			if err != nil {
+				t.Fatal(err)
+			}
+			meant := kind == "cgroup" && pid == template // it has to put its children into their leaves
+			if other, ok := seen[link]; ok && !meant {
+				t.Errorf("%d and %d have the same %s namespace", pid, other, kind)
+			}
+			seen[link] = pid
+		}
+	}
+	groups := map[string]bool{}
+	for _, pid := range all {
+		of, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.Leaves() != "" && groups[string(of)] {
+			t.Errorf("%d shares the cgroup %s", pid, of)
+		}
+		groups[string(of)] = true
+	}
+	uids := map[string]bool{}
+	for _, pid := range all[1:] {
+		uid := strings.Fields(status(t, pid)["Uid"])[0]
+		if uids[uid] && os.Geteuid() == 0 {
+			t.Errorf("%d shares the uid %s", pid, uid)
+		}
+		uids[uid] = true
+	}
+	for _, pid := range children {
+		s := status(t, pid)
+		for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+			if strings.Trim(s[set], "0") != "" {
+				t.Errorf("%s of a child is %s", set, s[set])
+			}
+		}
+		if s["NoNewPrivs"] != "1" || s["Seccomp"] != "2" || s["Name"] != "python3" || s["Threads"] != "1" {
+			t.Errorf("no_new_privs %s, seccomp %s, name %s, threads %s", s["NoNewPrivs"], s["Seccomp"], s["Name"], s["Threads"])
+		}
+		if ids := strings.Fields(s["NSpid"]); len(ids) < 3 || ids[len(ids)-1] != "1" {
+			t.Errorf("process ids %s", s["NSpid"])
+		}
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		var names []string
+		for _, fd := range fds {
+			names = append(names, fd.Name())
+		}
+		if err != nil || !slices.Equal(names, []string{"0", "1", "2"}) {
+			t.Errorf("descriptors %v, %v", names, err)
+		}
+	}
+}
+
+// A template is in a jail too: weaker than a run's, with nothing of the host's beyond the plan.
+func TestTemplateIsInAJail(t *testing.T) {
+	before, err := os.ReadDir("/usr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork = true })
+	pid := j.TemplatePID(jail.DefaultTemplate)
+	s := status(t, pid)
+	uid, err := strconv.Atoi(strings.Fields(s["Uid"])[0])
+	if uids := jailtest.UIDs(); err != nil || (os.Geteuid() == 0 && (uid < uids.First || uid >= uids.First+uids.Count)) {
+		t.Errorf("its uid is %s, %v", s["Uid"], err)
+	}
+	// Those of an init, and they hold in its user namespace, which is not ours.
+	if s["CapEff"] == status(t, os.Getpid())["CapEff"] && os.Geteuid() == 0 {
+		t.Errorf("it has our capabilities, %s", s["CapEff"])
+	}
+	root := fmt.Sprintf("/proc/%d/root", pid)
+	for _, path := range []string{"/root", "/var", "/sys", "/boot", "/etc/shadow", "/etc/machine-id", "/etc/ssh", "/etc/resolv.conf", "/opt", "/srv", "/mnt"} {
+		if _, err := os.Lstat(root + path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is there: %v", path, err)
+		}
+	}
+	if here, err := os.ReadDir(root + "/usr"); err != nil || len(here) != len(before) {
+		t.Errorf("/usr holds %v, %v", here, err)
+	}
+	network, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
+	if lines := strings.Count(string(network), ":"); err != nil || lines != 1 || !strings.Contains(string(network), "lo:") {
+		t.Errorf("its network: %s, %v", network, err)
+	}
+	routes, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/route", pid))
+	if err != nil || strings.Count(string(routes), "\n") > 1 {
+		t.Errorf("its routes: %s, %v", routes, err)
+	}
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		f := strings.Fields(line)
+		options := strings.Split(f[5], ",")
+		scratch := slices.Contains([]string{"/tmp", "/home/sandbox", "/dev/shm", "/run", "/proc"}, f[4])
+		if !slices.Contains(options, "nosuid") || (!scratch && !slices.Contains(options, "ro")) || (scratch && !slices.Contains(options, "noexec")) {
+			t.Errorf("mount %s", line)
+		}
+	}
+}
+
+// A template that is killed is replaced, and so is one that does nothing; runs that it had are told.
+func TestTemplateThatFails(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		signal unix.Signal
+	}{{"killed", unix.SIGKILL}, {"stopped", unix.SIGSTOP}} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := jailtest.New(t, func(c *jail.Config) {
+				c.Fork, c.Limits.Wall, c.SetUpPatience = true, time.Minute, 3*time.Second
+			})
+			before := jailtest.Count(t, os.Getpid())
+			for range 2 {
+				flying := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
+				flying.line(t)
+				old := j.TemplatePID(jail.DefaultTemplate)
+				if err := unix.Kill(old, tt.signal); err != nil {
+					t.Fatal(err)
+				}
+				if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
+					t.Errorf("the next run: %q", got)
+				}
+				if j.TemplatePID(jail.DefaultTemplate) == old {
+					t.Error("the template is the same")
+				}
+				<-flying.ended
+				if jailtest.SetupStage(flying.err) == "" || !strings.Contains(fmt.Sprint(flying.err), "the template died") {
+					t.Errorf("the run that it had: %+v, %v", flying.result, flying.err)
+				}
+			}
+			jailtest.Settled(t, os.Getpid(), before)
+		})
+	}
+}
+
+// One that stops for good does not keep a jail from being closed.
+func TestCloseWithAStoppedTemplate(t *testing.T) {
+	before := jailtest.Count(t, os.Getpid())
+	config := jailtest.Config(t)
+	config.Fork, config.KillPatience = true, time.Second
+	j, err := jail.New(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(j.TemplatePID(jail.DefaultTemplate), unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	jailtest.Settled(t, os.Getpid(), before)
+}
+
+// Templates are renewed while runs come and go, and none fails for it.
+func TestTemplatesAreRenewed(t *testing.T) {
+	for _, warm := range []int{0, 2} {
+		t.Run(fmt.Sprintf("%d warm", warm), func(t *testing.T) {
+			before := jailtest.Count(t, os.Getpid())
+			config := jailtest.Config(t)
+			config.Fork, config.RenewTemplates, config.Warm, config.Limits.Wall = true, 300*time.Millisecond, warm, time.Minute
+			j, err := jail.New(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One that outlives its template as the one that is forked from.
+			first := j.TemplatePID(jail.DefaultTemplate)
+			long := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
+			long.line(t)
+			templates := map[int]bool{first: true}
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			for range 3 {
+				wg.Go(func() {
+					for enough := false; !enough; {
+						r, err := j.Run(t.Context(), jail.Spec{Source: []byte("import time\ntime.sleep(0.05)\nprint(1)")})
+						if err != nil || string(r.Stdout.Kept) != "1\n" {
+							t.Errorf("%+v, %v", r, err)
+						}
+						mu.Lock()
+						templates[j.TemplatePID(jail.DefaultTemplate)] = true
+						enough = len(templates) > 5 || t.Failed()
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			if !alive(first) {
+				t.Error("the first template ended before its child")
+			}
+			long.end()
+			if long.err != nil || long.result.Verdict != jail.Cancelled {
+				t.Errorf("%+v, %v", long.result, long.err)
+			}
+			eventually(t, "no old template is left", func() bool {
+				alone := len(jailtest.Children(os.Getpid())) <= 2 // the current one, and one that is to replace it
+				return alone && !alive(first)
+			})
+			if err := j.Close(); err != nil {
+				t.Error(err)
+			}
+			jailtest.Settled(t, os.Getpid(), before)
+		})
+	}
+}
+
+// A fork that fails at a step of the child's is that step's failure, and the template goes on.
+func TestStepsOfAChildFail(t *testing.T) {
+	var fault jailtest.Fault
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.SetUpPatience = true, 3*time.Second; fault = jailtest.NewFault(c) })
+	template := j.TemplatePID(jail.DefaultTemplate)
+	before := jailtest.Count(t, os.Getpid())
+	for _, stage := range inside.Stages {
+		if stage == inside.StageExec {
+			continue // there is none
+		}
+		fault.Set(stage, int(unix.EIO))
+		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		if jailtest.SetupStage(err) != stage || !errors.Is(err, unix.EIO) {
+			t.Errorf("%s fails: %v", stage, err)
+		}
+		// The template may have waited for it before anybody looked at its name.
+		fault.Set(stage, inside.FaultExit)
+		_, err = j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		if got := jailtest.SetupStage(err); (got != stage && got != "hand-off") || !strings.Contains(err.Error(), "init died without a report") {
+			t.Errorf("%s ends: %v", stage, err)
+		}
+	}
+	fault.Set(inside.StageRoot, inside.FaultHang)
+	if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != inside.StageRoot || !strings.Contains(fmt.Sprint(err), "init is stuck") {
+		t.Errorf("stuck: %v", err)
+	}
+	fault.Clear()
+	if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
+		t.Errorf("the next run: %q", got)
+	}
+	if j.TemplatePID(jail.DefaultTemplate) != template {
+		t.Error("the template was replaced")
+	}
+	jailtest.Settled(t, os.Getpid(), before)
+}
+
+// A program cannot tell from what is imported, or from its process, how it was started: but for what
+// is listed here.
+func TestForkedLikeExecuted(t *testing.T) {
+	const program = `
+import sys
+modules = sorted(sys.modules)
+import gc, json, os, resource, signal, threading
+say = {
+    "modules": modules, "path": sys.path, "flags": str(sys.flags), "arguments": sys.argv, "importers": sorted(sys.path_importer_cache),
+    "command": open("/proc/self/cmdline").read(), "name": open("/proc/self/comm").read(), "environment": open("/proc/self/environ").read(),
+    "limits": open("/proc/self/limits").read(), "streams": [(f.fileno(), f.line_buffering, f.encoding, f.isatty()) for f in (sys.stdin, sys.stdout, sys.stderr)],
+    "signals": [str(signal.getsignal(s)).split(" at ")[0] for s in sorted(signal.valid_signals())], "mask": sorted(signal.pthread_sigmask(0, [])),
+    "threads": [t.name for t in threading.enumerate()], "thread": threading.main_thread().native_id == os.getpid(),
+    "session": open("/proc/self/stat").read().split()[3:8], "directory": os.getcwd(), "umask": os.umask(0o22), "collector": [gc.isenabled(), gc.get_threshold()],
+    "children's time": list(os.times()[2:4]), "main": sorted(vars(sys.modules["__main__"])), "frozen": gc.get_freeze_count() > 0,
+    **{l.split(":")[0]: l.split(":")[1].split() for l in open("/proc/self/status") if not l.startswith(("Vm", "Rss", "FDSize", "voluntary", "nonvoluntary", "Cpus", "Mems", "HugetlbPages"))},
+}
+for key, value in say.items(): print(key, json.dumps(value), sep="\t")
+`
+	read := func(edit func(*jail.Config)) map[string]string {
+		say := map[string]string{}
+		for line := range strings.Lines(jailtest.Output(t, jailtest.New(t, edit), program)) {
+			key, value, _ := strings.Cut(line, "\t")
+			say[key] = value
+		}
+		return say
+	}
+	executed, forked := read(func(*jail.Config) {}), read(func(c *jail.Config) { c.Fork = true })
+	var other []string
+	for _, key := range slices.Sorted(maps.Keys(executed)) {
+		if executed[key] != forked[key] {
+			other = append(other, key)
+			t.Logf("%s\nexecuted: %sforked:   %s", key, executed[key], forked[key])
+		}
+	}
+	// Seccomp_filters: that of the template, and its own.
+	want := []string{"Seccomp_filters", "frozen"}
+	if relics, _ := filepath.Glob("/usr/lib/python3/dist-packages/*-nspkg.pth"); len(relics) > 0 {
+		want = append(want, "importers", "modules") // a template cannot be without them, see forTemplate
+	}
+	if !slices.Equal(other, want) || len(executed) < 40 {
+		t.Errorf("different: %q, of %d; known: %q", other, len(executed), want)
+	}
+}
+
+// A template has a descriptor for each of its children, and none of them is in a child's way.
+func TestManyChildren(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
+	for range 20 {
+		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
+	}
+	if n := len(jailtest.Children(j.TemplatePID(jail.DefaultTemplate))); n != 20 {
+		t.Errorf("the template has %d children", n)
+	}
+}
+
+// The file that a child was executed from, and all that was mapped when it was forked, are the host's
+// own: inodes that other runs have as well. No way leads from a process to them: Landlock knows no rule
+// for the one, and the others take a capability.
+func TestFilesOfATemplateAreOutOfReach(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Fork = true })
+	got := jailtest.Output(t, j, `
+import os
+said = set()
+def attempt(do, path):
+    try: do(path); said.add(path + ": " + do.__name__)
+    except OSError as e: said.add(e.strerror)
+for path in ["/proc/self/exe", "/proc/1/task/1/exe"]:
+    for way in (os.listdir, os.chdir, lambda p: os.open(p, os.O_RDONLY), lambda p: os.open(p, os.O_RDWR), lambda p: os.truncate(p, 0), lambda p: os.utime(p), lambda p: os.link(p, "/tmp/x", follow_symlinks=True), lambda p: os.execv(p, ["python3", "-c", "print('executed')"])):
+        attempt(way, path)
+for name in os.listdir("/proc/self/map_files"):
+    attempt(lambda p: os.open(p, os.O_RDONLY), "/proc/self/map_files/" + name)
+print(sorted(said))
+`)
+	for _, refusal := range strings.Split(strings.Trim(strings.TrimSpace(got), "[]"), ", ") {
+		if !slices.Contains([]string{"'Permission denied'", "'Operation not permitted'", "'Not a directory'", "'Function not implemented'", "'Read-only file system'", "'Invalid cross-device link'"}, refusal) {
+			t.Errorf("said %s", got)
+		}
+	}
+}
