@@ -231,8 +231,8 @@ func (r *report) breakdown() string {
 	for _, part := range [][2]string{
 		{"queue", "waiting for a slot"},
 		{"clone", "clone: leaf, namespaces, id maps, execve"},
-		{"setup", "set-up: the init, until it execs python3"},
-		{"program", "program: interpreter and program"},
+		{"setup", "set-up: the init, start of the interpreter"},
+		{"program", "program: the program, and the end of python3"},
 		{"teardown", "teardown: streams, counters, rmdir"},
 		{"http", "HTTP, JSON, scan, and the client"},
 	} {
