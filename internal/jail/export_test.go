@@ -17,11 +17,7 @@ func (j *Jail) Expose(nodes ...inside.Node) {
 
 // Recompile is for what else was changed in the jail's parts.
 func (j *Jail) Recompile() {
-	kind := forExec
-	if j.cfg.Fork {
-		kind = forFork
-	}
-	j.script = j.compile(kind)
+	j.script = j.compile()
 }
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
@@ -92,7 +88,7 @@ func (j *Jail) TemplatePID(name string) int { return j.templates.get(name).run.p
 
 // RenewTemplates has the next run of each come from another template.
 func (j *Jail) RenewTemplates() error {
-	for name := range j.templates.modules {
+	for name := range j.cfg.Templates {
 		if err := j.templates.renew(name, j.templates.get(name)); err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -104,6 +103,11 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	cfg.SetUpPatience = cmp.Or(cfg.SetUpPatience, setUpPatience)
 	cfg.RenewTemplates = cmp.Or(cfg.RenewTemplates, renewTemplates)
 	cfg.KillPatience = cmp.Or(cfg.KillPatience, killPatience)
+	templates := map[string][]string{DefaultTemplate: {}} // without cfg.Fork in name only
+	if cfg.Fork {
+		maps.Copy(templates, cfg.Templates)
+	}
+	cfg.Templates = templates
 	python, err := inspectInterpreter(ctx, cfg.Python)
 	if err != nil {
 		return nil, err
@@ -148,19 +152,14 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
 		janitor: newJanitor(), pools: map[string]*pool{},
 	}
-	names := []string{DefaultTemplate}
-	if cfg.Fork {
-		names = slices.AppendSeq(names, maps.Keys(cfg.Templates))
-	}
-	for _, name := range names {
+	for name := range cfg.Templates {
 		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
 	}
+	j.script = j.compile()
 	if cfg.Fork {
 		if err := j.openTemplates(); err != nil {
 			return nil, errors.Join(err, j.Close())
 		}
-	} else {
-		j.script = j.compile(forExec)
 	}
 	for _, p := range j.pools {
 		p.open()
@@ -176,8 +175,7 @@ func (j *Jail) openTemplates() (err error) {
 	if j.fork, err = openEmbedded(embeddedFork); err != nil {
 		return err
 	}
-	j.script = j.compile(forFork)
-	j.templates, err = newTemplates(j, j.cfg.Templates)
+	j.templates, err = newTemplates(j)
 	return err
 }
 
@@ -205,18 +203,9 @@ func (j *Jail) Close() error {
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
 
-// kind is what a script is for.
-type kind int
-
-const (
-	forExec     kind = iota // an init that becomes python3
-	forFork                 // a child of a template, which goes on as it is
-	forTemplate             // an init that becomes a template
-)
-
-// compile writes the script of a first process. It is the same for every run.
-func (j *Jail) compile(kind kind) *inside.Script {
-	order := &inside.Order{
+// order is what the first process of every run is told.
+func (j *Jail) order() *inside.Order {
+	return &inside.Order{
 		UID:        insideUID,
 		GID:        insideGID,
 		KeepGroups: j.ids.by == byOwner,
@@ -230,11 +219,13 @@ func (j *Jail) compile(kind kind) *inside.Script {
 		Filter:     j.filter,
 		Listen:     notifies(j.cfg.Filter),
 	}
-	if kind == forTemplate {
-		j.forTemplate(order)
-		return inside.Compile(order)
-	}
-	if kind == forFork {
+}
+
+// compile writes the script of the runs: of an init that becomes python3, or of a child of a template,
+// which goes on as it is.
+func (j *Jail) compile() *inside.Script {
+	order := j.order()
+	if j.cfg.Fork {
 		order.Argv = nil
 	}
 	if j.cfg.Alter != nil {
@@ -245,14 +236,10 @@ func (j *Jail) compile(kind kind) *inside.Script {
 
 // scriptNow is the script of the next run.
 func (j *Jail) scriptNow() *inside.Script {
-	switch {
-	case j.cfg.Alter == nil:
+	if j.cfg.Alter == nil {
 		return j.script
-	case j.cfg.Fork:
-		return j.compile(forFork)
-	default:
-		return j.compile(forExec)
 	}
+	return j.compile()
 }
 
 // starter is how runs start.

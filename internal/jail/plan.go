@@ -90,10 +90,11 @@ func rootPlan(python interpreter) []inside.Node {
 	return plan
 }
 
-// forTemplate makes the order of a run one of a template: confined to the same root, but with the
+// templateOrder is what the init of a template is told: it is confined to the same root, but with the
 // rights that its children need to be jailed in turn. What they are to have inodes of their own of it
 // binds; and it has all of /proc, of its own pid namespace.
-func (j *Jail) forTemplate(o *inside.Order) {
+func (j *Jail) templateOrder() *inside.Order {
+	o := j.order()
 	o.UID, o.GID = j.templateID.uid, j.templateID.gid
 	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
 		inside.StageLandlock, inside.StageRlimits}
@@ -109,6 +110,7 @@ func (j *Jail) forTemplate(o *inside.Order) {
 		}
 	}
 	o.Plan = append(o.Plan, inside.Node{Op: inside.File, Path: launcherDir + "/sandboxd_template.pyc", Data: string(j.python.template)})
+	return o
 }
 
 // mirror plans a file, link or directory of the host at its own path; nothing where it is

@@ -111,14 +111,19 @@ func (p *pool) want(short bool) int {
 	if short || p.closed {
 		target = 0
 	}
-	for len(p.waiting) > target {
-		p.waiting[0].jail.discard(p.waiting[0])
-		p.waiting = p.waiting[1:]
-	}
+	p.drop(target)
 	if now.Before(p.broken) {
 		return 0
 	}
 	return target - len(p.waiting)
+}
+
+// drop gives up all that wait but for a number, with mu held: those that have waited longest go.
+func (p *pool) drop(keep int) {
+	for len(p.waiting) > keep {
+		p.waiting[0].jail.discard(p.waiting[0])
+		p.waiting = p.waiting[1:]
+	}
 }
 
 // add starts one more.
@@ -153,15 +158,11 @@ func (p *pool) watch(r *run) {
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	waiting := p.waiting
-	p.waiting = nil
+	p.drop(0)
 	p.mu.Unlock()
 	if p.done != nil {
 		close(p.quit)
 		<-p.done
-	}
-	for _, r := range waiting {
-		r.jail.discard(r)
 	}
 }
 
@@ -212,9 +213,6 @@ func (j *Jail) startWaiting(template string) (*run, error) {
 func (p *pool) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, r := range p.waiting {
-		r.jail.discard(r)
-	}
-	p.waiting = nil
+	p.drop(0)
 	p.signal()
 }

@@ -87,7 +87,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 	}
 	patience, cancel := context.WithTimeout(context.Background(), j.cfg.SetUpPatience+templatePatience)
 	defer cancel()
-	_, err = t.run.getReady(patience, j.compile(forTemplate))
+	_, err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
 	if err == nil {
 		t.run.streams = t.run.process.collect(64<<10, Spec{}) // what it says when it fails
 		err = t.importing(theirs, modules)
@@ -154,21 +154,20 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 		t.kill() // whoever waits for it is told
 		f = <-answer
 	}
-	if f.err != nil {
-		if f.pidfd >= 0 {
-			_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
-			unix.Close(f.pidfd)
-		}
-		return nil, f.err
+	var pid int
+	if err = f.err; err == nil {
+		pid, err = pidOf(f.pidfd)
 	}
-	pid, err := pidOf(f.pidfd)
 	if err == nil && leaf != nil && !leaf.forTemplates {
 		// Not born there, for lack of a right; it waits for its script, and has done nothing yet.
 		err = os.WriteFile(filepath.Join(leaf.path, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
 	}
 	if err != nil {
-		_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
-		return nil, errors.Join(err, unix.Close(f.pidfd))
+		if f.pidfd >= 0 {
+			_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
+			unix.Close(f.pidfd)
+		}
+		return nil, err
 	}
 	return &process{
 		leaf: leaf, pid: pid, pidfd: f.pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
@@ -206,7 +205,7 @@ func (t *template) listen() {
 		if err != nil || n == 0 {
 			break
 		}
-		descriptor := &reports{fd: -1}
+		descriptor := newReports(nil)
 		_ = descriptor.take(oob[:oobn])
 		t.hear(string(buffer[:n]), descriptor.release())
 	}
@@ -287,11 +286,10 @@ func (t *template) kill() {
 
 // templates are the current ones, by name.
 type templates struct {
-	jail    *Jail
-	modules map[string][]string
-	asked   chan renewal
-	quit    chan struct{}
-	done    chan struct{}
+	jail  *Jail
+	asked chan renewal
+	quit  chan struct{}
+	done  chan struct{}
 
 	mu      sync.Mutex
 	current map[string]*template
@@ -305,14 +303,13 @@ type renewal struct {
 }
 
 // newTemplates starts all of them.
-func newTemplates(j *Jail, modules map[string][]string) (*templates, error) {
+func newTemplates(j *Jail) (*templates, error) {
 	t := &templates{
-		jail: j, modules: map[string][]string{DefaultTemplate: {}}, current: map[string]*template{},
+		jail: j, current: map[string]*template{},
 		asked: make(chan renewal), quit: make(chan struct{}), done: make(chan struct{}),
 	}
-	maps.Copy(t.modules, modules)
 	go t.maintain()
-	for _, name := range slices.Sorted(maps.Keys(t.modules)) {
+	for _, name := range slices.Sorted(maps.Keys(j.cfg.Templates)) {
 		if err := t.renew(name, nil); err != nil {
 			t.close()
 			return nil, fmt.Errorf("template %q: %w", name, err)
@@ -334,7 +331,7 @@ func (t *templates) maintain() {
 		case <-t.quit:
 			return
 		case <-tick.C:
-			for name := range t.modules {
+			for name := range t.jail.cfg.Templates {
 				if err := t.replace(name, t.get(name)); err != nil {
 					t.jail.cfg.Log.Error("a template could not be renewed", "template", name, "error", err)
 				}
@@ -356,7 +353,7 @@ func (t *templates) replace(name string, old *template) error {
 	if t.get(name) != old {
 		return nil
 	}
-	fresh, err := t.jail.startTemplate(t.modules[name])
+	fresh, err := t.jail.startTemplate(t.jail.cfg.Templates[name])
 	if err != nil {
 		return err
 	}
