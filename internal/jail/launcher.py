@@ -88,7 +88,7 @@ def launch():
 
         del sys.modules[sandboxd_template.__name__], sys.path[0]
         sys.path_importer_cache.pop(here, None)
-        sandboxd_template.serve([name for name in receive().decode().split(",") if name])
+        sandboxd_template.serve([name for name in receive().decode().split(",") if name], report)
         report("R")
         receive()
     nulled = [name for name in receive().decode().split(",") if name]

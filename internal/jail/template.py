@@ -160,8 +160,8 @@ class Leave:
                 del sys.modules[name]
 
 
-def serve(names):
-    """Import what is named, then fork for the daemon; return in a child."""
+def serve(names, report):
+    """Import what is named and report that, then fork for the daemon; return in a child."""
     _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)), bytearray(1))
     module = load(extension)
     os.close(extension)
@@ -177,6 +177,6 @@ def serve(names):
     sys.stderr.flush()
     gc.collect()
     gc.freeze()  # a child that collects garbage need not copy what it shares with us
-    os.write(CHANNEL, ord("S").to_bytes(4, sys.byteorder) + bytes(8))
+    report("S")
     os.close(CHANNEL)
     Template(_socket.socket(fileno=control), module).serve()
