@@ -129,7 +129,7 @@ func cgroup2Mount() (string, error) {
 
 // ownCgroup is the path of this process in the cgroup v2 hierarchy.
 func ownCgroup() (string, error) {
-	data, err := os.ReadFile("/proc/self/cgroup")
+	data, err := readKernelFile("/proc/self/cgroup")
 	if err != nil {
 		return "", err
 	}
@@ -180,7 +180,7 @@ func claimBase(mountpoint, own string) (string, error) {
 
 // onlyProcess reports whether this process is the only one in the group.
 func onlyProcess(group string) (bool, error) {
-	procs, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	procs, err := readKernelFile(filepath.Join(group, "cgroup.procs"))
 	return strings.TrimSpace(string(procs)) == strconv.Itoa(os.Getpid()), err
 }
 
@@ -188,12 +188,12 @@ func moveInto(group string) error {
 	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte("0"), 0)
+	return writeKernelFile(filepath.Join(group, "cgroup.procs"), "0")
 }
 
 // distribute hands one controller to the children of a group.
 func distribute(group, controller string) error {
-	return os.WriteFile(filepath.Join(group, "cgroup.subtree_control"), []byte("+"+controller), 0)
+	return writeKernelFile(filepath.Join(group, "cgroup.subtree_control"), "+"+controller)
 }
 
 // sweep ends what daemons that died without closing their tree left running, and removes it.
@@ -216,7 +216,7 @@ func sweep(base string, log *slog.Logger) {
 // removeGroup kills what runs in a group and removes it with its leaves. See process.kill for
 // why cgroup.kill is not enough.
 func removeGroup(path string) error {
-	_ = os.WriteFile(filepath.Join(path, "cgroup.kill"), []byte("1"), 0) // fails where there is none
+	_ = writeKernelFile(filepath.Join(path, "cgroup.kill"), "1") // fails where there is none
 	leaves, _ := filepath.Glob(filepath.Join(path, "*", "cgroup.procs"))
 	for _, procs := range leaves {
 		l := leaf{path: filepath.Dir(procs)}
@@ -331,7 +331,7 @@ func (l *leaf) kill() error {
 	if l == nil {
 		return unix.ENOSYS
 	}
-	return os.WriteFile(filepath.Join(l.path, "cgroup.kill"), []byte("1"), 0)
+	return writeKernelFile(filepath.Join(l.path, "cgroup.kill"), "1")
 }
 
 func (l *leaf) controlsMemory() bool { return l != nil && l.memory }
@@ -357,7 +357,7 @@ func (l *leaf) procs() []int {
 
 // read returns what a file of the leaf says, or nothing where the file does not exist.
 func (l *leaf) read(file string) []byte {
-	data, err := os.ReadFile(filepath.Join(l.path, file))
+	data, err := readKernelFile(filepath.Join(l.path, file))
 	if err != nil {
 		return nil
 	}
@@ -394,7 +394,7 @@ func (p *process) cpuTime() time.Duration {
 	if p.leaf != nil {
 		return p.leaf.cpuTime()
 	}
-	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", p.pid))
+	stat, _ := readKernelFile(fmt.Sprintf("/proc/%d/schedstat", p.pid))
 	return time.Duration(leadingNumber(stat))
 }
 

@@ -94,7 +94,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, say []by
 // step is the step that the init is at or died at: it goes by that name until execve gives it
 // another. There is none then, and before the first step.
 func (p *process) step() string {
-	comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.pid))
+	comm, _ := readKernelFile(fmt.Sprintf("/proc/%d/comm", p.pid))
 	if name := strings.TrimSuffix(string(comm), "\n"); slices.Contains(inside.Stages, name) {
 		return name
 	}

@@ -98,7 +98,7 @@ func mayChooseIDs() bool {
 // mapped reports whether there are such uids in our user namespace: in a container there may be few
 // (user_namespaces(7): first inside, first outside, count).
 func mapped(uids UIDRange) bool {
-	table, _ := os.ReadFile("/proc/self/uid_map")
+	table, _ := readKernelFile("/proc/self/uid_map")
 	for line := range strings.Lines(string(table)) {
 		var first, outside, count int
 		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && first <= uids.First && uids.First+uids.Count <= first+count {
@@ -211,7 +211,7 @@ func (p *idPool) writeMaps(pid int, uids, gids idMap) error {
 }
 
 func writeMap(pid int, name, content string) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", pid, name), []byte(content), 0)
+	return writeKernelFile(fmt.Sprintf("/proc/%d/%s", pid, name), content)
 }
 
 func (h idHelpers) write(pid int, uids, gids idMap) error {

@@ -311,7 +311,7 @@ func packetPair() (ours *net.UnixConn, theirs *os.File, err error) {
 
 // pidOf is the process id behind a pidfd (proc_pid_fdinfo(5)).
 func pidOf(pidfd int) (pid int, err error) {
-	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
+	info, err := readKernelFile(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
 	if err == nil {
 		_, rest, _ := strings.Cut(string(info), "Pid:")
 		_, err = fmt.Sscan(rest, &pid)

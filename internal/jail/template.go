@@ -160,7 +160,7 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 	}
 	if err == nil && leaf != nil && !leaf.forTemplates {
 		// Not born there, for lack of a right; it waits for its script, and has done nothing yet.
-		err = os.WriteFile(filepath.Join(leaf.path, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+		err = writeKernelFile(filepath.Join(leaf.path, "cgroup.procs"), strconv.Itoa(pid))
 	}
 	if err != nil {
 		if f.pidfd >= 0 {

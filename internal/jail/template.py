@@ -8,7 +8,6 @@ before = set(sys.modules)
 
 import _imp
 import _socket
-import atexit
 import gc
 import os
 import select
@@ -16,6 +15,7 @@ from _frozen_importlib import ModuleSpec
 
 ours = set(sys.modules) - before  # a program does not see that we needed them
 CHANNEL = 3
+LULL = 3  # milliseconds without a program, after which none is to be expected at once
 
 
 def descriptors(control, order):
@@ -112,11 +112,15 @@ class Template:
         os.dup2(channel, CHANNEL)
         if self.module.replay(CHANNEL) != 0:
             os._exit(1)
-        # The main module is the child's own, or the collector would take it for a part of what is frozen.
-        old = sys.modules["__main__"]
-        sys.modules["__main__"] = type(sys)("__main__")
-        sys.modules["__main__"].__dict__.update(old.__dict__)
         reseed()
+
+
+def wait(channel, rehearse):
+    """Use the time if there is any. It is not counted yet, and a run that does not wait is not held up."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    if not poll.poll(LULL):
+        rehearse()
 
 
 def reseed():
@@ -145,38 +149,23 @@ def reseed():
         uuid._last_timestamp = None
 
 
-class Leave:
-    """The end of a child, last of all. To take the template's modules apart, which python3 does at its
-    end, would take longer than most programs do, and write to memory that is shared. They stay."""
-
-    def __init__(self, module):
-        self.modules = {}
-        module.keep(self.modules)
-        atexit.register(self.leave)
-
-    def leave(self):
-        for name, module in self.modules.items():
-            if sys.modules.get(name) is module:
-                del sys.modules[name]
-
-
-def serve(names, report):
+def serve(names, report, end):
     """Import what is named and report that, then fork for the daemon; return in a child."""
     _, (control, extension) = descriptors(_socket.socket(fileno=os.dup(CHANNEL)), bytearray(1))
     module = load(extension)
     os.close(extension)
     for name in ours | {"_sandboxd"}:
         sys.modules.pop(name, None)
-    leave = Leave(module)  # before others want to be called: the first comes last
+    end.exit = module.exit
+    module.keep(end.kept)  # whatever the end of a child
     for name in names:
         __import__(name)
-    leave.modules.update((name, sys.modules[name]) for name in sys.modules.keys() - {"__main__", "builtins", "sys"})
     if len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("an import started threads, which no child would have")
     sys.stdout.flush()
     sys.stderr.flush()
     gc.collect()
-    gc.freeze()  # a child that collects garbage need not copy what it shares with us
+    end.keep()  # and a child that collects garbage need not copy what it shares with us
     report("S")
     os.close(CHANNEL)
     Template(_socket.socket(fileno=control), module).serve()

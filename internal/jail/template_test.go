@@ -617,7 +617,7 @@ for key, value in say.items(): print(key, json.dumps(value), sep="\t")
 		}
 	}
 	// Seccomp_filters: that of the template, and its own.
-	want := []string{"Seccomp_filters", "frozen"}
+	want := []string{"Seccomp_filters"}
 	if relics, _ := filepath.Glob("/usr/lib/python3/dist-packages/*-nspkg.pth"); len(relics) > 0 {
 		want = append(want, "importers", "modules") // a template cannot be without them, see forTemplate
 	}

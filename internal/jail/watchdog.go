@@ -105,7 +105,7 @@ func (p *process) pids() []int {
 	for i := 0; i < len(found); i++ {
 		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", found[i]))
 		for _, thread := range threads {
-			children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", found[i], thread.Name()))
+			children, _ := readKernelFile(fmt.Sprintf("/proc/%d/task/%s/children", found[i], thread.Name()))
 			for _, child := range strings.Fields(string(children)) {
 				if pid, err := strconv.Atoi(child); err == nil {
 					found = append(found, pid)
@@ -143,7 +143,7 @@ func memoryOf(pid int) processMemory {
 
 // readStatus reports whether the thread has memory.
 func readStatus(path string) (m processMemory, ok bool) {
-	status, err := os.ReadFile(path)
+	status, err := readKernelFile(path)
 	if err != nil {
 		return m, false
 	}
@@ -164,7 +164,7 @@ func readStatus(path string) (m processMemory, ok bool) {
 // proportionalSet is the Pss of /proc/PID/smaps_rollup (Linux 4.14), in bytes; 0 when it cannot
 // be read.
 func proportionalSet(pid int) int64 {
-	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	rollup, err := readKernelFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	if err != nil {
 		return 0
 	}
@@ -186,7 +186,7 @@ func sameMemory(a, b int) bool {
 // hostHasLess reports whether less than a part of the host's memory is available. It has, for all we
 // know, when we cannot look (ENFILE, ENOMEM): then the sums above see nothing either.
 func hostHasLess(part float64) bool {
-	info, err := os.ReadFile("/proc/meminfo")
+	info, err := readKernelFile("/proc/meminfo")
 	if err != nil {
 		return true
 	}

@@ -1,0 +1,117 @@
+package jail_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// A program ends as under `python3 main.py`, though most of what that does at its end is left undone:
+// see End in launcher.py. Each of these would lose something, or its status, to a shortcut.
+func TestEnd(t *testing.T) { underEngines(t, testEnd, "exec", "fork") }
+
+func testEnd(t *testing.T, edit func(*jail.Config)) {
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 12 }) // the lab computes slowly
+	const told = "class A:\n  def __del__(self): print('gone', __name__, A.__name__)\n"
+	for name, source := range map[string]string{
+		"a last comment":                    "print(1)  # that was it",
+		"a last line that is indented":      "if True:\n\tprint(1)\n\t",
+		"no last line":                      "'''only a docstring'''",
+		"a line that goes on":               "x = \\",
+		"a bracket that goes on":            "x = (",
+		"a decorator of nothing":            "@print",
+		"a return":                          "print(1)\nreturn",
+		"an encoding of its own":            "# coding: latin-1\nprint(1)",
+		"an object of the main module":      told + "a = A()",
+		"one that a function knows":         told + "a = A()\ndef f(): return a",
+		"one in a circle":                   told + "a = A(); a.a = a",
+		"one that was put elsewhere":        told + "import os; os.x = A()",
+		"one among the builtins":            told + "import builtins; builtins.x = A()",
+		"one of a module":                   "open('mine.py', 'w').write(" + strconv.Quote(told+"a = A()") + ")\nimport mine",
+		"one that a traceback knows":        told + "def f():\n  a = A()\n  1/0\nf()",
+		"one that prints late":              "import sys\nclass A:\n  def __del__(self): sys.stdout.write('no newline')\na = A()",
+		"one that fails":                    "exec('def fail(self): 1/0')\nclass A: __del__ = fail\na = A()",
+		"a generator":                       "def g():\n  try: yield 1\n  finally: print('finally')\nx = g(); next(x)",
+		"a generator that was put away":     "import os\ndef g():\n  try: yield 1\n  finally: print('finally')\nos.x = g(); next(os.x)",
+		"a file":                            "import os\nf = os.fdopen(os.dup(1), 'w'); f.write('unflushed')",
+		"a file that was put away":          "import os\nos.f = os.fdopen(os.dup(1), 'w'); os.f.write('unflushed')",
+		"a stream of its own":               "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer); print('mine', end='')",
+		"no newline":                        "print('x', end='')",
+		"a stream of C":                     "import ctypes; ctypes.CDLL(None).printf(b'from C')",
+		"a finalizer":                       "import weakref\nclass A: pass\na = A(); weakref.finalize(a, print, 'finalized')",
+		"atexit":                            "import atexit; atexit.register(print, 'bye')",
+		"atexit without us":                 "import atexit; atexit._clear(); print(1)",
+		"atexit before its time":            "import atexit; atexit.register(print, 'bye'); atexit._run_exitfuncs(); print(1)",
+		"a failure in atexit":               "import atexit; atexit.register(lambda: 1/0)",
+		"a status":                          "raise SystemExit(3)",
+		"a status without a main module":    "globals().clear(); raise SystemExit(4)",
+		"a status without that module":      "import sys; del sys.modules['__main__']; sys.exit(5)",
+		"a status of a thread":              "import threading, sys; threading.Thread(target=sys.exit, args=(6,)).start()",
+		"a status that is a message":        "raise SystemExit('so long')",
+		"a status of its own kind":          "class E(SystemExit):\n  code = property(lambda self: 7)\nraise E",
+		"an exception":                      "1/0",
+		"an exception that is interrupting": "raise KeyboardInterrupt",
+		"a thread":                          "import threading, time\ndef f():\n  time.sleep(.1); print('thread')\nthreading.Thread(target=f).start()",
+		"a daemon thread":                   "import threading, time\ndef f():\n  while True: time.sleep(.001)\nthreading.Thread(target=f, daemon=True).start()",
+		"a child":                           "import os, sys\nif os.fork() == 0: print('child')\nelse: os.wait(); print('parent')",
+		"a stream that is closed":           "import os; print('lost', end=''); os.close(1)",
+		"callbacks of the collector":        "import gc; gc.callbacks.append(lambda phase, info: print(phase))",
+		"no collector":                      told + "import gc; gc.disable(); a = A(); a.a = a",
+		"modules that are none":             "import sys; sys.modules['x'] = 5; sys.modules['y'] = None; print(1)",
+		"no modules":                        "import sys; sys.modules.clear()",
+		"a stream that is no stream":        "import sys; sys.stdout = 5",
+		"no streams":                        "import sys; sys.stdout = sys.stderr = None",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, status := bare(t, source)
+			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Verdict != jail.Exited || r.ExitCode != status {
+				t.Errorf("verdict %s, status %d, of python3 %d", r.Verdict, r.ExitCode, status)
+			}
+			for i, got := range []string{string(r.Stdout.Kept), string(r.Stderr.Kept)} {
+				if got, want := address.ReplaceAllString(got, "0x"), address.ReplaceAllString(want[i], "0x"); got != want {
+					t.Errorf("said:\n%s\npython3:\n%s", got, want)
+				}
+			}
+		})
+	}
+}
+
+var address = regexp.MustCompile("0x[0-9a-f]+")
+
+// bare is what python3 says to a program, on both streams, and its status.
+func bare(t *testing.T, source string) (said [2]string, status int) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "main.py")
+	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(jailtest.Config(t).Python, "main.py")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(path), &stdout, &stderr
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
+	err := cmd.Run()
+	var exited *exec.ExitError
+	if err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
+	status = cmd.ProcessState.ExitCode()
+	if status == -1 { // by SIGINT, which a jail's process 1 cannot send to itself
+		status = 130
+	}
+	// Its tracebacks have the whole path.
+	return [2]string{stdout.String(), strings.ReplaceAll(stderr.String(), path, "main.py")}, status
+}
