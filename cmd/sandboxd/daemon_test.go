@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
 // The tests start the real program: this test binary, which is main when the variable is set.
@@ -84,9 +85,12 @@ func start(t testing.TB, args ...string) *sandboxd {
 
 // underEachEngine runs a test once for each way in which a run can start, with the flags for it.
 func underEachEngine(t *testing.T, test func(t *testing.T, flags ...string)) {
-	for _, engine := range []string{"exec", "fork"} {
-		for _, warm := range []string{"0", "2"} {
-			t.Run(engine+", warm "+warm, func(t *testing.T) { test(t, "--engine="+engine, "--warm="+warm) })
+	for way, flags := range [][]string{
+		{"--engine=exec", "--warm=0"}, {"--engine=exec", "--warm=2"},
+		{"--engine=fork", "--warm=0"}, {"--engine=fork", "--warm=2"},
+	} {
+		if testenv.Tries(way, len(t.Name())) {
+			t.Run(strings.Join(flags, " "), func(t *testing.T) { test(t, flags...) })
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 func TestHostile(t *testing.T) {
 	wall := 2 * time.Second
 	if testenv.InLab() { // all is many times as slow there
-		wall = 6 * time.Second
+		wall = 4 * time.Second
 	}
 	d := start(t, "--policy=off", "--wall="+wall.String(), "--memory=128MiB")
 	d.execute(t, "pass")
