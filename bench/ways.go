@@ -51,9 +51,9 @@ func everyWay(python, daemon, isolation, config string) []*way {
 	// By the environment: a daemon that knows no engines is always cold.
 	cold := ours("cold", "sandboxd, cold")
 	cold.env = []string{"SANDBOXD_ENGINE=exec", "SANDBOXD_WARM=0"}
-	warm := ours("warm", "sandboxd, warm", "--engine=exec", "--warm=4")
+	warm := ours("warm", "sandboxd, warm", "--engine=exec", "--warm=16")
 	forked := ours("forked", "sandboxd, forked", "--engine=fork", "--warm=0", "--config="+config)
-	forkedWarm := ours("forked-warm", "sandboxd, forked and warm", "--engine=fork", "--warm=4", "--config="+config)
+	forkedWarm := ours("forked-warm", "sandboxd, forked and warm", "--engine=fork", "--warm=16", "--config="+config)
 	forked.forks, forkedWarm.forks = true, true
 	warm.waiting, forkedWarm.waiting = true, true
 	return []*way{

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,9 +50,9 @@ func TestDemand(t *testing.T) {
 // A pool whose jails do not start tries one each second.
 func TestPoolBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		starts := 0
+		var starts atomic.Int64
 		p := newPool(5, func() (*run, error) {
-			starts++
+			starts.Add(1)
 			return nil, errors.New("no")
 		})
 		p.open()
@@ -60,8 +61,8 @@ func TestPoolBacksOff(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		p.close()
-		if starts < 5 || starts > 12 {
-			t.Errorf("%d starts in 10 seconds", starts)
+		if n := starts.Load(); n < 5 || n > 12 {
+			t.Errorf("%d starts in 10 seconds", n)
 		}
 	})
 }

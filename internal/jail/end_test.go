@@ -45,6 +45,8 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 		"a file":                            "import os\nf = os.fdopen(os.dup(1), 'w'); f.write('unflushed')",
 		"a file that was put away":          "import os\nos.f = os.fdopen(os.dup(1), 'w'); os.f.write('unflushed')",
 		"a stream of its own":               "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer); print('mine', end='')",
+		"a stream that was replaced":        "import io, sys\nprint('x', end='')\nsys.stdout = io.StringIO()\nprint('y')",
+		"a stream that was taken apart":     "import sys\nprint('x', end='')\nb = sys.stdout.detach()\nb.write(b'y')",
 		"no newline":                        "print('x', end='')",
 		"a stream of C":                     "import ctypes; ctypes.CDLL(None).printf(b'from C')",
 		"a finalizer":                       "import weakref\nclass A: pass\na = A(); weakref.finalize(a, print, 'finalized')",

@@ -78,7 +78,9 @@ func (j *Jail) KillWaiting() (n int) {
 // where the host is short of memory. It says how many they want more.
 func (j *Jail) WantWaiting(short bool) (n int) {
 	for _, p := range j.pools {
+		p.mu.Lock()
 		n += p.want(short)
+		p.mu.Unlock()
 	}
 	return n
 }

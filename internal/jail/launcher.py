@@ -19,11 +19,11 @@ import atexit
 import gc
 from _frozen_importlib_external import MAGIC_NUMBER
 
-SOURCE = "main.py"
-COMPILED = "/run/main.pyc"
-
 for name in set(sys.modules) - before:
     del sys.modules[name]  # a program does not see that we needed them
+
+SOURCE = "main.py"
+COMPILED = "/run/main.pyc"
 CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
 
 
@@ -86,6 +86,7 @@ class End:
     def __init__(self):
         self.mark = os.urandom(16).hex()
         self.kept = {}
+        self.streams = sys.stdout, sys.stderr
         self.exit = None  # of a template's module: ends as C does, its own streams flushed
         atexit.register(self.leave)  # before others want to be called: the first comes last
 
@@ -124,8 +125,7 @@ class End:
 
     def nothing_remains(self):
         """Do what python3 does, in its order, and say whether the rest is of no interest."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        self.flush()
         if gc.isenabled():
             gc.collect()
         gc.callbacks.clear()
@@ -136,9 +136,12 @@ class End:
         gc.collect()
         if any(hasattr(type(thing), "__del__") for thing in gc.get_objects()):
             return False
-        sys.stdout.flush()
-        sys.stderr.flush()
+        self.flush()
         return True
+
+    def flush(self):
+        for stream in (sys.stdout, sys.stderr) + self.streams:
+            stream.flush()
 
 
 def rehearse(end):

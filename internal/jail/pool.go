@@ -19,13 +19,15 @@ type pool struct {
 	most  int
 	wake  chan struct{} // something changed
 	quit  chan struct{}
-	done  chan struct{} // nil until there is one to wait for
 
-	mu      sync.Mutex
-	waiting []*run
-	demand  demand
-	broken  time.Time // no new one is tried before
-	closed  bool
+	starters sync.WaitGroup
+
+	mu       sync.Mutex
+	waiting  []*run
+	starting int
+	demand   demand
+	broken   time.Time // no new one is tried before; zero when the last one started
+	closed   bool
 }
 
 const (
@@ -41,11 +43,11 @@ func newPool(most int, start func() (*run, error)) *pool {
 	return &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
-// open begins to fill the pool.
+// open begins to fill the pool: as many are started at once as there are processors to do it, or
+// the pool would fall behind where runs do not.
 func (p *pool) open() {
-	if p.most > 0 {
-		p.done = make(chan struct{})
-		go p.maintain()
+	for range min(p.most, runtime.NumCPU()) {
+		p.starters.Go(p.maintain)
 	}
 }
 
@@ -82,14 +84,12 @@ func (p *pool) signal() {
 
 // maintain keeps as many waiting as there should be.
 func (p *pool) maintain() {
-	defer close(p.done)
 	// What waits dies with the thread that started it (PR_SET_PDEATHSIG): that is this one, for good.
 	runtime.LockOSThread()
 	tick := time.NewTicker(poolTick)
 	defer tick.Stop()
 	for {
-		short := hostHasLess(poolReserve)
-		for p.want(short) > 0 {
+		for p.lacks() {
 			p.add()
 		}
 		select {
@@ -102,20 +102,30 @@ func (p *pool) maintain() {
 	}
 }
 
-// want says how many are missing, and gives up those that are too many.
-func (p *pool) want(short bool) int {
+// lacks reports whether one is missing, which the caller then adds.
+func (p *pool) lacks() bool {
+	short := hostHasLess(poolReserve)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.want(short) <= 0 {
+		return false
+	}
+	p.starting++
+	return true
+}
+
+// want says how many are missing, and gives up those that are too many, with mu held.
+func (p *pool) want(short bool) int {
 	now := time.Now()
 	target := min(p.most, 1+p.demand.most(now))
 	if short || p.closed {
 		target = 0
 	}
 	p.drop(target)
-	if now.Before(p.broken) {
+	if now.Before(p.broken) || !p.broken.IsZero() && p.starting > 0 { // the one under way shows whether it is still so
 		return 0
 	}
-	return target - len(p.waiting)
+	return target - len(p.waiting) - p.starting
 }
 
 // drop gives up all that wait but for a number, with mu held: those that have waited longest go.
@@ -131,12 +141,14 @@ func (p *pool) add() {
 	r, err := p.start()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.starting--
 	switch {
 	case err != nil:
 		p.broken = time.Now().Add(poolBackoff) // a run would say the same, and to somebody
 	case p.closed:
 		r.jail.discard(r)
 	default:
+		p.broken = time.Time{}
 		p.waiting = append(p.waiting, r)
 		go p.watch(r)
 	}
@@ -160,10 +172,8 @@ func (p *pool) close() {
 	p.closed = true
 	p.drop(0)
 	p.mu.Unlock()
-	if p.done != nil {
-		close(p.quit)
-		<-p.done
-	}
+	close(p.quit)
+	p.starters.Wait()
 }
 
 // discard ends a jail that served no run, while the caller goes on; Close waits for it.
