@@ -2,7 +2,7 @@
  * The init of a jail: replays a script of system calls that the daemon compiled (internal/jail/inside)
  * and decides nothing. Built twice from this file, without a C library:
  *
- *   sandboxd-init     a static executable, which every python3 of the engine "exec" was before
+ *   sandboxd-init     a static executable: the zygotes, and what every python3 of the engine "exec" was before
  *   sandboxd-fork.so  with -DFORK: a module for python3, with which templates fork
  *
  * A script comes in on a socket, as one image of memory: this header, the calls, and the data
@@ -10,7 +10,11 @@
  */
 #include <stdint.h>
 #include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
 #include <asm/unistd.h>
+#include <signal.h>
+#include <sys/socket.h>
 
 enum { BASE_SHIFT = 36 }; /* far from where Linux puts anything, and within 39 bits (arm64) */
 #define BASE ((char *)(1UL << BASE_SHIFT))
@@ -117,13 +121,84 @@ static int replay(int channel)
 
 #ifndef FORK
 
+/* The socket to the daemon: a zygote's, and an init's. Below it are the streams. */
 enum { CHANNEL = 3 };
+
+/* What a zygote is asked with: an init's output, its errors, its socket, and the cgroup if CLONE_INTO_CGROUP. */
+enum { OUTPUT, ERRORS, SOCKET, CGROUP, DESCRIPTORS };
+
+/* control has room for descriptors that come or go with a message. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+};
+
+__attribute__((noreturn)) static void end(void)
+{
+	for (;;)
+		syscall6(__NR_exit_group, 1, 0, 0, 0, 0, 0);
+}
+
+/* become makes a new process the init of a jail. */
+__attribute__((noreturn)) static void become(const int *fds)
+{
+	syscall6(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	for (int n = 0; n < CGROUP; n++)
+		syscall6(__NR_dup3, fds[n], n + 1, 0, 0, 0, 0);
+	syscall6(__NR_close_range, CHANNEL + 1, ~0U, 0, 0, 0, 0);
+	replay(CHANNEL); /* a script of this engine ends with execve */
+	end();
+}
+
+/*
+ * serve is a zygote: it clones an init for each message, the flags of clone3 and the descriptors above, as a
+ * child of the daemon, and answers with the pid or -errno, and a pidfd. 0: it had no sense, or there is
+ * no daemon.
+ */
+static int serve(void)
+{
+	union control control;
+	struct clone_args how = { 0 };
+	struct iovec data = { &how.flags, sizeof how.flags };
+	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	const int *fds = (const int *)CMSG_DATA(&control.header);
+	int given, pidfd = -1;
+	int32_t answer;
+
+	if (syscall6(__NR_recvmsg, CHANNEL, (long)&message, 0, 0, 0, 0) != sizeof how.flags || message.msg_controllen == 0)
+		return 0;
+	given = (int)((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	if (given != (how.flags & CLONE_INTO_CGROUP ? DESCRIPTORS : CGROUP))
+		return 0;
+	how.flags |= CLONE_PARENT | CLONE_PIDFD;
+	how.pidfd = (uint64_t)&pidfd;
+	if (how.flags & CLONE_INTO_CGROUP)
+		how.cgroup = (uint64_t)fds[CGROUP];
+	answer = (int32_t)syscall6(__NR_clone3, (long)&how, sizeof how, 0, 0, 0, 0);
+	if (answer == 0)
+		become(fds);
+	for (int n = 0; n < given; n++)
+		syscall6(__NR_close, fds[n], 0, 0, 0, 0, 0);
+	data.iov_base = &answer;
+	data.iov_len = sizeof answer;
+	message.msg_controllen = 0;
+	if (answer > 0) { /* level and type are still those that came */
+		control.header.cmsg_len = CMSG_LEN(sizeof pidfd);
+		*(int *)CMSG_DATA(&control.header) = pidfd;
+		message.msg_controllen = CMSG_SPACE(sizeof pidfd);
+	}
+	if (syscall6(__NR_sendmsg, CHANNEL, (long)&message, 0, 0, 0, 0) < 0)
+		return 0;
+	return pidfd < 0 || syscall6(__NR_close, pidfd, 0, 0, 0, 0, 0) == 0;
+}
 
 __attribute__((noreturn, used)) static void start(void)
 {
-	replay(CHANNEL);
-	for (;;) /* a script of this engine ends with execve */
-		syscall6(__NR_exit_group, 1, 0, 0, 0, 0, 0);
+	syscall6(__NR_prctl, PR_SET_NAME, (long)"sandboxd-zygote", 0, 0, 0, 0);
+	syscall6(__NR_close_range, CHANNEL + 1, ~0U, 0, 0, 0, 0); /* this program, and what whoever started the daemon left open */
+	while (serve())
+		;
+	end();
 }
 
 /* The kernel leaves the stack aligned, and nothing on it that we would want. */
@@ -169,10 +244,6 @@ extern object *Py_BuildValue(const char *, ...);
 extern void Py_IncRef(object *);
 extern void exit(int) __attribute__((noreturn));
 extern void PyOS_BeforeFork(void), PyOS_AfterFork_Parent(void), PyOS_AfterFork_Child(void);
-
-#include <linux/prctl.h>
-#include <linux/sched.h>
-#include <asm/signal.h>
 
 /*
  * fork(flags, cgroup) is os.fork() into new namespaces, and into a cgroup unless that is -1. It returns

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
@@ -74,9 +76,12 @@ func testKilledDaemon(t *testing.T, engine []string) {
 	go d.do(t.Context(), "POST", "/playground/execute",
 		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nimport time\ntime.sleep(3600)"}`), "Content-Type", "application/json")
 	waitFor(t, "its processes", func() bool { return len(programs(t)) > 0 })
+	children := jailtest.Children(d.cmd.Process.Pid) // those that clone, too
 	d.cmd.Process.Kill()
 	<-d.done
-	waitFor(t, "its processes to be gone", func() bool { return len(programs(t)) == 0 })
+	waitFor(t, "its processes to be gone", func() bool {
+		return len(programs(t)) == 0 && !slices.ContainsFunc(children, func(pid int) bool { return unix.Kill(pid, 0) == nil })
+	})
 	next := start(t)
 	waitFor(t, "its leaves to be gone", func() bool { return jailtest.Count(t, 1).Leaves == before.Leaves })
 	if s, _ := next.execute(t, "print(1)"); s.Stdout != "1\n" {

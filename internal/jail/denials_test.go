@@ -266,10 +266,10 @@ func TestUnderAnotherListener(t *testing.T) {
 		}
 		return
 	}
-	j := jailtest.New(t, nil)
 	if err := underListener(); err != nil {
 		t.Fatal(err)
 	}
+	j := jailtest.New(t, nil)
 	r := jailtest.Run(t, j, byNumber+deniedNumbers+"print(call(SETUID, 0), call(FCNTL, 0, 9999), call(900))")
 	if string(r.Stdout.Kept) != "EPERM ENOSYS ENOSYS\n" || r.Denials != nil {
 		t.Errorf("%q, denials %v, %s", r.Stdout.Kept, r.Denials, r.Stderr.Kept)

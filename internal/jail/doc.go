@@ -2,17 +2,18 @@
 //
 // # Theory of operation
 //
-// There are two processes and one socket pair. The daemon executes a small binary that it
-// carries within itself, "sandboxd-init", born into new user, mount, pid, network, ipc and uts namespaces and
-// straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
+// There are two processes and one socket pair. A third, the zygote, is there from the daemon's start and does
+// nothing but clone: it executes a small binary that the daemon carries within itself, "sandboxd-init". Its
+// child, the init, is the daemon's child too, born into new user, mount, pid, network, ipc, uts and time
+// namespaces and straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
 // compiled: it builds the root file system, gives up every privilege that it has, loads the seccomp
 // filter and becomes python3 by execve. The program is process 1 of its pid namespace, so nothing of
 // it can outlive it.
 //
-//	daemon                                init (ambient capabilities over its own
+//	daemon                                init (capabilities over its own
 //	                                      namespaces only)
 //	  mkdir leaf, set limits
-//	  clone3(namespaces, leaf) ─────────► execve sandboxd-init, as nobody
+//	  zygote: clone3(namespaces, leaf) ─► wait, as nobody
 //	  uid_map, gid_map
 //	  the script ───────────────────────► replay it: become uid 1000,
 //	                                      loopback, root, pivot_root, host name,
@@ -36,7 +37,7 @@
 // where the launcher waits. See template.go.
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail, pool, run (the
-// story), cgroup, ids, initbinary, start, template, plan (the root file system as data), handoff; package
+// story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
 // inside (what happens inside, in order); then devices, landlock, denials, output, watchdog and janitor, and probe, which
 // tries every layer before the daemon promises it.
 //

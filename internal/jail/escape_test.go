@@ -293,7 +293,7 @@ type host struct {
 // secret itself.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	ownThread(t)
+	runtime.LockOSThread() // for good: it is what our process dies with
 	random := make([]byte, 16)
 	_, _ = rand.Read(random)
 	h := &host{secret: "sandboxd-secret-" + hex.EncodeToString(random)}
@@ -465,17 +465,7 @@ func routed(network, address string) string {
 	return "True"
 }
 
-// ownThread gives a test a thread that ends with it, and a session key ring: that belongs to a
-// thread, and so does what a process that is started is to die with.
-func ownThread(t *testing.T) {
-	t.Helper()
-	runtime.LockOSThread()                                                                  // for good
-	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil { // 0: anonymous
-		t.Fatal(err)
-	}
-}
-
-// key makes a key that everybody may read who knows its number.
+// key makes a key that everybody may read who knows its number, in the key ring that all processes inherit.
 func (h *host) key(t *testing.T) int {
 	t.Helper()
 	serial, err := unix.AddKey("user", "sandboxd-escape", []byte(h.secret), unix.KEY_SPEC_SESSION_KEYRING)
@@ -510,11 +500,9 @@ func queue(t *testing.T, key int) int {
 	return int(id)
 }
 
-// attack runs an attack. The init inherits a session key ring that holds the secret.
+// attack runs an attack.
 func (h *host) attack(t *testing.T, j *jail.Jail, a attack) *jail.Result {
 	t.Helper()
-	ownThread(t)
-	h.key(t)
 	return jailtest.Run(t, j, h.program(a))
 }
 

@@ -41,7 +41,7 @@ type Parts struct {
 
 // Parts of a jail that runs nothing at the moment.
 func (j *Jail) Parts() Parts {
-	return Parts{&j.plan, &j.filter, &j.python.path, &j.init.path, &j.cfg.Limits}
+	return Parts{&j.plan, &j.filter, &j.python.path, &j.zygotes.path, &j.cfg.Limits}
 }
 
 // Warm is how many jails at most wait.
@@ -104,4 +104,14 @@ func (j *Jail) Leaves() string {
 		return ""
 	}
 	return j.tree.runs.Name()
+}
+
+// Zygotes are the processes that clone, while none of them does.
+func (j *Jail) Zygotes() (pids []int) {
+	for range len(j.zygotes.idle) {
+		one := <-j.zygotes.idle
+		pids = append(pids, one.proc.Pid)
+		j.zygotes.idle <- one
+	}
+	return pids
 }

@@ -44,6 +44,12 @@ func TestFaultsOfTheHost(t *testing.T) {
 			*parts.Plan = slices.DeleteFunc(slices.Clone(*parts.Plan), func(n inside.Node) bool { return n.Path == path })
 		}
 	}
+	zygote := func(path string) func() {
+		return func() {
+			*parts.Init = path
+			signalZygotes(t, j, unix.SIGKILL)
+		}
+	}
 	many := make([]inside.Node, 600)
 	for i := range many {
 		many[i] = inside.Node{Op: inside.Dir, Path: fmt.Sprintf("/%d", i), Mode: 0o755}
@@ -83,9 +89,9 @@ func TestFaultsOfTheHost(t *testing.T) {
 			inside.StageSeccomp, unix.EINVAL, "seccomp(SET_MODE_FILTER)"},
 		{"no interpreter", func() { *parts.Python = "/usr/bin/nonexistent" }, inside.StageExec, unix.ENOENT, "execve /usr/bin/nonexistent"},
 		{"an interpreter that is no program", func() { *parts.Python = "/etc/passwd" }, inside.StageExec, unix.EACCES, "execve /etc/passwd"},
-		{"an init that takes no order", func() { *parts.Init = "/usr/bin/true" }, "hand-off", 0, "init died without a report (exit status 0)"},
-		{"no init", func() { *parts.Init = "/proc/self/fd/4000" }, "clone", unix.ENOENT, "clone of the init or its execve"},
-		{"an init that is no program", func() { *parts.Init = "/dev/null" }, "clone", unix.EACCES, "clone of the init or its execve"},
+		{"a zygote that only ends", zygote("/usr/bin/true"), "clone", 0, "died, or is stuck"},
+		{"no zygote", zygote("/proc/self/fd/4000"), "clone", unix.ENOENT, "/proc/self/fd/4000"},
+		{"a zygote that is no program", zygote("/dev/null"), "clone", unix.EACCES, "/dev/null"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan, filter, python, init, limits := *parts.Plan, *parts.Filter, *parts.Python, *parts.Init, *parts.Limits

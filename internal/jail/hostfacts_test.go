@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +96,7 @@ func testHostIsNotShown(t *testing.T, edit func(*jail.Config)) {
 // The search would find a name: here one layer is away, and the host's name is there.
 func TestHostIsShownWithoutALayer(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives its thread a host name: the same suite runs as root")
+		t.Skip("only root gives the tests a host name: the same suite runs as root")
 	}
 	j := jailtest.New(t, func(c *jail.Config) { jailtest.Without(c, inside.StageHostname) })
 	if !hostNames(t)["host name"].MatchString(jailtest.Output(t, j, everything)) {
@@ -122,7 +121,7 @@ func hostNames(t *testing.T) map[string]*regexp.Regexp {
 	}
 	read := func(path string) string { data, _ := os.ReadFile(path); return string(data) }
 
-	add("host name", canaryName(t))
+	add("host name", hostName())
 	add("boot id", read("/proc/sys/kernel/random/boot_id"))
 	add("machine id", read("/etc/machine-id"), read("/var/lib/dbus/machine-id"))
 	settings := slices.DeleteFunc(strings.Fields(read("/proc/cmdline")), func(s string) bool { return !strings.Contains(s, "=") })
@@ -201,15 +200,8 @@ func overlayTellsIdentity() bool {
 	return major < 6 || major == 6 && minor < 6
 }
 
-// canaryName gives this thread, and what it starts, a host name that is found nowhere by chance;
-// without the right to do so it is the host's, or nothing if that is a common word.
-func canaryName(t *testing.T) string {
-	t.Helper()
-	const canary = "sandboxd-canary-host"
-	runtime.LockOSThread() // for good: the thread ends with the test
-	if unix.Unshare(unix.CLONE_NEWUTS) == nil && unix.Sethostname([]byte(canary)) == nil {
-		return canary
-	}
+// hostName is one that can be looked for: nothing if the host's is a common word.
+func hostName() string {
 	name, _ := os.Hostname()
 	if len(name) < 6 {
 		return ""

@@ -3,7 +3,6 @@ package jail
 import (
 	"embed"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -21,25 +20,8 @@ const (
 	embeddedFork = "initbinary/sandboxd-fork.so"
 )
 
-// leastInitFD keeps the embedded init clear of the descriptors that an init is given.
-const leastInitFD = 10
-
-// initBinary is what a run executes first.
-type initBinary struct {
-	path string
-	file *os.File // what path leads to
-}
-
-// openInit makes the embedded init executable: as a sealed file in memory, so that no file of the
-// host's need be trusted.
-func openInit() (initBinary, error) {
-	file, err := openEmbedded(embeddedInit)
-	if err != nil {
-		return initBinary{}, err
-	}
-	return initBinary{path: fmt.Sprintf("/proc/self/fd/%d", file.Fd()), file: file}, nil
-}
-
+// openEmbedded makes what is embedded executable: as a sealed file in memory, so that no file of the host's
+// need be trusted.
 func openEmbedded(name string) (*os.File, error) {
 	program, err := embedded.ReadFile(name)
 	if err != nil {
@@ -54,13 +36,7 @@ func openEmbedded(name string) (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	// The path names a descriptor, and is looked up when 0 to 3 are the init's own already.
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, leastInitFD)
-	unix.Close(fd)
-	if err != nil {
-		return nil, os.NewSyscallError("F_DUPFD_CLOEXEC", err)
-	}
-	file := os.NewFile(uintptr(high), name)
+	file := os.NewFile(uintptr(fd), name)
 	if _, err := file.Write(program); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -70,5 +46,3 @@ func openEmbedded(name string) (*os.File, error) {
 	}
 	return file, nil
 }
-
-func (b initBinary) close() error { return b.file.Close() }

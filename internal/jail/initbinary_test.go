@@ -34,15 +34,3 @@ func TestEmbeddedInitIsCurrent(t *testing.T) {
 		}
 	}
 }
-
-// Whatever descriptors are free: with the init's own number among 0 to 3 there is nothing to execute.
-func TestEmbeddedInitKeepsClear(t *testing.T) {
-	init, err := openInit()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer init.close()
-	if fd := init.file.Fd(); fd < leastInitFD {
-		t.Errorf("descriptor %d", fd)
-	}
-}

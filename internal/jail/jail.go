@@ -65,10 +65,9 @@ type Jail struct {
 	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *deviceLocks
-	null   *os.File
-	init   initBinary
 	pace   *pace // of the answers to what the filter denies
 
+	zygotes    *zygotes
 	namespaces uintptr // see the constant; a test leaves some of them out
 
 	templates  *templates       // nil without cfg.Fork
@@ -135,21 +134,17 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if tree == nil {
 		cfg.Log.Warn("there is no cgroup for runs", "reason", err)
 	}
-	null, err := os.Open(os.DevNull)
+	nodes, err := openDevices(plan)
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}
-	init, err := openInit()
+	zygotes, err := newZygotes(cfg.SetUpPatience) // in the daemon's place in the tree, which it has now
 	if err != nil {
-		return nil, errors.Join(err, null.Close(), tree.close())
-	}
-	nodes, err := openDevices(plan)
-	if err != nil {
-		return nil, errors.Join(err, init.close(), null.Close(), tree.close())
+		return nil, errors.Join(err, nodes.close(), tree.close())
 	}
 	j := &Jail{
 		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, null: null, init: init, pace: new(pace), namespaces: namespaces,
+		tree: tree, ids: ids, nodes: nodes, pace: new(pace), zygotes: zygotes, namespaces: namespaces,
 		janitor: newJanitor(), pools: map[string]*pool{},
 	}
 	for name := range cfg.Templates {
@@ -197,7 +192,7 @@ func (j *Jail) Close() error {
 	if j.fork != nil {
 		j.fork.Close() // read by nobody else
 	}
-	return errors.Join(j.nodes.close(), j.init.close(), j.null.Close(), j.tree.close())
+	return errors.Join(j.zygotes.close(), j.nodes.close(), j.tree.close())
 }
 
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.

@@ -84,8 +84,6 @@ func (p *pool) signal() {
 
 // maintain keeps as many waiting as there should be.
 func (p *pool) maintain() {
-	// What waits dies with the thread that started it (PR_SET_PDEATHSIG): that is this one, for good.
-	runtime.LockOSThread()
 	tick := time.NewTicker(poolTick)
 	defer tick.Stop()
 	for {

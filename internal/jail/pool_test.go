@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -333,21 +334,29 @@ func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 		if os.Getenv(child) != "" {
 			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
 			waiting(t, j, 1)
-			for _, pid := range []int{j.WaitingPIDs()[0], jailtest.Children(os.Getpid())[0]} {
+			pids := append(jailtest.Children(os.Getpid()), j.WaitingPIDs()...) // what clones, and templates, too
+			for _, pid := range pids {
 				_ = unix.Kill(pid, unix.SIGSTOP) // it will not see for itself that nobody is there any more
 			}
-			fmt.Printf("PIDS %d %d\n", j.WaitingPIDs()[0], jailtest.Children(os.Getpid())[0])
+			fmt.Println("PIDS", strings.Trim(fmt.Sprint(pids), "[]"))
 			select {}
 		}
 		cmd, out := self(t, child+"=1")
-		var pids [2]int
+		var pids []int
 		for line := range out {
-			if n, _ := fmt.Sscanf(line, "PIDS %d %d", &pids[0], &pids[1]); n == 2 {
+			if list, ok := strings.CutPrefix(line, "PIDS "); ok {
+				for _, number := range strings.Fields(list) {
+					pid, _ := strconv.Atoi(number)
+					pids = append(pids, pid)
+				}
 				break
 			}
 		}
+		if len(pids) < 2 { // one that clones, at least, and a template or a jail
+			t.Errorf("processes %v", pids)
+		}
 		for _, pid := range pids {
-			if pid == 0 || !alive(pid) {
+			if !alive(pid) {
 				t.Errorf("process %d is not there", pid)
 			}
 		}

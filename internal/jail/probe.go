@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
@@ -116,10 +114,10 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	}
 
 	// Without a user namespace there is no right to any other: that one error is all there is to say.
-	init, noUserNS := openInit()
+	zygotes, noUserNS := newZygotes(setUpPatience)
 	if noUserNS == nil {
-		defer init.close()
-		noUserNS = probeClone(init, unix.CLONE_NEWUSER)
+		defer zygotes.close()
+		noUserNS = probeClone(zygotes, unix.CLONE_NEWUSER)
 	}
 	add(LayerUserNS, true, "made by clone", noUserNS)
 	for _, ns := range []struct {
@@ -131,7 +129,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	} {
 		var err error = &needsError{LayerUserNS}
 		if noUserNS == nil {
-			err = probeClone(init, unix.CLONE_NEWUSER|ns.flag)
+			err = probeClone(zygotes, unix.CLONE_NEWUSER|ns.flag)
 		}
 		add(ns.name, true, "made by clone", err)
 	}
@@ -205,19 +203,20 @@ type needsError struct{ layer string }
 
 func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
 
-// probeClone starts the init in namespaces of the given kinds, a user namespace among them. Without
-// an order it ends.
-func probeClone(init initBinary, flags uintptr) error {
-	proc, err := os.StartProcess(init.path, []string{inside.Name}, &os.ProcAttr{Sys: initAttr(flags)})
-	var path *fs.PathError
-	if errors.As(err, &path) { // os says fork/exec, whichever it was
-		return os.NewSyscallError("clone", path.Err)
-	}
+// probeClone clones an init into namespaces of the given kinds, a user namespace among them. Without
+// a script it ends.
+func probeClone(z *zygotes, flags uintptr) error {
+	ends, err := newEnds()
 	if err != nil {
 		return err
 	}
-	_, err = proc.Wait()
-	return err
+	pid, pidfd, err := z.clone(flags, int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd()))
+	ends.close(true)
+	if err != nil {
+		return err
+	}
+	_, err = waitFor(pid)()
+	return errors.Join(err, unix.Close(pidfd))
 }
 
 // probeCgroup makes a leaf with limits and reads them back.

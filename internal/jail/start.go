@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,24 +22,10 @@ const (
 )
 
 // namespaces are made by clone. The cgroup namespace is missing on purpose: made by clone it
-// would be rooted at the daemon's cgroup; the init unshares it from inside its leaf.
+// would be rooted at the daemon's cgroup; the init unshares it from inside its leaf. One for the time keeps
+// runs from meeting at /proc/self/ns/time, which can be opened and locked.
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
-	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
-
-// timeNamespace keeps runs from meeting at /proc/self/ns/time, which can be opened and locked. Its
-// bit is a signal's in clone; only clone3 takes it, which is what puts a child into a cgroup.
-const timeNamespace = unix.CLONE_NEWTIME
-
-// initCapabilities are what the init needs, over its own namespaces only. They are ambient,
-// since a uid other than 0 keeps no others over execve, and are gone before python3 starts.
-var initCapabilities = []uintptr{
-	unix.CAP_SYS_ADMIN,    // mount, pivot_root, sethostname, unshare(CLONE_NEWCGROUP)
-	unix.CAP_NET_ADMIN,    // loopback up
-	unix.CAP_SETPCAP,      // empty the bounding set, lock the securebits
-	unix.CAP_SYS_RESOURCE, // forbid further user namespaces
-	unix.CAP_SETUID,       // become the user that its ids are mapped to
-	unix.CAP_SETGID,       // likewise, and drop the daemon's groups
-}
+	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWTIME
 
 // process is one init, and then the program that it became.
 type process struct {
@@ -121,54 +105,37 @@ func (j *Jail) clone(leaf *leaf, mapIDs func(pid int) error) (p *process, err er
 		return nil, err
 	}
 	defer func() { ends.close(err != nil) }()
-	pidfd := -1
-	attr := initAttr(j.namespaces)
-	attr.PidFD = &pidfd
+	flags := j.namespaces
+	fds := []int{int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd())}
 	if leaf != nil {
-		attr.UseCgroupFD, attr.CgroupFD = true, int(leaf.dir.Fd())
-		attr.Cloneflags |= timeNamespace
+		flags |= unix.CLONE_INTO_CGROUP
+		fds = append(fds, int(leaf.dir.Fd()))
 	}
-	proc, err := os.StartProcess(j.init.path, []string{inside.Name}, &os.ProcAttr{
-		Env:   []string{}, // not ours
-		Files: []*os.File{j.null, ends.outW, ends.errW, ends.theirs},
-		Sys:   attr,
-	})
+	pid, pidfd, err := j.zygotes.clone(flags, fds...)
 	if err != nil {
-		return nil, startError(err)
+		return nil, err
 	}
-	if err := mapIDs(proc.Pid); err != nil {
-		_ = proc.Kill() // it waits for a script that will not come
-		_, _ = proc.Wait()
+	wait := waitFor(pid)
+	if err := mapIDs(pid); err != nil {
+		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0) // it waits for a script that will not come
+		_, _ = wait()
 		return nil, errors.Join(err, unix.Close(pidfd))
 	}
 	return &process{
-		leaf: leaf, pid: proc.Pid, pidfd: pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
-		wait: waitFor(proc), exited: make(chan struct{}),
+		leaf: leaf, pid: pid, pidfd: pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
+		wait: wait, exited: make(chan struct{}),
 	}, nil
 }
 
 // waitFor is how a child of ours is waited for.
-func waitFor(proc *os.Process) func() (exit, error) {
-	return func() (exit, error) {
-		state, err := proc.Wait()
-		if err != nil {
-			return exit{}, err
+func waitFor(pid int) func() (exit, error) {
+	return func() (e exit, err error) {
+		for {
+			if _, err = unix.Wait4(pid, &e.status, 0, &e.usage); !errors.Is(err, unix.EINTR) {
+				return e, os.NewSyscallError("wait4", err)
+			}
 		}
-		e := exit{status: unix.WaitStatus(state.Sys().(syscall.WaitStatus))}
-		if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-			e.usage = unix.Rusage{Utime: unix.Timeval(usage.Utime), Stime: unix.Timeval(usage.Stime), Maxrss: usage.Maxrss}
-		}
-		return e, nil
 	}
-}
-
-// startError says what os.StartProcess does; os says fork/exec, whichever it was. nil stays nil.
-func startError(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return fmt.Errorf("clone of the init or its execve: %w", path.Err)
-	}
-	return err
 }
 
 // reap begins to wait for the process. Until then the kernel keeps the name of a dead one.
@@ -177,17 +144,6 @@ func (p *process) reap() {
 		p.exit, p.reaped = p.wait()
 		close(p.exited)
 	}()
-}
-
-// initAttr is how an init is born: in its namespaces, with the capabilities that it needs there, and
-// doomed with the daemon. It has no ids yet: os.StartProcess could map them, but loses two
-// descriptors when clone fails then (Go 1.26), and knows no helpers.
-func initAttr(namespaces uintptr) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{
-		Cloneflags:  namespaces,
-		AmbientCaps: initCapabilities,
-		Pdeathsig:   syscall.SIGKILL,
-	}
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.
@@ -266,19 +222,10 @@ func (p *process) kill() {
 	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // fails when it is dead already
 }
 
-// peakSeen is the most memory that was seen from outside, in bytes. What the kernel counts begins with
-// the daemon's own memory, of which the init is born with a copy: it tells of what is above that, and is
-// the most that a program can have had which ended before the first look.
+// peakSeen is the most memory that was seen from outside, in bytes: by the watchdog, or by the kernel of its
+// largest process.
 func (p *process) peakSeen() int64 {
-	seen := p.peak.Load()
-	var ours unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &ours) != nil {
-		return seen
-	}
-	if theirs := p.exit.usage.Maxrss; theirs > ours.Maxrss || seen == 0 {
-		seen = max(seen, theirs<<10) // kilobytes, getrusage(2)
-	}
-	return seen
+	return max(p.peak.Load(), p.exit.usage.Maxrss<<10) // kilobytes, getrusage(2)
 }
 
 // socketPair returns our end, which waits in Go's poller, and the one for init.

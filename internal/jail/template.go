@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +140,7 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 		noGroups = "1"
 	}
 	order := strings.Join([]string{
-		strconv.FormatUint(uint64(j.namespaces|timeNamespace), 10), inCgroup, noGroups, idMap{insideUID, id.uid, 1}.String(), idMap{insideGID, id.gid, 1}.String(),
+		strconv.FormatUint(uint64(j.namespaces), 10), inCgroup, noGroups, idMap{insideUID, id.uid, 1}.String(), idMap{insideGID, id.gid, 1}.String(),
 	}, "\n")
 	answer, err := t.ask([]byte(order), fds)
 	if err != nil {
@@ -321,8 +320,6 @@ func newTemplates(j *Jail) (*templates, error) {
 // maintain renews templates, on a schedule and when it is asked to.
 func (t *templates) maintain() {
 	defer close(t.done)
-	// A template dies with the thread that started it (PR_SET_PDEATHSIG): that is this one, for good.
-	runtime.LockOSThread()
 	tick := time.NewTicker(t.jail.cfg.RenewTemplates)
 	defer tick.Stop()
 	failed := map[string]time.Time{}
@@ -403,7 +400,7 @@ func (t *templates) close() {
 	close(t.quit)
 	<-t.done
 	for _, one := range t.current {
-		one.retire()
+		one.kill() // it has nothing to do, and may be stuck
 		<-one.ended
 	}
 }

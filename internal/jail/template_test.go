@@ -534,7 +534,7 @@ func TestTemplatesAreRenewed(t *testing.T) {
 				t.Errorf("%+v, %v", long.result, long.err)
 			}
 			eventually(t, "no old template is left", func() bool {
-				alone := len(jailtest.Children(os.Getpid())) <= 2 // the current one, and one that is to replace it
+				alone := len(jailtest.Children(os.Getpid())) <= len(j.Zygotes())+2 // the current one, and one that is to replace it
 				return alone && !alive(first)
 			})
 			if err := j.Close(); err != nil {

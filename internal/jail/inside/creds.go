@@ -1,6 +1,10 @@
 package inside
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
 
 // becomeUser leaves behind what we have from others, and makes us the user of our user namespace. We were born before our ids were mapped, as
 // nobody. The groups are the daemon's, and stay where it had no right to drop them either.
@@ -38,9 +42,42 @@ func (a *assembler) dropPrivileges() {
 	a.mark(done)
 	a.call("PR_SET_SECUREBITS", unix.SYS_PRCTL, num(unix.PR_SET_SECUREBITS), num(secureBits))
 	a.call("PR_CAP_AMBIENT_CLEAR_ALL", unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_CLEAR_ALL))
-	header := a.put([]byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}) // struct __user_cap_header_struct: version 3, this thread
-	a.call("capset", unix.SYS_CAPSET, at(header), at(a.put(make([]byte, 2*3*4))))
+	a.capset(0)
 	a.call("PR_SET_NO_NEW_PRIVS", unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1))
+}
+
+// keepPrivileges keeps what it takes to jail others in turn, over execve too: a uid other than 0 keeps none
+// but ambient ones.
+func (a *assembler) keepPrivileges() {
+	kept := []int{
+		unix.CAP_SYS_ADMIN,    // mount, pivot_root, sethostname, unshare(CLONE_NEWCGROUP)
+		unix.CAP_NET_ADMIN,    // loopback up
+		unix.CAP_SETPCAP,      // empty the bounding set, lock the securebits
+		unix.CAP_SYS_RESOURCE, // forbid further user namespaces
+		unix.CAP_SETUID,       // become the user that its ids are mapped to
+		unix.CAP_SETGID,       // likewise, and drop the daemon's groups
+	}
+	var set uint64
+	for _, capability := range kept {
+		set |= 1 << capability
+	}
+	a.capset(set)
+	for _, capability := range kept {
+		a.call("PR_CAP_AMBIENT_RAISE", unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(capability))
+	}
+}
+
+// capset makes a set of capabilities the effective, the permitted and the inheritable one.
+func (a *assembler) capset(set uint64) {
+	header := binary.NativeEndian.AppendUint32(nil, unix.LINUX_CAPABILITY_VERSION_3) // struct __user_cap_header_struct
+	header = binary.NativeEndian.AppendUint32(header, 0)                             // this thread
+	var data []byte                                                                  // struct __user_cap_data_struct[2]
+	for _, half := range []uint32{uint32(set), uint32(set >> 32)} {
+		for range 3 {
+			data = binary.NativeEndian.AppendUint32(data, half)
+		}
+	}
+	a.call("capset", unix.SYS_CAPSET, at(a.put(header)), at(a.put(data)))
 }
 
 // lastCapability is the last one that a set of 64 has room for.

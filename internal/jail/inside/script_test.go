@@ -2,6 +2,7 @@ package inside
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"os"
 	"os/exec"
@@ -17,26 +18,54 @@ import (
 // initBinary is the real one.
 const initBinary = "../initbinary/sandboxd-init"
 
-// replay has the init replay a script and returns what it wrote to its standard output, what it
-// said over the socket, and its exit status.
-func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
+// zygote is the real init, waiting to be asked.
+func zygote(t *testing.T) (cmd *exec.Cmd, socket int) {
 	t.Helper()
 	if _, err := os.Stat(initBinary); err != nil {
 		testenv.Missing(t, "the embedded init: run make init")
 	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "theirs")
+	defer theirs.Close()
+	cmd = exec.Command(initBinary)
+	cmd.ExtraFiles = []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(pair[0]); _ = cmd.Wait() })
+	return cmd, pair[0]
+}
+
+// replay has an init replay a script and returns what it wrote to its standard output, what it
+// said over the socket, and its exit status.
+func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
+	t.Helper()
+	_, socket := zygote(t)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 	defer ours.Close()
-	var stdout bytes.Buffer
-	cmd := exec.Command(initBinary)
-	cmd.Stdout, cmd.ExtraFiles = &stdout, []*os.File{theirs}
-	if err := cmd.Start(); err != nil {
+	stdout, theirOut, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer stdout.Close()
+	const plain = 0 // no namespaces
+	rights := unix.UnixRights(int(theirOut.Fd()), int(theirOut.Fd()), int(theirs.Fd()))
+	if err := unix.Sendmsg(socket, wordBytes(plain), rights, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 4)
+	if n, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil || n != len(answer) {
+		t.Fatalf("answer of %d bytes: %v", n, err)
+	}
 	theirs.Close()
+	theirOut.Close()
 	image := a.script().Image()
 	if _, err := ours.Write(image[:len(image)-cut]); err != nil {
 		t.Fatal(err)
@@ -45,8 +74,63 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 		t.Fatal(err)
 	}
 	said, _ = io.ReadAll(ours)
-	_ = cmd.Wait()
-	return stdout.String(), said, cmd.ProcessState.ExitCode()
+	wrote, _ := io.ReadAll(stdout)
+	var ended unix.WaitStatus
+	if _, err := unix.Wait4(int(binary.NativeEndian.Uint32(answer)), &ended, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	return string(wrote), said, ended.ExitStatus()
+}
+
+// A zygote that is asked for nonsense ends, and the daemon makes another.
+func TestZygoteIsAskedForNonsense(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		body []byte
+		fds  int
+	}{
+		{"nothing", nil, 3},
+		{"too little", make([]byte, 7), 3},
+		{"no descriptors", make([]byte, 8), 0},
+		{"one too few", make([]byte, 8), 2},
+		{"one too many", make([]byte, 8), 4},
+		{"no cgroup", wordBytes(unix.CLONE_INTO_CGROUP), 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd, socket := zygote(t)
+			var rights []byte
+			if tt.fds > 0 {
+				rights = unix.UnixRights(make([]int, tt.fds)...)
+			}
+			if err := unix.Sendmsg(socket, tt.body, rights, nil, 0); err != nil {
+				t.Fatal(err)
+			}
+			if n, _, _, _, err := unix.Recvmsg(socket, make([]byte, 4), nil, 0); err != nil || n != 0 {
+				t.Errorf("it answered with %d bytes, %v", n, err)
+			}
+			if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 {
+				t.Errorf("it ended with %v", cmd.ProcessState)
+			}
+		})
+	}
+}
+
+// What the kernel refuses is said, and the zygote goes on.
+func TestZygoteIsRefused(t *testing.T) {
+	_, socket := zygote(t)
+	for range 2 {
+		const contradiction = unix.CLONE_NEWUSER | unix.CLONE_FS
+		if err := unix.Sendmsg(socket, wordBytes(contradiction), unix.UnixRights(0, 0, 0), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, 4)
+		if _, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := int32(binary.NativeEndian.Uint32(answer)); got != -int32(unix.EINVAL) {
+			t.Errorf("it answered %d", got)
+		}
+	}
 }
 
 func (a *assembler) say(text string) *call {

@@ -41,8 +41,8 @@ var Stages = []string{
 const programName = "python3"
 
 // Compile writes what happens inside, in order. The process is nobody in a user namespace of its own, with
-// the capabilities that these steps need over it and over the other new namespaces; from
-// "credentials" on with none. What it was told it finds on Channel.
+// all capabilities over it and over the other new namespaces; from "credentials" on with none. What it
+// was told it finds on Channel.
 func Compile(o *Order) *Script {
 	a := &assembler{}
 	for _, step := range []struct {
@@ -75,6 +75,9 @@ func Compile(o *Order) *Script {
 		}
 		switch {
 		case slices.Contains(o.Without, step.stage):
+			if step.stage == StageCredentials {
+				a.keepPrivileges()
+			}
 			continue
 		case o.Fault.Stage == step.stage:
 			a.fault(o.Fault.How)

@@ -1,0 +1,35 @@
+package jail_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// canaryHost is the name that the tests give their host, where they have the right to: one that is found
+// nowhere by chance.
+const canaryHost = "sandboxd-canary-host"
+
+// TestMain gives the tests a session key ring and, if they may, a host name. Both belong to a thread, and
+// are inherited by what it executes: itself, so that all of its threads, and whatever they start, have them.
+func TestMain(m *testing.M) {
+	const done = "SANDBOXD_TEST_CANARIES"
+	if os.Getenv(done) == "" {
+		runtime.LockOSThread()
+		_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // 0: anonymous
+		if err == nil {
+			if unix.Unshare(unix.CLONE_NEWUTS) == nil {
+				err = unix.Sethostname([]byte(canaryHost))
+			}
+		}
+		if err == nil {
+			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), done+"=1"))
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
