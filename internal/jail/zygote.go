@@ -150,7 +150,14 @@ func (one *zygote) clone(flags uintptr, fds []int, patience time.Duration) (pid,
 	}
 	descriptor := newReports(nil)
 	err = descriptor.take(oob[:oobn])
-	return pid, descriptor.release(), err
+	if pidfd = descriptor.release(); err == nil && pidfd < 0 {
+		err = os.NewSyscallError("recvmsg", unix.EMFILE) // there was no room for it
+	}
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL) // it is ours until we have waited for it
+		_, _ = waitFor(pid)()
+	}
+	return pid, pidfd, err
 }
 
 // end ends a zygote, dead or alive.
