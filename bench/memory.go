@@ -145,7 +145,7 @@ func (b *bench) crowd(ctx context.Context, w *way) error {
 	// They come half as fast as few could, and the last have time: where many sleep, one more takes
 	// longer to start.
 	apart := time.Duration(2 / perSecond * float64(time.Second))
-	starting := crowd*apart*3/2 + 5*time.Second
+	starting := crowd*apart*2 + 10*time.Second
 	before := available()
 	until := time.Now().Add(starting)
 	left := make(chan int64, 1)
