@@ -230,7 +230,7 @@ func (r *report) breakdown() string {
 	fmt.Fprintf(&b, "%-46s %7s %7s %7s\n", "where the time of a cold print goes, in ms", "p50", "p90", "p99")
 	for _, part := range [][2]string{
 		{"queue", "waiting for a slot"},
-		{"clone", "clone: leaf, namespaces, id maps, execve"},
+		{"clone", "clone: leaf, namespaces, id maps"},
 		{"setup", "set-up: the init, start of the interpreter"},
 		{"program", "program: the program, and the end of python3"},
 		{"teardown", "teardown: streams, counters, rmdir"},

@@ -127,7 +127,7 @@ enum { CHANNEL = 3 };
 /* What a zygote is asked with: an init's output, its errors, its socket, and the cgroup if CLONE_INTO_CGROUP. */
 enum { OUTPUT, ERRORS, SOCKET, CGROUP, DESCRIPTORS };
 
-/* control has room for descriptors that come or go with a message. */
+/* control has room for descriptors that come with a message. */
 union control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
@@ -152,8 +152,7 @@ __attribute__((noreturn)) static void become(const int *fds)
 
 /*
  * serve is a zygote: it clones an init for each message, the flags of clone3 and the descriptors above, as a
- * child of the daemon, and answers with the pid or -errno, and a pidfd. 0: it had no sense, or there is
- * no daemon.
+ * child of the daemon, and answers with the pid or -errno. 0: it had no sense, or there is no daemon.
  */
 static int serve(void)
 {
@@ -162,7 +161,7 @@ static int serve(void)
 	struct iovec data = { &how.flags, sizeof how.flags };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
 	const int *fds = (const int *)CMSG_DATA(&control.header);
-	int given, pidfd = -1;
+	int given;
 	int32_t answer;
 
 	if (syscall6(__NR_recvmsg, CHANNEL, (long)&message, 0, 0, 0, 0) != sizeof how.flags || message.msg_controllen == 0)
@@ -170,8 +169,7 @@ static int serve(void)
 	given = (int)((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	if (given != (how.flags & CLONE_INTO_CGROUP ? DESCRIPTORS : CGROUP))
 		return 0;
-	how.flags |= CLONE_PARENT | CLONE_PIDFD;
-	how.pidfd = (uint64_t)&pidfd;
+	how.flags |= CLONE_PARENT;
 	if (how.flags & CLONE_INTO_CGROUP)
 		how.cgroup = (uint64_t)fds[CGROUP];
 	answer = (int32_t)syscall6(__NR_clone3, (long)&how, sizeof how, 0, 0, 0, 0);
@@ -179,17 +177,7 @@ static int serve(void)
 		become(fds);
 	for (int n = 0; n < given; n++)
 		syscall6(__NR_close, fds[n], 0, 0, 0, 0, 0);
-	data.iov_base = &answer;
-	data.iov_len = sizeof answer;
-	message.msg_controllen = 0;
-	if (answer > 0) { /* level and type are still those that came */
-		control.header.cmsg_len = CMSG_LEN(sizeof pidfd);
-		*(int *)CMSG_DATA(&control.header) = pidfd;
-		message.msg_controllen = CMSG_SPACE(sizeof pidfd);
-	}
-	if (syscall6(__NR_sendmsg, CHANNEL, (long)&message, 0, 0, 0, 0) < 0)
-		return 0;
-	return pidfd < 0 || syscall6(__NR_close, pidfd, 0, 0, 0, 0, 0) == 0;
+	return syscall6(__NR_write, CHANNEL, (long)&answer, sizeof answer, 0, 0, 0) == sizeof answer;
 }
 
 __attribute__((noreturn, used)) static void start(void)

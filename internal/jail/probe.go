@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -113,27 +112,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", ids.uids.First), ids.shared())
 	}
 
-	// Without a user namespace there is no right to any other: that one error is all there is to say.
-	zygotes, noUserNS := newZygotes(setUpPatience)
-	if noUserNS == nil {
-		defer zygotes.close()
-		noUserNS = probeClone(zygotes, unix.CLONE_NEWUSER)
-	}
-	add(LayerUserNS, true, "made by clone", noUserNS)
-	for _, ns := range []struct {
-		name string
-		flag uintptr
-	}{
-		{LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID}, {LayerNetNS, unix.CLONE_NEWNET},
-		{LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
-	} {
-		var err error = &needsError{LayerUserNS}
-		if noUserNS == nil {
-			err = probeClone(zygotes, unix.CLONE_NEWUSER|ns.flag)
-		}
-		add(ns.name, true, "made by clone", err)
-	}
-
+	probeNamespaces(add)
 	probeCgroup(cfg, add)
 
 	best := cfg
@@ -203,6 +182,31 @@ type needsError struct{ layer string }
 
 func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
 
+// probeNamespaces tries each kind. What clones for it is gone afterwards: a cgroup in which there is anybody but
+// us cannot be divided.
+func probeNamespaces(add func(string, bool, string, error)) {
+	// Without a user namespace there is no right to any other: that one error is all there is to say.
+	zygotes, noUserNS := newZygotes(setUpPatience)
+	if noUserNS == nil {
+		defer zygotes.close()
+		noUserNS = probeClone(zygotes, unix.CLONE_NEWUSER)
+	}
+	add(LayerUserNS, true, "made by clone", noUserNS)
+	for _, ns := range []struct {
+		name string
+		flag uintptr
+	}{
+		{LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID}, {LayerNetNS, unix.CLONE_NEWNET},
+		{LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
+	} {
+		var err error = &needsError{LayerUserNS}
+		if noUserNS == nil {
+			err = probeClone(zygotes, unix.CLONE_NEWUSER|ns.flag)
+		}
+		add(ns.name, true, "made by clone", err)
+	}
+}
+
 // probeClone clones an init into namespaces of the given kinds, a user namespace among them. Without
 // a script it ends.
 func probeClone(z *zygotes, flags uintptr) error {
@@ -210,13 +214,12 @@ func probeClone(z *zygotes, flags uintptr) error {
 	if err != nil {
 		return err
 	}
-	pid, pidfd, err := z.clone(flags, int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd()))
+	pid, err := z.clone(flags, int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd()))
 	ends.close(true)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = waitFor(pid)()
 	}
-	_, err = waitFor(pid)()
-	return errors.Join(err, unix.Close(pidfd))
+	return err
 }
 
 // probeCgroup makes a leaf with limits and reads them back.

@@ -10,7 +10,7 @@ import (
 // those of the init.
 const (
 	stageCgroup      = "cgroup"      // mkdir and limits of the leaf
-	stageClone       = "clone"       // clone3, id maps, execve of the init
+	stageClone       = "clone"       // clone3, id maps
 	stageHandOff     = "hand-off"    // script not sent, or init died silently
 	stageTemplate    = "template"    // a template could not be started
 	stageInterpreter = "interpreter" // python3 did not come to take its program

@@ -111,15 +111,24 @@ func (j *Jail) clone(leaf *leaf, mapIDs func(pid int) error) (p *process, err er
 		flags |= unix.CLONE_INTO_CGROUP
 		fds = append(fds, int(leaf.dir.Fd()))
 	}
-	pid, pidfd, err := j.zygotes.clone(flags, fds...)
+	pid, err := j.zygotes.clone(flags, fds...)
 	if err != nil {
 		return nil, err
 	}
 	wait := waitFor(pid)
-	if err := mapIDs(pid); err != nil {
-		_ = unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0) // it waits for a script that will not come
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		err = mapIDs(pid)
+	} else {
+		err = os.NewSyscallError("pidfd_open", err)
+	}
+	if err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL) // it waits for a script that will not come, and is ours until we have waited for it
 		_, _ = wait()
-		return nil, errors.Join(err, unix.Close(pidfd))
+		if pidfd >= 0 {
+			unix.Close(pidfd)
+		}
+		return nil, err
 	}
 	return &process{
 		leaf: leaf, pid: pid, pidfd: pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -112,52 +111,42 @@ func (z *zygotes) execute() (*zygote, error) {
 }
 
 // clone makes an init, with flags of clone3, whose output, errors and hand-off socket are fds, and whose
-// cgroup is the fourth of them with CLONE_INTO_CGROUP. It is the caller's to wait for.
-func (z *zygotes) clone(flags uintptr, fds ...int) (pid, pidfd int, err error) {
+// cgroup is the fourth of them with CLONE_INTO_CGROUP. The process is the caller's to wait for, and waits for a
+// script, or for the other end of its socket to be closed.
+func (z *zygotes) clone(flags uintptr, fds ...int) (pid int, err error) {
 	one := <-z.idle
 	defer func() { z.idle <- one }()
-	pid, pidfd, err = one.clone(flags, fds, z.patience)
+	pid, err = one.clone(flags, fds, z.patience)
 	if !errors.Is(err, errZygoteGone) {
-		return pid, pidfd, err
+		return pid, err
 	}
 	fresh, err := z.start()
 	if err != nil {
-		return 0, -1, err // and the next run tries again
+		return 0, err // and the next run tries again
 	}
 	one.end()
 	one = fresh
 	return one.clone(flags, fds, z.patience)
 }
 
-func (one *zygote) clone(flags uintptr, fds []int, patience time.Duration) (pid, pidfd int, err error) {
+func (one *zygote) clone(flags uintptr, fds []int, patience time.Duration) (pid int, err error) {
 	var answer [4]byte
-	var oobn int
-	oob := make([]byte, unix.CmsgSpace(int(unsafe.Sizeof(int32(0)))))
 	one.socket.SetDeadline(time.Now().Add(patience))
 	_, _, err = one.socket.WriteMsgUnix(binary.NativeEndian.AppendUint64(nil, uint64(flags)), unix.UnixRights(fds...), nil)
 	if err == nil {
 		var n int
-		if n, oobn, _, _, err = one.socket.ReadMsgUnix(answer[:], oob); err == nil && n == 0 {
+		if n, err = one.socket.Read(answer[:]); err == nil && n == 0 {
 			err = io.EOF
 		}
 	}
 	if err != nil {
 		one.socket.Close() // an answer that comes late is not for the next run
-		return 0, -1, fmt.Errorf("%w: %w", errZygoteGone, err)
+		return 0, fmt.Errorf("%w: %w", errZygoteGone, err)
 	}
 	if pid = int(int32(binary.NativeEndian.Uint32(answer[:]))); pid < 0 {
-		return 0, -1, os.NewSyscallError("clone", unix.Errno(-pid))
+		return 0, os.NewSyscallError("clone", unix.Errno(-pid))
 	}
-	descriptor := newReports(nil)
-	err = descriptor.take(oob[:oobn])
-	if pidfd = descriptor.release(); err == nil && pidfd < 0 {
-		err = os.NewSyscallError("recvmsg", unix.EMFILE) // there was no room for it
-	}
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) // it is ours until we have waited for it
-		_, _ = waitFor(pid)()
-	}
-	return pid, pidfd, err
+	return pid, nil
 }
 
 // end ends a zygote, dead or alive.

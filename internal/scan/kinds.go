@@ -31,7 +31,7 @@ type grammar struct {
 	fieldName, fieldObject, fieldParameters, fieldRight, fieldSubscript, fieldType, fieldValue field
 }
 
-// kinds is not a package variable because the daemon's own re-exec would pay for it at each run.
+// kinds are looked up when they are first asked for: most commands scan nothing.
 var kinds = sync.OnceValue(func() *grammar {
 	language := python()
 	k := func(name string) kind { return kind(language.IdForNodeKind(name, true)) }

@@ -35,8 +35,7 @@ var compound = setOf("if elif else for while try except finally with def class a
 // clauses continue the statement before them.
 var clauses = setOf("elif else except finally")
 
-// wordSet is a set of words that is made when it is first asked: the daemon re-executes itself for
-// each run, and would pay for package variables each time.
+// wordSet is a set of words that is made when it is first asked: most commands scan nothing.
 type wordSet struct{ make func() map[string]bool }
 
 func setOf(words string) wordSet {
