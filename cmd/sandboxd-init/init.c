@@ -142,7 +142,6 @@ __attribute__((noreturn)) static void end(void)
 /* become makes a new process the init of a jail. */
 __attribute__((noreturn)) static void become(const int *fds)
 {
-	syscall6(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	for (int n = 0; n < CGROUP; n++)
 		syscall6(__NR_dup3, fds[n], n + 1, 0, 0, 0, 0);
 	syscall6(__NR_close_range, CHANNEL + 1, ~0U, 0, 0, 0, 0);

@@ -77,10 +77,13 @@ func testKilledDaemon(t *testing.T, engine []string) {
 		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nimport time\ntime.sleep(3600)"}`), "Content-Type", "application/json")
 	waitFor(t, "its processes", func() bool { return len(programs(t)) > 0 })
 	children := jailtest.Children(d.cmd.Process.Pid) // those that clone, too
+	if len(children) < 2 {
+		t.Errorf("its children: %v", children)
+	}
 	d.cmd.Process.Kill()
 	<-d.done
 	waitFor(t, "its processes to be gone", func() bool {
-		return len(programs(t)) == 0 && !slices.ContainsFunc(children, func(pid int) bool { return unix.Kill(pid, 0) == nil })
+		return len(programs(t)) == 0 && !slices.ContainsFunc(children, func(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH })
 	})
 	next := start(t)
 	waitFor(t, "its leaves to be gone", func() bool { return jailtest.Count(t, 1).Leaves == before.Leaves })

@@ -65,7 +65,7 @@ func enoughDescriptors(s *settings) error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
-	const own = 64
+	const own = 80 // with those to the processes that clone
 	if need := uint64(s.Connections + s.jails()*descriptorsPerRun + own); limit.Cur < need {
 		return fmt.Errorf("the limit on open files is %d, less than the %d that --connections, --concurrency and --warm need: "+
 			"lower those, or raise it (ulimit -n, LimitNOFILE=)", limit.Cur, need)

@@ -2,9 +2,10 @@
 //
 // # Theory of operation
 //
-// There are two processes and one socket pair. A third, the zygote, is there from the daemon's start and does
-// nothing but clone: it executes a small binary that the daemon carries within itself, "sandboxd-init". Its
-// child, the init, is the daemon's child too, born into new user, mount, pid, network, ipc, uts and time
+// There are two processes and one socket pair. The second, the init, is cloned by a third, a zygote, of which
+// there is one for each processor from the daemon's start: small processes that execute a binary which
+// the daemon carries within itself, "sandboxd-init", and do nothing but clone. The init is not the zygote's child but
+// its sibling, the daemon's own child (CLONE_PARENT), born into new user, mount, pid, network, ipc, uts and time
 // namespaces and straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
 // compiled: it builds the root file system, gives up every privilege that it has, loads the seccomp
 // filter and becomes python3 by execve. The program is process 1 of its pid namespace, so nothing of

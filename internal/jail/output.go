@@ -7,7 +7,7 @@ import (
 )
 
 // drainPatience is how long a stream may stay open when the program is dead. It ends with its
-// last writer; only a fork of the daemon between clone and execve can hold it a moment longer.
+// last writer; only a process that clones, and that did not answer, can hold it longer.
 const drainPatience = 2 * time.Second
 
 // streams are the two collectors of a run.

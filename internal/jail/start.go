@@ -100,6 +100,17 @@ func (j *Jail) start(leaf *leaf, id hostID) (*process, error) {
 
 // clone is start, with ids of the process's namespace that somebody else maps.
 func (j *Jail) clone(leaf *leaf, mapIDs func(pid int) error) (p *process, err error) {
+	deadline := time.Now().Add(j.cfg.SetUpPatience)
+	for range cap(j.zygotes.idle) + 1 { // all of them may have died meanwhile
+		p, err = j.cloneOnce(leaf, mapIDs)
+		if !errors.Is(err, errZygoteGone) || time.Now().After(deadline) {
+			break
+		}
+	}
+	return p, err
+}
+
+func (j *Jail) cloneOnce(leaf *leaf, mapIDs func(pid int) error) (p *process, err error) {
 	ends, err := newEnds()
 	if err != nil {
 		return nil, err
@@ -255,7 +266,7 @@ func packetPair() (ours *net.UnixConn, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	theirs = os.NewFile(uintptr(fds[1]), "control of a template")
+	theirs = os.NewFile(uintptr(fds[1]), "other end of control")
 	file := os.NewFile(uintptr(fds[0]), "control")
 	defer file.Close() // FileConn has a copy
 	conn, err := net.FileConn(file)

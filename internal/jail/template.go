@@ -24,7 +24,7 @@ import (
 // below the template's, and replays the same script as every init. So what is its own is what is
 // every run's own; what it has from the template is its memory as it was when no user had come yet.
 //
-// The template itself is no run: it has the capabilities of an init over its own namespaces, for
+// The template itself is no run: it has the capabilities that jailing takes, over its own namespaces, for
 // as long as it lives, and no code or data of a user ever reaches it. It is renewed on a schedule,
 // and when it fails.
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func signalZygotes(t *testing.T, j *jail.Jail, signal unix.Signal) {
 // What clones is replaced when it dies or is stuck, and no run sees it.
 func TestZygotesAreReplaced(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {
-		c.SetUpPatience = 3 * time.Second
+		c.SetUpPatience = 8 * time.Second
 		if testenv.InLab() {
 			c.SetUpPatience = 20 * time.Second
 		}
@@ -52,7 +53,7 @@ func TestZygotesAreReplaced(t *testing.T) {
 	}
 }
 
-// A zygote has nothing of the daemon's but its socket, and what it clones nothing of the zygote's.
+// A zygote has nothing of the daemon's but its socket.
 func TestZygotesHoldNothing(t *testing.T) {
 	j := jailtest.New(t, nil)
 	jailtest.Run(t, j, "pass")
@@ -60,6 +61,16 @@ func TestZygotesHoldNothing(t *testing.T) {
 		// The streams, which are nothing, and the socket.
 		if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(fds) != 4 {
 			t.Errorf("process %d has descriptors %v (%v)", pid, fds, err)
+		}
+		if environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err != nil || len(environ) > 0 {
+			t.Errorf("process %d has an environment of %d bytes (%v)", pid, len(environ), err)
+		}
+		// A program of its own, with no library and no heap: nothing that the daemon knows has room there.
+		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || !strings.HasPrefix(program, "/memfd:init") {
+			t.Errorf("process %d executes %s (%v)", pid, program, err)
+		}
+		if maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)); err != nil || strings.Contains(string(maps), "[heap]") || len(maps) == 0 {
+			t.Errorf("process %d has mapped (%v):\n%s", pid, err, maps)
 		}
 		if session, err := unix.Getsid(pid); err != nil || session != pid {
 			t.Errorf("process %d is of session %d (%v)", pid, session, err)

@@ -3,12 +3,15 @@ package inside
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -89,7 +92,6 @@ func TestZygoteIsAskedForNonsense(t *testing.T) {
 		body []byte
 		fds  int
 	}{
-		{"nothing", nil, 3},
 		{"too little", make([]byte, 7), 3},
 		{"no descriptors", make([]byte, 8), 0},
 		{"one too few", make([]byte, 8), 2},
@@ -112,6 +114,55 @@ func TestZygoteIsAskedForNonsense(t *testing.T) {
 				t.Errorf("it ended with %v", cmd.ProcessState)
 			}
 		})
+	}
+}
+
+// What a zygote clones has the descriptors that came, and no others: neither the zygote's, nor what whoever
+// started the daemon left open.
+func TestInitHoldsNothingElse(t *testing.T) {
+	stray, err := unix.FcntlInt(0, unix.F_DUPFD, 100) // inherited by whatever is executed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(stray)
+	cmd, socket := zygote(t)
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Sendmsg(socket, wordBytes(0), unix.UnixRights(0, 0, pair[1]), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 4)
+	if _, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(pair[1])
+	pid := int(binary.NativeEndian.Uint32(answer))
+	if _, err := unix.Write(pair[0], []byte{1}); err != nil { // it reads on
+		t.Fatal(err)
+	}
+	for _, of := range []int{cmd.Process.Pid, pid} {
+		var names []string
+		deadline := time.Now().Add(10 * time.Second) // it has to come so far first
+		for names == nil || len(names) > 4 && time.Now().Before(deadline) {
+			fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", of))
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = nil
+			for _, fd := range fds {
+				names = append(names, fd.Name())
+			}
+		}
+		if slices.Sort(names); !slices.Equal(names, []string{"0", "1", "2", "3"}) {
+			t.Errorf("process %d has the descriptors %v", of, names)
+		}
+	}
+	unix.Close(pair[0]) // its end
+	var ended unix.WaitStatus
+	if _, err := unix.Wait4(pid, &ended, 0, nil); err != nil || ended.ExitStatus() != 1 {
+		t.Errorf("it ended with %v, %v", ended, err)
 	}
 }
 
