@@ -3,7 +3,7 @@
 // # Theory of operation
 //
 // There are two processes and one socket pair. The second, the init, is cloned by a third, a zygote, of which
-// there is one for each processor from the daemon's start: small processes that execute a binary which
+// there is one for each processor (8 at most) from the daemon's start: small processes that execute a binary which
 // the daemon carries within itself, "sandboxd-init", and do nothing but clone. The init is not the zygote's child but
 // its sibling, the daemon's own child (CLONE_PARENT), born into new user, mount, pid, network, ipc, uts and time
 // namespaces and straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
