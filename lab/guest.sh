@@ -310,7 +310,7 @@ run_tests() { # WHO DIRECTORY FLAG...
 	local who=$1 directory=$2 begin=$SECONDS result=ok
 	# There is no browser here, and whether the tests' own programs are right is seen elsewhere.
 	"as_$who" "/payload/$directory" "/payload/tests/$(basename "$directory").test" \
-		-test.v -test.parallel=4 -test.timeout=2400s -test.skip="InABrowser$|AreNotMistaken$|${skip:-^$}" "${@:3}" 2>&1 | awk "$results"
+		-test.v -test.timeout=2400s -test.skip="InABrowser$|AreNotMistaken$|${skip:-^$}" "${@:3}" 2>&1 | awk "$results"
 	[ "${PIPESTATUS[0]}" = 0 ] || { result=FAIL; failed+=("$directory ($who)"); }
 	printf '%s\tgithub.com/sandboxd/sandboxd/%s\t%s.0s (lab, %s)\n' \
 		$result "$directory" $((SECONDS - begin)) "$who"

@@ -115,3 +115,16 @@ func (j *Jail) Zygotes() (pids []int) {
 	}
 	return pids
 }
+
+// HoldZygotes keeps those that clone busy, until the function that it returns is called.
+func (j *Jail) HoldZygotes() (release func()) {
+	var held []*zygote
+	for range cap(j.zygotes.idle) {
+		held = append(held, <-j.zygotes.idle)
+	}
+	return func() {
+		for _, one := range held {
+			j.zygotes.idle <- one
+		}
+	}
+}

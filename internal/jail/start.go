@@ -100,10 +100,9 @@ func (j *Jail) start(leaf *leaf, id hostID) (*process, error) {
 
 // clone is start, with ids of the process's namespace that somebody else maps.
 func (j *Jail) clone(leaf *leaf, mapIDs func(pid int) error) (p *process, err error) {
-	deadline := time.Now().Add(j.cfg.SetUpPatience)
 	for range cap(j.zygotes.idle) + 1 { // all of them may have died meanwhile
 		p, err = j.cloneOnce(leaf, mapIDs)
-		if !errors.Is(err, errZygoteGone) || time.Now().After(deadline) {
+		if !errors.Is(err, errZygoteGone) {
 			break
 		}
 	}

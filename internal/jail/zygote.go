@@ -30,16 +30,15 @@ type zygotes struct {
 	program  *os.File // the init
 	path     string   // by which a zygote finds it
 	null     *os.File
-	patience time.Duration // with one clone, and what goes before it
+	patience time.Duration // with one clone
 	idle     chan *zygote
 	asked    chan chan<- birth
 	quit     chan struct{} // closed when there is nothing more to clone
 }
 
 const (
-	mostZygotes   = 8           // one clones hundreds of inits in a second
-	cloneAttempts = 4           // that the patience for setting up has room for
-	lastLook      = time.Second // for the end of what was killed: longer only in the kernel, or traced
+	mostZygotes = 8           // one clones hundreds of inits in a second
+	lastLook    = time.Second // for the end of what was killed: longer only in the kernel, or traced
 )
 
 // birth is a new zygote, or why there is none.
@@ -56,7 +55,7 @@ var (
 // newZygotes starts all of them. Patience is the one for setting up.
 func newZygotes(patience time.Duration) (z *zygotes, err error) {
 	z = &zygotes{
-		path: fmt.Sprintf("/proc/self/fd/%d", programFD), patience: patience / cloneAttempts,
+		path: fmt.Sprintf("/proc/self/fd/%d", programFD), patience: patience / 2, // there is time to ask another one
 		idle: make(chan *zygote, min(runtime.NumCPU(), mostZygotes)), asked: make(chan chan<- birth), quit: make(chan struct{}),
 	}
 	if z.program, err = openEmbedded(embeddedInit); err != nil {
@@ -146,19 +145,14 @@ func (z *zygotes) execute() (*zygote, error) {
 // After errZygoteGone there is another zygote. What the old one may have cloned without a word ends when the
 // other end of that socket is closed: nobody else may get these descriptors.
 func (z *zygotes) clone(flags uintptr, fds ...int) (pid int, err error) {
-	deadline := time.Now().Add(z.patience)
-	timeout := time.NewTimer(z.patience)
-	defer timeout.Stop()
 	var one *zygote
 	select {
-	case one = <-z.idle:
+	case one = <-z.idle: // however long the line is, it moves
 	case <-z.quit:
 		return 0, errClosed
-	case <-timeout.C:
-		return 0, fmt.Errorf("%w: none was free within %v", errZygoteGone, z.patience)
 	}
 	defer func() { z.idle <- one }()
-	pid, err = one.clone(flags, fds, deadline)
+	pid, err = one.clone(flags, fds, z.patience)
 	if !errors.Is(err, errZygoteGone) {
 		return pid, err
 	}
@@ -170,8 +164,8 @@ func (z *zygotes) clone(flags uintptr, fds ...int) (pid int, err error) {
 	return 0, err
 }
 
-func (one *zygote) clone(flags uintptr, fds []int, deadline time.Time) (pid int, err error) {
-	one.socket.SetDeadline(deadline)
+func (one *zygote) clone(flags uintptr, fds []int, patience time.Duration) (pid int, err error) {
+	one.socket.SetDeadline(time.Now().Add(patience))
 	_, _, err = one.socket.WriteMsgUnix(binary.NativeEndian.AppendUint64(nil, uint64(flags)), unix.UnixRights(fds...), nil)
 	switch {
 	case err == nil:
