@@ -106,23 +106,27 @@ func (j *Jail) Leaves() string {
 	return j.tree.runs.Name()
 }
 
-// Zygotes are the processes that clone, while none of them does.
+// Zygotes are the processes that clone.
 func (j *Jail) Zygotes() (pids []int) {
-	for range len(j.zygotes.idle) {
-		one := <-j.zygotes.idle
+	held, release := j.holdZygotes()
+	defer release()
+	for _, one := range held {
 		pids = append(pids, one.proc.Pid)
-		j.zygotes.idle <- one
 	}
 	return pids
 }
 
 // HoldZygotes keeps those that clone busy, until the function that it returns is called.
 func (j *Jail) HoldZygotes() (release func()) {
-	var held []*zygote
+	_, release = j.holdZygotes()
+	return release
+}
+
+func (j *Jail) holdZygotes() (held []*zygote, release func()) {
 	for range cap(j.zygotes.idle) {
 		held = append(held, <-j.zygotes.idle)
 	}
-	return func() {
+	return held, func() {
 		for _, one := range held {
 			j.zygotes.idle <- one
 		}

@@ -214,7 +214,7 @@ func probeClone(z *zygotes, flags uintptr) error {
 	if err != nil {
 		return err
 	}
-	pid, err := z.clone(flags, int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd()))
+	pid, err := z.clone(flags, ends.theirFDs()...)
 	ends.close(true)
 	if err == nil {
 		_, err = waitFor(pid)()

@@ -80,6 +80,11 @@ func newEnds() (e ends, err error) {
 	return e, err
 }
 
+// theirFDs are the run's ends, as a zygote is asked with them.
+func (e ends) theirFDs() []int {
+	return []int{int(e.outW.Fd()), int(e.errW.Fd()), int(e.theirs.Fd())}
+}
+
 // close closes the run's ends, and ours too if it did not come to be. Nothing was written through
 // them: there is nothing to lose.
 func (e ends) close(ours bool) {
@@ -116,7 +121,7 @@ func (j *Jail) cloneOnce(leaf *leaf, mapIDs func(pid int) error) (p *process, er
 	}
 	defer func() { ends.close(err != nil) }()
 	flags := j.namespaces
-	fds := []int{int(ends.outW.Fd()), int(ends.errW.Fd()), int(ends.theirs.Fd())}
+	fds := ends.theirFDs()
 	if leaf != nil {
 		flags |= unix.CLONE_INTO_CGROUP
 		fds = append(fds, int(leaf.dir.Fd()))
@@ -126,18 +131,14 @@ func (j *Jail) cloneOnce(leaf *leaf, mapIDs func(pid int) error) (p *process, er
 		return nil, err
 	}
 	wait := waitFor(pid)
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	if err == nil {
-		err = mapIDs(pid)
-	} else {
-		err = os.NewSyscallError("pidfd_open", err)
+	pidfd := -1
+	if err = mapIDs(pid); err == nil {
+		pidfd, err = unix.PidfdOpen(pid, 0)
+		err = os.NewSyscallError("pidfd_open", err) // nil stays nil
 	}
 	if err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL) // it waits for a script that will not come, and is ours until we have waited for it
 		_, _ = wait()
-		if pidfd >= 0 {
-			unix.Close(pidfd)
-		}
 		return nil, err
 	}
 	return &process{

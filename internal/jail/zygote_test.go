@@ -58,26 +58,17 @@ func TestLineForAZygote(t *testing.T) {
 	const patience = 5 * time.Second // the lab starts one in less
 	j := jailtest.New(t, func(c *jail.Config) { c.SetUpPatience = patience })
 	release := j.HoldZygotes()
-	said := make(chan string)
-	go func() {
-		r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(6 * 7)")})
-		if err != nil {
-			said <- err.Error()
-			return
-		}
-		said <- string(r.Stdout.Kept)
-	}()
+	p := talk(t, j, "print(6 * 7)")
 	select {
-	case early := <-said:
-		t.Errorf("while nobody clones it said %q", early)
+	case <-p.ended:
+		t.Error("it ended while nobody clones")
 	case <-time.After(patience + patience/4):
-		release()
-		if got := <-said; got != "42\n" {
-			t.Errorf("it said %q", got)
-		}
-		return
 	}
 	release()
+	<-p.ended
+	if p.err != nil || string(p.result.Stdout.Kept) != "42\n" {
+		t.Errorf("%+v, %v", p.result, p.err)
+	}
 }
 
 // A zygote has nothing of the daemon's but its socket.

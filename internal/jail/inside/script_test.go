@@ -42,6 +42,21 @@ func zygote(t *testing.T) (cmd *exec.Cmd, socket int) {
 	return cmd, pair[0]
 }
 
+// ask has a zygote clone, and is its answer.
+func ask(t *testing.T, socket int, flags uint64, fds ...int) int {
+	t.Helper()
+	if err := unix.Sendmsg(socket, wordBytes(flags), unix.UnixRights(fds...), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 4)
+	if n, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil || n != len(answer) {
+		t.Fatalf("answer of %d bytes: %v", n, err)
+	}
+	return int(int32(binary.NativeEndian.Uint32(answer)))
+}
+
+const plain = 0 // flags: no namespaces
+
 // replay has an init replay a script and returns what it wrote to its standard output, what it
 // said over the socket, and its exit status.
 func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
@@ -58,15 +73,7 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 		t.Fatal(err)
 	}
 	defer stdout.Close()
-	const plain = 0 // no namespaces
-	rights := unix.UnixRights(int(theirOut.Fd()), int(theirOut.Fd()), int(theirs.Fd()))
-	if err := unix.Sendmsg(socket, wordBytes(plain), rights, nil, 0); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 4)
-	if n, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil || n != len(answer) {
-		t.Fatalf("answer of %d bytes: %v", n, err)
-	}
+	pid := ask(t, socket, plain, int(theirOut.Fd()), int(theirOut.Fd()), int(theirs.Fd()))
 	theirs.Close()
 	theirOut.Close()
 	image := a.script().Image()
@@ -79,7 +86,7 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 	said, _ = io.ReadAll(ours)
 	wrote, _ := io.ReadAll(stdout)
 	var ended unix.WaitStatus
-	if _, err := unix.Wait4(int(binary.NativeEndian.Uint32(answer)), &ended, 0, nil); err != nil {
+	if _, err := unix.Wait4(pid, &ended, 0, nil); err != nil {
 		t.Fatal(err)
 	}
 	return string(wrote), said, ended.ExitStatus()
@@ -130,15 +137,8 @@ func TestInitHoldsNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Sendmsg(socket, wordBytes(0), unix.UnixRights(0, 0, pair[1]), nil, 0); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 4)
-	if _, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil {
-		t.Fatal(err)
-	}
+	pid := ask(t, socket, plain, 0, 0, pair[1])
 	unix.Close(pair[1])
-	pid := int(binary.NativeEndian.Uint32(answer))
 	if _, err := unix.Write(pair[0], []byte{1}); err != nil { // it reads on
 		t.Fatal(err)
 	}
@@ -171,14 +171,7 @@ func TestZygoteIsRefused(t *testing.T) {
 	_, socket := zygote(t)
 	for range 2 {
 		const contradiction = unix.CLONE_NEWUSER | unix.CLONE_FS
-		if err := unix.Sendmsg(socket, wordBytes(contradiction), unix.UnixRights(0, 0, 0), nil, 0); err != nil {
-			t.Fatal(err)
-		}
-		answer := make([]byte, 4)
-		if _, _, _, _, err := unix.Recvmsg(socket, answer, nil, 0); err != nil {
-			t.Fatal(err)
-		}
-		if got := int32(binary.NativeEndian.Uint32(answer)); got != -int32(unix.EINVAL) {
+		if got := ask(t, socket, contradiction, 0, 0, 0); got != -int(unix.EINVAL) {
 			t.Errorf("it answered %d", got)
 		}
 	}
