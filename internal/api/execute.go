@@ -73,7 +73,12 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 	if err != nil {
 		return nil, queued, err
 	}
-	defer release()
+	held := true // the slot, by this call
+	defer func() {
+		if held {
+			release()
+		}
+	}()
 	s.cfg.Metrics.Queued(queued)
 	if !space.grow(largestAnswer(s.cfg.Limits)) {
 		return nil, queued, errBusyAnswers
@@ -83,6 +88,12 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 		// A sandbox that fails while its client goes away has failed all the same.
 		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
 	}
+	held = false
+	if res.Gone() { // then whoever waits for the slot gets it before this answer is sent
+		s.releaseAfter(ctx, res, release)
+	} else {
+		go s.releaseAfter(ctx, res, release)
+	}
 	clip(&res.Stdout)
 	clip(&res.Stderr)
 	space.shrink(int64(len(res.Stdout.Kept)+len(res.Stderr.Kept)) + answerSlack)
@@ -90,6 +101,23 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 		return res, queued, &runError{context.Cause(ctx), true}
 	}
 	return res, queued, nil
+}
+
+// releaseAfter gives the slot back when nothing of the run is left, which may be some time after its answer: until then
+// the run's memory is not free for another. It logs and counts what cannot be ended.
+func (s *Server) releaseAfter(ctx context.Context, res *jail.Result, release func()) {
+	defer release()
+	err := res.Wait()
+	if err == nil {
+		return
+	}
+	stage := ""
+	if setup := (*jail.SetupError)(nil); errors.As(err, &setup) {
+		stage = setup.Stage
+	}
+	s.cfg.Metrics.RunLeftBehind(stage)
+	s.cfg.Log.LogAttrs(ctx, slog.LevelError, "something of a run is left after its answer",
+		slog.Any("request_id", ctx.Value(requestIDKey{})), slog.String("stage", stage), slog.Any("error", err))
 }
 
 // runError is a run that was begun and has no answer: the sandbox failed, or nobody waits.

@@ -305,7 +305,7 @@ func (t *tree) limit(path string, limits Limits) error {
 		}
 	}
 	if t.has("pids") {
-		r.Pids = &cgroup2.Pids{Max: int64(limits.Pids)}
+		r.Pids = &cgroup2.Pids{Max: int64(limits.Pids + ownProcesses)}
 	}
 	if t.has("cpu") {
 		quota, period := int64(limits.CPU*cpuPeriod), uint64(cpuPeriod)
@@ -388,13 +388,13 @@ func (l *leaf) cpuTime() time.Duration {
 	return time.Duration(keyed(l.read("cpu.stat"), "usage_usec")) * time.Microsecond
 }
 
-// cpuTime is what the process has taken, alone in its leaf as long as it is python3 that waits;
-// without a leaf from its first thread's /proc/PID/schedstat, in nanoseconds.
+// cpuTime is what the jail's processes have taken while python3 waits: by its leaf, or without one by the first thread
+// of the program (/proc/PID/schedstat, in nanoseconds).
 func (p *process) cpuTime() time.Duration {
 	if p.leaf != nil {
 		return p.leaf.cpuTime()
 	}
-	stat, _ := readKernelFile(fmt.Sprintf("/proc/%d/schedstat", p.pid))
+	stat, _ := readKernelFile(fmt.Sprintf("/proc/%d/schedstat", p.program()))
 	return time.Duration(leadingNumber(stat))
 }
 
@@ -403,7 +403,7 @@ func (p *process) cpuTime() time.Duration {
 func (a account) usage(e exit, spent time.Duration, peakSeen int64) Usage {
 	u := Usage{CPU: a.cpu, PeakMemory: a.peak}
 	if u.CPU == 0 {
-		u.CPU = time.Duration(e.usage.Utime.Nano() + e.usage.Stime.Nano())
+		u.CPU = e.cpu
 	}
 	u.CPU = max(0, u.CPU-spent)
 	if u.PeakMemory == 0 {

@@ -194,6 +194,7 @@ def walk(at, depth):
             elif "mark" + "mark" in open(path, errors="replace").read(100000): found.append(path)
         except OSError: pass
 walk("/proc/1", 0)
+walk("/proc/self", 0)
 return {"mark": found}`,
 	},
 	{

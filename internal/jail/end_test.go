@@ -9,7 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -62,6 +65,16 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 		"a status of its own kind":          "class E(SystemExit):\n  code = property(lambda self: 7)\nraise E",
 		"an exception":                      "1/0",
 		"an exception that is interrupting": "raise KeyboardInterrupt",
+		"an interrupt":                      "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+		"a signal":                          "import os; os.kill(os.getpid(), 15)",
+		"a kill":                            "import os; os.kill(os.getpid(), 9)",
+		"an alarm":                          "import signal, time; signal.alarm(1); time.sleep(60)",
+		"an alarm with a handler":           "import signal, time\nsignal.signal(signal.SIGALRM, lambda *_: print('rang'))\nsignal.setitimer(signal.ITIMER_REAL, .1); time.sleep(.5)",
+		"a real-time signal":                "import os; os.kill(os.getpid(), 40)",
+		"an abort":                          "import os; os.abort()",
+		"a fault":                           "import ctypes; ctypes.string_at(0)",
+		"a signal to its group":             "import os; os.killpg(0, 15)",
+		"a signal of a thread":              "import signal, threading, time\nthreading.Thread(target=lambda: signal.raise_signal(signal.SIGTERM)).start(); time.sleep(60)",
 		"a thread":                          "import threading, time\ndef f():\n  time.sleep(.1); print('thread')\nthreading.Thread(target=f).start()",
 		"a daemon thread":                   "import threading, time\ndef f():\n  while True: time.sleep(.001)\nthreading.Thread(target=f, daemon=True).start()",
 		"a child":                           "import os, sys\nif os.fork() == 0: print('child')\nelse: os.wait(); print('parent')",
@@ -80,8 +93,8 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Verdict != jail.Exited || r.ExitCode != status {
-				t.Errorf("verdict %s, status %d, of python3 %d", r.Verdict, r.ExitCode, status)
+			if got, want := end(r), ended(status); got != want {
+				t.Errorf("ended with %s, and python3 with %s", got, want)
 			}
 			for i, got := range []string{string(r.Stdout.Kept), string(r.Stderr.Kept)} {
 				if got, want := address.ReplaceAllString(got, "0x"), address.ReplaceAllString(want[i], "0x"); got != want {
@@ -94,8 +107,16 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 
 var address = regexp.MustCompile("0x[0-9a-f]+")
 
-// bare is what python3 says to a program, on both streams, and its status.
-func bare(t *testing.T, source string) (said [2]string, status int) {
+// ended says how a process ended, in the words of end.
+func ended(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return "signal=" + unix.SignalName(status.Signal())
+	}
+	return "exit=" + strconv.Itoa(status.ExitStatus())
+}
+
+// bare is what python3 says to a program, on both streams, and how it ends.
+func bare(t *testing.T, source string) (said [2]string, status unix.WaitStatus) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "main.py")
 	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
@@ -105,15 +126,13 @@ func bare(t *testing.T, source string) (said [2]string, status int) {
 	cmd := exec.Command(jailtest.Config(t).Python, "main.py")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(path), &stdout, &stderr
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as in a jail: a signal to its group is for it alone
 	err := cmd.Run()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {
 		t.Fatal(err)
 	}
-	status = cmd.ProcessState.ExitCode()
-	if status == -1 { // by SIGINT, which a jail's process 1 cannot send to itself
-		status = 130
-	}
+	status = unix.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
 	// Its tracebacks have the whole path.
 	return [2]string{stdout.String(), strings.ReplaceAll(stderr.String(), path, "main.py")}, status
 }

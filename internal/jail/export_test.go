@@ -47,12 +47,12 @@ func (j *Jail) Parts() Parts {
 // Warm is how many jails at most wait.
 func (j *Jail) Warm() int { return j.cfg.Warm }
 
-// WaitingPIDs are the processes that wait for a program.
+// WaitingPIDs are the interpreters that wait for a program.
 func (j *Jail) WaitingPIDs() (pids []int) {
 	for _, p := range j.pools {
 		p.mu.Lock()
 		for _, r := range p.waiting {
-			pids = append(pids, r.process.pid)
+			pids = append(pids, r.process.program())
 		}
 		p.mu.Unlock()
 	}
@@ -65,9 +65,8 @@ func (j *Jail) KillWaiting() (n int) {
 	for _, p := range j.pools {
 		p.mu.Lock()
 		for _, r := range p.waiting {
-			if unix.PidfdSendSignal(r.process.pidfd, unix.SIGKILL, nil, 0) == nil {
-				n++
-			}
+			r.process.signalInit(unix.SIGKILL)
+			n++
 		}
 		p.mu.Unlock()
 	}
@@ -85,8 +84,8 @@ func (j *Jail) WantWaiting(short bool) (n int) {
 	return n
 }
 
-// TemplatePID is the process of a template.
-func (j *Jail) TemplatePID(name string) int { return j.templates.get(name).run.process.pid }
+// TemplatePID is the interpreter of a template.
+func (j *Jail) TemplatePID(name string) int { return j.templates.get(name).run.process.program() }
 
 // RenewTemplates has the next run of each come from another template.
 func (j *Jail) RenewTemplates() error {

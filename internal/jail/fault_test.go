@@ -210,11 +210,14 @@ func TestSurvivorOfAKill(t *testing.T) {
 	up := &notifyWriter{written: make(chan struct{})}
 	failed := make(chan error, 1)
 	go func() {
-		_, err := j.Run(ctx, jail.Spec{Stdout: up, Source: []byte("import os, time\nif os.fork() == 0: time.sleep(3600)\nprint('up', flush=True)\ntime.sleep(3600)")})
-		failed <- err
+		r, err := j.Run(ctx, jail.Spec{Stdout: up, Source: []byte("import os, time\nif os.fork() == 0: time.sleep(3600)\nprint('up', flush=True)\ntime.sleep(3600)")})
+		if err != nil || r.Verdict != jail.Cancelled {
+			t.Errorf("the answer, which need not wait: %+v, %v", r, err)
+		}
+		failed <- r.Wait()
 	}()
 	<-up.written
-	child := grandchild(t)
+	child := childOfTheProgram(t)
 	if err := unix.PtraceSeize(child); err != nil {
 		t.Fatal(err)
 	}
@@ -240,12 +243,14 @@ func TestSurvivorOfAKill(t *testing.T) {
 	}
 }
 
-// grandchild is the one process of the one program that runs under this process.
-func grandchild(t *testing.T) int {
+// childOfTheProgram is the one process that the one program has started which runs under this process.
+func childOfTheProgram(t *testing.T) int {
 	t.Helper()
-	for _, program := range jailtest.Children(os.Getpid()) {
-		if children := jailtest.Children(program); len(children) > 0 {
-			return children[0]
+	for _, init := range jailtest.Children(os.Getpid()) {
+		for _, program := range jailtest.Children(init) {
+			if children := jailtest.Children(program); len(children) > 0 {
+				return children[0]
+			}
 		}
 	}
 	t.Fatal("no program with a child")

@@ -21,12 +21,12 @@ import (
 var errDied = errors.New("died without a report")
 
 // getReady sends the script and waits until python3 waits for its program, as long as patience. A run
-// that is cancelled meanwhile reports that as its cause; err is a SetupError. The process is being
-// reaped from then on. listen is called with the descriptor of the filter's listener as soon as that is
+// that is cancelled meanwhile reports that as its cause; err is a SetupError. The ends of the processes are
+// waited for from then on. listen is called with the descriptor of the filter's listener as soon as that is
 // there: the init may need an answer to get any further.
 func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) (cause Verdict, err error) {
-	defer p.reap()
-	return p.converse(ctx, patience, script.Image(), func() (stage string, err error) {
+	defer p.watch()
+	return p.converse(ctx, patience, script, script.Image(), func() (stage string, err error) {
 		reports := newReports(p.channel)
 		defer reports.close()
 		err = await(reports, script, inside.Go)
@@ -44,7 +44,7 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 
 // handOver gives python3 its program and waits until that runs.
 func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) (cause Verdict, err error) {
-	return p.converse(ctx, patience, what.Encode(), func() (stage string, err error) {
+	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
 		err = await(p.channel, nil, inside.Started)
 		if err == nil {
 			if _, end := inside.ReadReport(p.channel); !errors.Is(end, io.EOF) {
@@ -56,8 +56,8 @@ func (p *process) handOver(ctx context.Context, what inside.Handover, patience t
 }
 
 // converse says something and listens to the answer. An error without a stage of its own is of the
-// step that the init is at, or of the stage that listen says.
-func (p *process) converse(ctx context.Context, patience time.Duration, say []byte, listen func() (stage string, err error)) (cause Verdict, err error) {
+// step of the script that the jail is at, or of the stage that listen says.
+func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) (cause Verdict, err error) {
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p.channel.SetDeadline(time.Now().Add(patience))
@@ -79,7 +79,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, say []by
 		return "", err
 	}
 	who := "python3"
-	if step := p.step(); step != "" || stage == stageHandOff {
+	if step := p.step(script, errors.Is(err, errDied)); step != "" || stage == stageHandOff {
 		who, stage = "init", cmp.Or(step, stage)
 	}
 	switch {
@@ -91,12 +91,27 @@ func (p *process) converse(ctx context.Context, patience time.Duration, say []by
 	return "", &SetupError{stage, err}
 }
 
-// step is the step that the init is at or died at: it goes by that name until execve gives it
-// another. There is none then, and before the first step.
-func (p *process) step() string {
-	comm, _ := readKernelFile(fmt.Sprintf("/proc/%d/comm", p.pid))
-	if name := strings.TrimSuffix(string(comm), "\n"); slices.Contains(inside.Stages, name) {
-		return name
+// step is the step that the jail is at or died at; "" before the first step and after the last one. Where the child
+// of the init died, the init says at which call. Otherwise the process of the step goes by its name: the init before the
+// split, and its child after it.
+func (p *process) step(script *inside.Script, died bool) string {
+	if died {
+		select {
+		case <-p.ended:
+		case <-time.After(lastLook):
+		}
+		if p.hasEnded() && p.reported {
+			if stage, _, ok := script.Step(p.said.Call); ok && stage != inside.StageExec { // at or after execve it is python3
+				return stage
+			}
+			return ""
+		}
+	}
+	for _, pid := range []int{p.program(), p.pid} {
+		comm, _ := readKernelFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if name := strings.TrimSuffix(string(comm), "\n"); slices.Contains(inside.Stages, name) {
+			return name
+		}
 	}
 	return ""
 }

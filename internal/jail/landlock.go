@@ -44,7 +44,7 @@ const (
 		unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 )
 
-// ofItself are the files of /proc/1, the program's own, that tell of it and of nothing else. The
+// ofItself are the files of /proc/self, the program's own, that tell of it and of nothing else. The
 // others stay closed, to its children and threads all of them: smaps and pagemap tell whether somebody else
 // maps a page, net/softnet_stat and autogroup tell of all runs together. A rule is for an inode; one that the kernel drops when memory
 // is short comes back as another, which is closed too.
@@ -82,7 +82,7 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 		}
 		if n.Op == inside.Proc {
 			for _, name := range ofItself {
-				set.Rules = append(set.Rules, inside.Rule{Path: n.Path + "/1/" + name, Rights: mayRead})
+				set.Rules = append(set.Rules, inside.Rule{Path: n.Path + "/self/" + name, Rights: mayRead})
 			}
 		}
 	}

@@ -54,6 +54,7 @@ var layers = []layer{
 	{name: "ipc-ns", what: "ipc namespace", namespaces: unix.CLONE_NEWIPC},
 	// What cannot be taken away: without it there is no jail to start.
 	{name: "pid-ns", what: "pid namespace, and a `/proc` of it"},
+	{name: "init", what: "process 1, which is the daemon's and out of the program's reach"},
 	{name: "ids", what: "user namespace: capabilities and uids that mean nothing outside"},
 	{name: "attributes", what: "read-only, nosuid, nodev, noexec mounts; `subset=pid`"},
 	{name: "descriptors", what: "no descriptor but the three streams"},

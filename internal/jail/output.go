@@ -20,9 +20,9 @@ func (p *process) collect(keep int64, spec Spec) *streams {
 	return &streams{newCollector(p.stdout, keep, spec.Stdout), newCollector(p.stderr, keep, spec.Stderr)}
 }
 
-// wait returns when both streams have ended.
-func (s *streams) wait() (stdout, stderr Output) {
-	deadline := time.Now().Add(drainPatience)
+// wait returns when both streams have ended, or patience is over.
+func (s *streams) wait(patience time.Duration) (stdout, stderr Output) {
+	deadline := time.Now().Add(patience)
 	return s.stdout.wait(deadline), s.stderr.wait(deadline)
 }
 

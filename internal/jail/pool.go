@@ -60,7 +60,7 @@ func (p *pool) take() *run {
 	for len(p.waiting) > 0 {
 		r := p.waiting[0] // the one that has waited longest
 		p.waiting = p.waiting[1:]
-		if !r.process.dead(0) {
+		if !r.process.hasEnded() {
 			return r
 		}
 		r.jail.discard(r)

@@ -78,7 +78,7 @@ func TestWaitingJailServesOneRun(t *testing.T) {
 					t.Errorf("marks of another run: %s", what)
 				}
 			case "processes":
-				if what != `["1"]` {
+				if what != `["1", "2"]` {
 					t.Errorf("processes %s", what)
 				}
 			case "uid":

@@ -217,7 +217,7 @@ func probeClone(z *zygotes, flags uintptr) error {
 	pid, err := z.clone(flags, ends.theirFDs()...)
 	ends.close(true)
 	if err == nil {
-		_, err = waitFor(pid)()
+		_, err = waitFor(pid)
 	}
 	return err
 }
@@ -299,7 +299,7 @@ func (i view) claims(limits Limits) []claim {
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
 		{LayerLandlock, i.List == "Permission denied", fmt.Sprintf("listing /: %q", i.List)},
 		{LayerSeccomp, i.Seccomp == "2", fmt.Sprintf("Seccomp mode %s; denials are counted: %t", i.Seccomp, i.counted)},
-		{LayerRlimits, i.Nproc == int64(limits.Pids), fmt.Sprintf("at most %d processes", i.Nproc)},
+		{LayerRlimits, i.Nproc == int64(limits.Pids+ownProcesses), fmt.Sprintf("at most %d processes", i.Nproc-ownProcesses)},
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
+// ownProcesses is how many of the processes that the kernel counts for a run are ours: the init.
+const ownProcesses = 1
+
 // rlimits are the limits of each process. Memory is not among them: address space says nothing
 // about memory used, and a limit on it breaks BLAS and threads.
 func rlimits(limits Limits) []inside.Rlimit {
@@ -18,7 +21,7 @@ func rlimits(limits Limits) []inside.Rlimit {
 	seconds := uint64(math.Ceil(limits.Wall.Seconds()*float64(runtime.NumCPU()))) + 1
 	return []inside.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: 256},
-		{Resource: unix.RLIMIT_NPROC, Value: uint64(limits.Pids)},
+		{Resource: unix.RLIMIT_NPROC, Value: uint64(limits.Pids + ownProcesses)},
 		{Resource: unix.RLIMIT_FSIZE, Value: uint64(limits.Scratch)},
 		{Resource: unix.RLIMIT_CPU, Value: seconds},
 		{Resource: unix.RLIMIT_STACK, Value: 8 << 20},

@@ -22,6 +22,9 @@ type run struct {
 	denials *listener     // nil until the filter is loaded, and where it counts nothing
 	spent   time.Duration // CPU time before the program's own
 
+	gone   chan struct{} // closed when the run has ended as far as it will
+	goneBy error         // why something may be left; valid after gone
+
 	wasWarm bool // it waited for a program
 	timing  Timing
 	last    time.Time // where the part of timing begins that is under way
@@ -48,7 +51,7 @@ func (j *Jail) prepare(start starter) (*run, error) {
 
 // prepareAs is prepare with an id that was taken.
 func (j *Jail) prepareAs(id hostID, limits Limits, start starter) (*run, error) {
-	r := &run{jail: j, id: id, last: time.Now()}
+	r := &run{jail: j, id: id, last: time.Now(), gone: make(chan struct{})}
 	var err error
 	r.leaf, err = j.tree.newLeaf(limits, j.templateID)
 	if err != nil {
@@ -58,6 +61,7 @@ func (j *Jail) prepareAs(id hostID, limits Limits, start starter) (*run, error) 
 	if err != nil {
 		return nil, errors.Join(atStage(stageClone, err), r.leaf.remove(j.cfg.KillPatience))
 	}
+	r.mounts = keepMounts(r.process.pid) // now: later the init is not dumpable, and so out of an unprivileged daemon's reach
 	r.lap(&r.timing.Clone)
 	return r, nil
 }
@@ -79,7 +83,6 @@ func (r *run) getReady(ctx context.Context, script *inside.Script) (cause Verdic
 		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
 		return err
 	})
-	r.mounts = keepMounts(r.process.pid)
 	r.lap(&r.timing.Setup)
 	return cause, err
 }
@@ -99,48 +102,103 @@ func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error)
 	return cause, err
 }
 
-// finish ends what is left of the run, for a cause of our own or an error if there was one, and says
-// how it went.
+// finish ends what is left of the run, for a cause of our own or an error if there was one, and says how it went. To take
+// apart a large address space the kernel needs seconds: such a run is answered before it is gone (see Result.Wait), since
+// nothing that happens then changes the answer.
 func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	j, p := r.jail, r.process
-	defer j.janitor.release(r.mounts)
-	ended, endErr := p.end(cause, j.cfg.KillPatience)
+	patience, drain := min(lateEnd, j.cfg.KillPatience), drainLate
+	if err != nil {
+		patience = j.cfg.KillPatience // there is no answer that could come early
+	}
+	gone := p.finish(patience)
 	denied := r.denials.stop()
 	r.lap(&r.timing.Program)
 	if r.streams == nil {
 		r.streams = p.collect(j.cfg.Limits.Output, Spec{}) // what python3 said when it did not start
 	}
-	stdout, stderr := r.streams.wait()
-	if endErr != nil {
-		go func() { // something of the run lives on, in this leaf and under this uid
-			<-p.exited
-			_ = r.leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
-			j.giveID(r.id)
-		}()
-		return nil, errors.Join(err, endErr)
+	if gone {
+		drain = drainPatience
 	}
-	j.giveID(r.id)
+	stdout, stderr := r.streams.wait(drain)
 	account := r.leaf.account()
-	if errors.Is(err, errDied) {
-		err = fmt.Errorf("%w (%s)", err, howItDied(p.exit, account, stderr))
+	if gone {
+		r.clear()
+	} else {
+		j.background.Go(func() { r.clearLate(j.cfg.KillPatience - patience) })
 	}
-	if err = errors.Join(err, atStage(stageTeardown, r.leaf.remove(j.cfg.KillPatience))); err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, errDied):
+		err = fmt.Errorf("%w (%s)", err, howItDied(p.howEnded(), account, stderr))
+		fallthrough
+	case err != nil:
+		return nil, errors.Join(err, r.left())
+	case gone && r.goneBy != nil:
+		return nil, r.goneBy
+	case cause == "" && p.lost != nil && !p.hasEndedItself() && account.oomKills == 0:
+		if err := p.lost(); err != nil {
+			return nil, atStage(stageTemplate, err)
+		}
 	}
 	r.lap(&r.timing.Teardown)
 
-	ended.oom = account.oomKills > 0
+	end := ended{cause: cause, oom: account.oomKills > 0, status: p.howEnded().status}
 	return &Result{
-		Verdict:  ended.verdict(),
-		ExitCode: ended.status.ExitStatus(),
-		Signal:   signalOf(ended.status),
+		Verdict:  end.verdict(),
+		ExitCode: end.status.ExitStatus(),
+		Signal:   signalOf(end.status),
 		Stdout:   stdout,
 		Stderr:   stderr,
-		Denials:  ended.denials(denied),
-		Usage:    account.usage(p.exit, r.spent, p.peakSeen()),
+		Denials:  end.denials(denied),
+		Usage:    account.usage(p.howEnded(), r.spent, p.peakSeen()),
 		Timing:   r.timing,
 		Warm:     r.wasWarm,
+		run:      r,
 	}, nil
+}
+
+const (
+	// lateEnd is how long an answer waits for the end of the last process. Nearly all have ended by then.
+	lateEnd = 250 * time.Millisecond
+
+	// drainLate is how long the streams of a run are read whose processes are killed, but not gone: long enough
+	// for what is in the pipes.
+	drainLate = 50 * time.Millisecond
+)
+
+// clear gives back what the run had. None of its processes is left.
+func (r *run) clear() {
+	j := r.jail
+	j.janitor.release(r.mounts)
+	j.giveID(r.id)
+	r.goneBy = errors.Join(atStage(stageWait, r.process.reaped), atStage(stageTeardown, r.leaf.remove(j.cfg.KillPatience)))
+	r.process.close()
+	close(r.gone)
+}
+
+// clearLate waits for the last process as long as patience, and then clears. A process that survives keeps the leaf and
+// the host uid: nobody gets that uid before it has ended.
+func (r *run) clearLate(patience time.Duration) {
+	j, p := r.jail, r.process
+	if p.gone(patience) {
+		r.clear()
+		return
+	}
+	r.goneBy = &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, j.cfg.KillPatience)}
+	close(r.gone)
+	go func() { // for as long as it takes: the jail does not wait for it
+		<-p.exited
+		_ = r.leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
+		j.janitor.release(r.mounts)
+		j.giveID(r.id)
+		p.close()
+	}()
+}
+
+// left says why something of the run may be left, nil if nothing is. It waits until that is known.
+func (r *run) left() error {
+	<-r.gone
+	return r.goneBy
 }
 
 // howItDied is for the operator.

@@ -2,7 +2,6 @@ package jail
 
 import (
 	"encoding/binary"
-	"runtime"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -30,11 +29,11 @@ func notifies(program []unix.SockFilter) bool {
 }
 
 // templateFilter is the filter of a template: that of the runs, which its children stay under, but for
-// the calls that it takes to jail these. The C library asks for what it can have when a program
-// starts: so it learns the same there as it would in a run.
+// the calls that it takes to jail these, and to see what an import has left behind (getitimer). The C library asks for
+// what it can have when a program starts: so it learns the same there as it would in a run.
 func templateFilter(program []unix.SockFilter, script *inside.Script) []unix.SockFilter {
 	const number, arch = 0, 4 // offsets in struct seccomp_data
-	calls := append(script.Calls(), unix.SYS_CLONE3)
+	calls := append(script.Calls(), unix.SYS_CLONE3, unix.SYS_GETITIMER)
 	load := func(offset uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
 	}
@@ -46,10 +45,7 @@ func templateFilter(program []unix.SockFilter, script *inside.Script) []unix.Soc
 		ours = append(ours, equal(uint32(call)), unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
 	}
 	// Another architecture has other numbers: on with the filter of the runs.
-	whole := []unix.SockFilter{load(arch), equal(auditArch), {Code: unix.BPF_JMP | unix.BPF_JA, K: 1},
+	whole := []unix.SockFilter{load(arch), equal(inside.AuditArch), {Code: unix.BPF_JMP | unix.BPF_JA, K: 1},
 		{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(ours))}}
 	return slices.Concat(whole, ours, program)
 }
-
-// auditArch is the machine's own (linux/audit.h).
-var auditArch = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]

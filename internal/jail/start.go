@@ -1,11 +1,13 @@
 package jail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,27 +29,35 @@ const (
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWTIME
 
-// process is one init, and then the program that it became.
+// process is a jail's processes as the daemon knows them: its init, and the program, a child of the init.
 type process struct {
 	leaf    *leaf
-	pid     int // in our pid namespace
-	pidfd   int
+	pid     int      // of the init, in our pid namespace
+	pidfd   *os.File // of the init; waits in Go's poller
 	channel *os.File // our end of the hand-off socket
 	stdout  *os.File // read ends
 	stderr  *os.File
+	status  *os.File // read end: the init says how the program ended
 
-	wait   func() (exit, error) // until it has ended
-	exited chan struct{}        // closed when wait has returned
-	exit   exit                 // valid after exited
-	reaped error                // likewise
+	reap func() (exit, error) // collects the init, which has ended
+	lost func() error         // why an init died that the daemon did not kill, if that is known; nil: it never is
+
+	ended    chan struct{} // closed when the program has ended, or the init without a word about it
+	exited   chan struct{} // closed when no process of the jail is left
+	said     inside.End    // what the init said; valid after ended
+	reported bool          // whether it said anything; likewise
+	end      exit          // valid after exited
+	reaped   error         // likewise
 
 	peak atomic.Int64 // bytes, as the watchdog saw it
 }
 
-// exit is how a process ended (wait4(2)).
+// exit is how a program ended.
 type exit struct {
 	status unix.WaitStatus
-	usage  unix.Rusage
+	call   uint32        // the last call of the script that was made
+	cpu    time.Duration // user and system time of all processes that were waited for
+	peak   int64         // bytes, resident set of the largest of them
 }
 
 func (e exit) String() string {
@@ -57,11 +67,15 @@ func (e exit) String() string {
 	return fmt.Sprintf("exit status %d", e.status.ExitStatus())
 }
 
+// killed is how a process ends at SIGKILL.
+const killed = unix.WaitStatus(unix.SIGKILL)
+
 // ends are the two ends of what connects a run with the daemon.
 type ends struct {
-	channel, theirs *os.File // of the hand-off socket
-	outR, outW      *os.File
-	errR, errW      *os.File
+	channel, theirs  *os.File // of the hand-off socket
+	outR, outW       *os.File
+	errR, errW       *os.File
+	statusR, statusW *os.File
 }
 
 func newEnds() (e ends, err error) {
@@ -76,21 +90,39 @@ func newEnds() (e ends, err error) {
 	if e.outR, e.outW, err = os.Pipe(); err != nil {
 		return e, err
 	}
-	e.errR, e.errW, err = os.Pipe()
+	if e.errR, e.errW, err = os.Pipe(); err != nil {
+		return e, err
+	}
+	e.statusR, e.statusW, err = os.Pipe()
 	return e, err
 }
 
-// theirFDs are the run's ends, as a zygote is asked with them.
+// theirFDs are the run's ends, in the order of the init's descriptors from 1 on: zygotes and templates
+// are asked with them.
 func (e ends) theirFDs() []int {
-	return []int{int(e.outW.Fd()), int(e.errW.Fd()), int(e.theirs.Fd())}
+	return []int{int(e.outW.Fd()), int(e.errW.Fd()), int(e.theirs.Fd()), int(e.statusW.Fd())}
+}
+
+// process makes one of our ends and of an init. It owns the pidfd from then on.
+func (e ends) process(leaf *leaf, pid, pidfd int, reap func() (exit, error)) (*process, error) {
+	if err := unix.SetNonblock(pidfd, true); err != nil { // for the poller
+		return nil, errors.Join(err, unix.Close(pidfd))
+	}
+	p := &process{
+		leaf: leaf, pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd of an init"),
+		channel: e.channel, stdout: e.outR, stderr: e.errR, status: e.statusR,
+		reap: reap, ended: make(chan struct{}), exited: make(chan struct{}),
+	}
+	go p.listen()
+	return p, nil
 }
 
 // close closes the run's ends, and ours too if it did not come to be. Nothing was written through
 // them: there is nothing to lose.
 func (e ends) close(ours bool) {
-	closing := []*os.File{e.theirs, e.outW, e.errW}
+	closing := []*os.File{e.theirs, e.outW, e.errW, e.statusW}
 	if ours {
-		closing = append(closing, e.channel, e.outR, e.errR)
+		closing = append(closing, e.channel, e.outR, e.errR, e.statusR)
 	}
 	for _, f := range closing {
 		f.Close() // nil is an error, not a crash
@@ -130,40 +162,73 @@ func (j *Jail) cloneOnce(leaf *leaf, mapIDs func(pid int) error) (p *process, er
 	if err != nil {
 		return nil, err
 	}
-	wait := waitFor(pid)
-	pidfd := -1
-	if err = mapIDs(pid); err == nil {
-		pidfd, err = unix.PidfdOpen(pid, 0)
-		err = os.NewSyscallError("pidfd_open", err) // nil stays nil
-	}
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) // it waits for a script that will not come, and is ours until we have waited for it
-		_, _ = wait()
+	defer func() {
+		if err != nil {
+			_ = unix.Kill(pid, unix.SIGKILL) // it waits for a script that will not come, and is ours until we have waited for it
+			_, _ = waitFor(pid)
+		}
+	}()
+	if err = mapIDs(pid); err != nil {
 		return nil, err
 	}
-	return &process{
-		leaf: leaf, pid: pid, pidfd: pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
-		wait: wait, exited: make(chan struct{}),
-	}, nil
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("pidfd_open", err)
+	}
+	return ends.process(leaf, pid, pidfd, func() (exit, error) { return waitFor(pid) })
 }
 
-// waitFor is how a child of ours is waited for.
-func waitFor(pid int) func() (exit, error) {
-	return func() (e exit, err error) {
-		for {
-			if _, err = unix.Wait4(pid, &e.status, 0, &e.usage); !errors.Is(err, unix.EINTR) {
-				return e, os.NewSyscallError("wait4", err)
-			}
+// waitFor waits for a child of ours.
+func waitFor(pid int) (e exit, err error) {
+	var usage unix.Rusage
+	for {
+		if _, err = unix.Wait4(pid, &e.status, 0, &usage); !errors.Is(err, unix.EINTR) {
+			e.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			e.peak = usage.Maxrss << 10 // kilobytes, getrusage(2)
+			return e, os.NewSyscallError("wait4", err)
 		}
 	}
 }
 
-// reap begins to wait for the process. Until then the kernel keeps the name of a dead one.
-func (p *process) reap() {
+// listen waits for the end of the program.
+func (p *process) listen() {
+	var err error
+	p.said, err = inside.ReadEnd(p.status)
+	p.reported = err == nil
+	close(p.ended)
+}
+
+// watch begins to wait for the end of the init. It is called when the steps of the init are over: until
+// the init is reaped the kernel keeps the name of the step at which it died.
+func (p *process) watch() {
 	go func() {
-		p.exit, p.reaped = p.wait()
+		<-p.ended
+		p.awaitInit()
+		p.end, p.reaped = p.reap() // with the processes that died with the init
+		if p.reported {
+			p.end.status, p.end.call = p.said.Status, p.said.Call
+			p.end.cpu, p.end.peak = max(p.end.cpu, p.said.CPU), max(p.end.peak, p.said.Peak)
+		}
 		close(p.exited)
 	}()
+}
+
+// awaitInit returns when the init has ended: then all processes of its pid namespace have (pid_namespaces(7)).
+func (p *process) awaitInit() {
+	conn, err := p.pidfd.SyscallConn()
+	if err == nil {
+		err = conn.Read(func(fd uintptr) bool { return readable(int(fd)) })
+	}
+	if err != nil { // not in the poller
+		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd.Fd()), Events: unix.POLLIN}}, -1)
+	}
+}
+
+// readable reports whether a descriptor has something to read now, or came to its end. A pidfd is readable when its process
+// has ended (pidfd_open(2)).
+func readable(fd int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	return err == nil && n == 1
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.
@@ -173,14 +238,14 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	memory := p.watchMemory(limits.Memory)
 	defer memory.stop()
 	select {
-	case <-p.exited:
+	case <-p.ended:
 		return ""
 	case <-ctx.Done():
 		return Cancelled
 	case <-memory.exceeded:
 		return OOM
 	case <-clock.C:
-		if p.dead(0) { // while we were not running ourselves: it was in time, or nobody knows better
+		if p.hasEnded() { // while the daemon was stalled: whether it was in time nobody knows, so this is no timeout
 			return ""
 		}
 		p.askToFlush()
@@ -188,65 +253,118 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	}
 }
 
-// dead reports whether the program has ended, reaped or not, or does so within the wait of whole
-// milliseconds (pidfd_open(2)).
-func (p *process) dead(wait time.Duration) bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, int(wait.Milliseconds()))
-	return err == nil && n == 1
+// hasEndedItself reports whether the program ended before its init did.
+func (p *process) hasEndedItself() bool { return p.hasEnded() && p.reported }
+
+// howEnded is how the program ended, as far as that is known. A program of which nothing is known was killed with the init.
+func (p *process) howEnded() exit {
+	select {
+	case <-p.exited:
+		return p.end
+	default:
+	}
+	select {
+	case <-p.ended:
+		if p.reported {
+			return exit{status: p.said.Status, call: p.said.Call, cpu: p.said.CPU, peak: p.said.Peak}
+		}
+	default:
+	}
+	return exit{status: killed}
+}
+
+// hasEnded reports whether the program has ended, also when watch has not come to know it yet.
+func (p *process) hasEnded() bool {
+	found := false
+	if conn, err := p.status.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { found = readable(int(fd)) })
+	}
+	select {
+	case <-p.ended: // and watch has taken the word of it
+		found = true
+	default:
+	}
+	return found
+}
+
+// program is the process of the program in our pid namespace, 0 if there is none (any more). It is the first child of the
+// init: orphans that the init adopts come after it in the list (proc_pid_children(5)).
+func (p *process) program() int {
+	children, _ := readKernelFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.pid))
+	first, _, _ := bytes.Cut(children, []byte(" "))
+	pid, _ := strconv.Atoi(string(first))
+	return pid
+}
+
+// signalProgram sends a signal to the program alone. It reports whether there was one to get it.
+func (p *process) signalProgram(signal unix.Signal) bool {
+	pid := p.program()
+	pidfd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(pidfd)
+	// Still the first child, so the descriptor is of the program and not of a process that got its number later.
+	return p.program() == pid && unix.PidfdSendSignal(pidfd, signal, nil, 0) == nil
 }
 
 // askToFlush lets python3 write out what the program printed last without a newline. The
-// signal has no effect on a program that blocks or ignores it, and the program's fate is
-// decided already.
+// signal has no effect on a program that blocks or ignores it. The verdict is decided already.
 func (p *process) askToFlush() {
-	if unix.PidfdSendSignal(p.pidfd, unix.SIGXCPU, nil, 0) != nil {
+	if !p.signalProgram(unix.SIGXCPU) {
 		return
 	}
 	select {
-	case <-p.exited:
+	case <-p.ended:
 	case <-time.After(graceForFlush):
 	}
 }
 
-// end kills what is left of the program and waits until the kernel has ended all of it: the
-// end of a pid namespace's first process is not reported before the others are dead.
-func (p *process) end(cause Verdict, patience time.Duration) (ended, error) {
-	defer p.channel.Close()
-	defer func() {
-		if p.pidfd >= 0 {
-			unix.Close(p.pidfd)
-		}
-	}()
-	select {
-	case <-p.exited:
-	default:
+// finish kills what is left of the jail, unless the program has ended by itself: then the init ends by itself, and all
+// others with it. It waits for that as long as patience and reports whether it has happened. After the last process
+// the caller must close the process.
+func (p *process) finish(patience time.Duration) (gone bool) {
+	if !p.hasEnded() {
 		p.kill()
 	}
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		return ended{}, &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, patience)}
-	}
-	if p.reaped != nil {
-		return ended{}, &SetupError{stageWait, p.reaped}
-	}
-	return ended{cause: cause, status: p.exit.status}, nil
+	return p.gone(patience)
 }
 
-// kill kills the program in two ways, always both. cgroup.kill takes all processes at once, a
+// gone waits until no process is left, as long as patience.
+func (p *process) gone(patience time.Duration) bool {
+	select {
+	case <-p.exited:
+		return true
+	case <-time.After(patience):
+		return false
+	}
+}
+
+// close gives back our ends. No process may be left.
+func (p *process) close() {
+	for _, f := range []*os.File{p.channel, p.status, p.pidfd} {
+		f.Close() // nothing was written
+	}
+}
+
+// kill kills the jail in two ways, always both. cgroup.kill takes all processes at once, a
 // fork bomb in mid-flight included; but it signals each process's first thread, and has no effect
-// on one whose first thread has exited while others go on. kill(2) reaches those: and
-// the first process's death takes its whole pid namespace along.
+// on one whose first thread has exited while others go on. The signal to the init does: its death takes its whole pid
+// namespace along.
 func (p *process) kill() {
-	_ = p.leaf.kill()                                       // fails where there is no leaf, or no cgroup.kill
-	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // fails when it is dead already
+	_ = p.leaf.kill() // fails where there is no leaf, or no cgroup.kill
+	p.signalInit(unix.SIGKILL)
+}
+
+func (p *process) signalInit(signal unix.Signal) {
+	if conn, err := p.pidfd.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { _ = unix.PidfdSendSignal(int(fd), signal, nil, 0) }) // fails when it is dead already
+	}
 }
 
 // peakSeen is the most memory that was seen from outside, in bytes: by the watchdog, or by the kernel of its
 // largest process.
-func (p *process) peakSeen() int64 {
-	return max(p.peak.Load(), p.exit.usage.Maxrss<<10) // kilobytes, getrusage(2)
-}
+func (p *process) peakSeen() int64 { return max(p.peak.Load(), p.howEnded().peak) }
 
 // socketPair returns our end, which waits in Go's poller, and the one for init.
 func socketPair() (ours, theirs *os.File, err error) {

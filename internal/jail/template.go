@@ -36,12 +36,19 @@ const (
 	templatePatience = time.Minute // for its imports
 	templateBackoff  = time.Second // after one that could not be started
 
+	// stuckShare of the patience for setting up a run is how long a template may take for its next answer: so the
+	// run has time to be started by another.
+	stuckShare = 8
+
 	// templateMemory is what a template may take, in bytes; its children are charged for what they
 	// change of it, and no more.
 	templateMemory = 1 << 30
 )
 
-var errTemplateGone = errors.New("the template died")
+var (
+	errTemplateGone  = errors.New("the template died")
+	errTemplateStuck = errors.New("the template is stuck: it does not answer")
+)
 
 // ErrNoSuchTemplate is for a name that the configuration does not have.
 var ErrNoSuchTemplate = errors.New("no such template")
@@ -54,17 +61,15 @@ type template struct {
 
 	mu       sync.Mutex
 	forks    []chan forked // answers that are due, in order
-	children map[int]chan<- exit
-	users    int  // children, and forks under way
-	retired  bool // it gets no more of them
-	gone     bool
+	answered time.Time     // when the last answer came, or the first order after it was sent
+	users    int           // runs, and forks under way
+	retired  bool          // it gets no more of them
+	gone     error         // why it answers no more; nil while it does
 }
 
 // forked is the template's answer.
 type forked struct {
-	pid   int // in the template's pid namespace
-	pidfd int // -1: none
-	ended chan exit
+	pidfd int // of a run's init; -1: none
 	err   error
 }
 
@@ -75,7 +80,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 		return nil, atStage(stageTemplate, err)
 	}
 	defer theirs.Close()
-	t := &template{control: ours, ended: make(chan struct{}), children: map[int]chan<- exit{}}
+	t := &template{control: ours, ended: make(chan struct{})}
 	limits := j.cfg.Limits
 	limits.Memory = templateMemory
 	t.run, err = j.prepareAs(j.templateID, limits, func(leaf *leaf, id hostID) (*process, error) {
@@ -103,7 +108,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 func (t *template) importing(control *os.File, modules []string) error {
 	p := t.run.process
 	what := inside.Handover{Template: true, Modules: modules}.Encode()
-	_, err := p.converse(context.Background(), templatePatience, what, func() (string, error) {
+	_, err := p.converse(context.Background(), templatePatience, nil, what, func() (string, error) {
 		// The descriptors come with a byte of their own: whoever reads on drops them.
 		rights := unix.UnixRights(int(control.Fd()), int(t.run.jail.fork.Fd()))
 		conn, err := p.channel.SyscallConn()
@@ -122,7 +127,7 @@ func (t *template) importing(control *os.File, modules []string) error {
 	return err
 }
 
-// start forks a run's process. On success the caller owns it, as that of Jail.start.
+// start forks a run's init. On success the caller owns the process, as that of Jail.start.
 func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 	j := t.run.jail
 	ends, err := newEnds()
@@ -130,8 +135,7 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 		return nil, err
 	}
 	defer func() { ends.close(err != nil) }()
-	fds := []int{int(ends.theirs.Fd()), int(ends.outW.Fd()), int(ends.errW.Fd())}
-	inCgroup := "0"
+	fds, inCgroup := ends.theirFDs(), "0"
 	if leaf != nil && leaf.forTemplates {
 		fds, inCgroup = append(fds, int(leaf.dir.Fd())), "1"
 	}
@@ -142,52 +146,92 @@ func (t *template) start(leaf *leaf, id hostID) (p *process, err error) {
 	order := strings.Join([]string{
 		strconv.FormatUint(uint64(j.namespaces), 10), inCgroup, noGroups, idMap{insideUID, id.uid, 1}.String(), idMap{insideGID, id.gid, 1}.String(),
 	}, "\n")
-	answer, err := t.ask([]byte(order), fds)
+	f, err := t.ask([]byte(order), fds)
 	if err != nil {
 		return nil, err
 	}
-	var f forked
-	select {
-	case f = <-answer:
-	case <-time.After(j.cfg.SetUpPatience):
-		t.kill() // whoever waits for it is told
-		f = <-answer
-	}
-	var pid int
-	if err = f.err; err == nil {
-		pid, err = pidOf(f.pidfd)
-	}
-	if err == nil && leaf != nil && !leaf.forTemplates {
-		// Not born there, for lack of a right; it waits for its script, and has done nothing yet.
-		err = writeKernelFile(filepath.Join(leaf.path, "cgroup.procs"), strconv.Itoa(pid))
-	}
-	if err != nil {
-		if f.pidfd >= 0 {
+	defer func() {
+		if err != nil {
 			_ = unix.PidfdSendSignal(f.pidfd, unix.SIGKILL, nil, 0)
 			unix.Close(f.pidfd)
+			t.done()
 		}
+	}()
+	if f.err != nil {
+		return nil, f.err
+	}
+	pid, err := pidOf(f.pidfd)
+	if err != nil {
 		return nil, err
 	}
-	return &process{
-		leaf: leaf, pid: pid, pidfd: f.pidfd, channel: ends.channel, stdout: ends.outR, stderr: ends.errR,
-		wait: func() (exit, error) {
-			if e, ok := <-f.ended; ok {
-				return e, nil
-			}
-			return exit{}, errTemplateGone
-		},
-		exited: make(chan struct{}),
-	}, nil
+	if leaf != nil && !leaf.forTemplates {
+		// Not born there, for lack of a right; it waits for its script, and has done nothing yet.
+		if err := writeKernelFile(filepath.Join(leaf.path, "cgroup.procs"), strconv.Itoa(pid)); err != nil {
+			return nil, err
+		}
+	}
+	// The template reaps its children. What their inits say comes to the daemon directly, so a template that is stopped or
+	// busy holds up no run that has started.
+	p, err = ends.process(leaf, pid, f.pidfd, func() (exit, error) {
+		t.done()
+		return exit{status: killed}, nil
+	})
+	if err == nil {
+		p.lost = t.died
+	}
+	return p, err
 }
 
-// ask sends an order, whose answer comes when it is its turn.
-func (t *template) ask(order []byte, fds []int) (<-chan forked, error) {
+// died is errTemplateGone if the template has died, which kills its runs: the kernel may tell of these first.
+func (t *template) died() error {
+	select {
+	case <-t.run.process.ended:
+		return errTemplateGone
+	case <-time.After(lateEnd):
+		return nil
+	}
+}
+
+// ask sends an order and waits for its answer. A template that answers nothing for stuckTemplate, neither this order nor one
+// before it, is stuck: it gets no more orders, and the runs that it has started go on.
+func (t *template) ask(order []byte, fds []int) (forked, error) {
+	answer, err := t.send(order, fds)
+	if err != nil {
+		return forked{}, err
+	}
+	patience := t.run.jail.cfg.SetUpPatience / stuckShare
+	stuck := time.NewTimer(patience)
+	defer stuck.Stop()
+	for {
+		select {
+		case f, ok := <-answer:
+			if !ok {
+				return forked{}, t.goneError()
+			}
+			return f, nil
+		case <-stuck.C:
+			if rest := patience - time.Since(t.lastAnswer()); rest > 0 {
+				stuck.Reset(rest)
+				continue
+			}
+			t.giveUp()
+		}
+	}
+}
+
+// send sends an order, whose answer comes when it is its turn. The channel is closed without one when the template is gone
+// or given up.
+func (t *template) send(order []byte, fds []int) (<-chan forked, error) {
 	answer := make(chan forked, 1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.gone {
-		return nil, errTemplateGone
+	if t.gone != nil {
+		return nil, t.gone
 	}
+	if len(t.forks) == 0 {
+		t.answered = time.Now() // from here on it has something to answer
+	}
+	_ = t.control.SetWriteDeadline(time.Now().Add(t.run.jail.cfg.SetUpPatience / stuckShare)) // its queue is full when it takes none
 	if _, _, err := t.control.WriteMsgUnix(order, unix.UnixRights(fds...), nil); err != nil {
 		return nil, errors.Join(errTemplateGone, err)
 	}
@@ -196,7 +240,40 @@ func (t *template) ask(order []byte, fds []int) (<-chan forked, error) {
 	return answer, nil
 }
 
-// listen takes in what the template says, until it is gone.
+func (t *template) lastAnswer() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.answered
+}
+
+func (t *template) goneError() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gone
+}
+
+// giveUp takes a template for one that does not answer any more. Who waits for an answer learns that at once.
+func (t *template) giveUp() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lose(errTemplateStuck)
+}
+
+// lose sends everybody away who waits for an answer, with mu held. What such an order may still start ends by itself: nobody has
+// the other end of its hand-off socket.
+func (t *template) lose(err error) {
+	if t.gone != nil {
+		return
+	}
+	t.gone = err
+	for _, answer := range t.forks {
+		close(answer)
+	}
+	t.users -= len(t.forks)
+	t.forks = nil
+}
+
+// listen takes in the template's answers, until it is gone.
 func (t *template) listen() {
 	buffer, oob := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
 	for {
@@ -209,59 +286,52 @@ func (t *template) listen() {
 		t.hear(string(buffer[:n]), descriptor.release())
 	}
 	t.mu.Lock()
-	t.gone = true
-	for _, answer := range t.forks {
-		answer <- forked{pidfd: -1, err: errTemplateGone}
-	}
-	for _, ended := range t.children {
-		close(ended)
-	}
-	t.forks, t.children = nil, nil
+	t.lose(errTemplateGone)
 	t.mu.Unlock()
 	_, _ = t.run.finish(Cancelled, nil)
+	_ = t.run.left()
 	t.control.Close()
 	close(t.ended)
 }
 
-// hear understands one message: "F errno pid" with a pidfd, of a fork, or "X pid status user-time
-// system-time maxrss", of an end.
+// hear understands an answer, "errno pid", which comes with a pidfd if there is a process.
 func (t *template) hear(message string, pidfd int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var pid, number int
-	var utime, stime float64
-	var maxrss int64
-	switch {
-	case strings.HasPrefix(message, "F ") && len(t.forks) > 0:
-		_, err := fmt.Sscanf(message, "F %d %d", &number, &pid)
-		answer := forked{pid: pid, pidfd: pidfd, ended: make(chan exit, 1)}
-		if pid > 0 {
-			t.children[pid] = answer.ended
-		} else {
-			t.done()
+	if len(t.forks) == 0 { // of an order that was given up
+		if pidfd >= 0 {
+			unix.Close(pidfd)
 		}
-		if number != 0 {
-			err = fmt.Errorf("fork of the template: %w", unix.Errno(number))
-		}
-		answer.err = err
-		t.forks[0] <- answer
-		t.forks = t.forks[1:]
-	case strings.HasPrefix(message, "X "):
-		_, _ = fmt.Sscanf(message, "X %d %d %g %g %d", &pid, &number, &utime, &stime, &maxrss)
-		if ended, ok := t.children[pid]; ok {
-			seconds := func(s float64) unix.Timeval { return unix.NsecToTimeval(int64(s * 1e9)) }
-			ended <- exit{unix.WaitStatus(number), unix.Rusage{Utime: seconds(utime), Stime: seconds(stime), Maxrss: maxrss}}
-			delete(t.children, pid)
-			t.done()
-		}
+		return
 	}
+	t.answered = time.Now()
+	var number, pid int
+	_, err := fmt.Sscanf(message, "%d %d", &number, &pid)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("template: no answer that makes sense: %.50q", message)
+	case number != 0:
+		err = fmt.Errorf("fork of the template: %w", unix.Errno(number))
+	}
+	t.forks[0] <- forked{pidfd: pidfd, err: err}
+	t.forks = t.forks[1:]
 }
 
-// done is called when a child is gone, with mu held. The last one of a retired template ends it.
+// done is called when a run of the template has ended, or has not come to be.
 func (t *template) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.users--
+	t.endUnused()
+}
+
+// endUnused ends a retired template after its last run, with mu held.
+func (t *template) endUnused() {
 	if t.retired && t.users == 0 {
 		_ = t.control.CloseWrite()
+		if errors.Is(t.gone, errTemplateStuck) { // it would not notice
+			t.run.process.kill()
+		}
 	}
 }
 
@@ -270,15 +340,14 @@ func (t *template) retire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.retired = true
-	t.users++
-	t.done()
+	t.endUnused()
 }
 
 // kill ends a template that does not do what it is told, and its children with it.
 func (t *template) kill() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.gone {
+	if !errors.Is(t.gone, errTemplateGone) {
 		t.run.process.kill()
 	}
 }
@@ -380,13 +449,14 @@ func (t *templates) get(name string) *template {
 	return t.current[name]
 }
 
-// start forks from the named template. One that is gone is renewed first.
+// start forks from the named template. One that is gone or stuck is replaced first.
 func (t *templates) start(name string, leaf *leaf, id hostID) (*process, error) {
 	current := t.get(name)
 	p, err := current.start(leaf, id)
-	if errors.Is(err, errTemplateGone) {
+	if errors.Is(err, errTemplateGone) || errors.Is(err, errTemplateStuck) {
+		t.jail.cfg.Log.Warn("a template is replaced", "template", name, "reason", err)
 		if err := t.renew(name, current); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("template %q: %w", name, err)
 		}
 		p, err = t.get(name).start(leaf, id)
 	}

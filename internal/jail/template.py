@@ -7,6 +7,7 @@ import sys
 before = set(sys.modules)
 
 import _imp
+import _signal
 import _socket
 import gc
 import os
@@ -15,11 +16,13 @@ from _frozen_importlib import ModuleSpec
 
 ours = set(sys.modules) - before  # a program does not see that we needed them
 CHANNEL = 3
+LIBRARYS = 32, 33  # signals that the C library keeps to itself (nptl(7))
+LOOKS = 50  # at what an import leaves behind
 LULL = 3  # milliseconds without a program, after which none is to be expected at once
 
 
 def descriptors(control, order):
-    """How many bytes the daemon says over a socket, into order, and the descriptors that come with it."""
+    """Receive a message of the daemon into order; return its size in bytes and the descriptors that came with it."""
     size, ancillary, _, _ = control.recvmsg_into([order], _socket.CMSG_SPACE(8 * 4), _socket.MSG_CMSG_CLOEXEC)
     fds = []
     for _, _, payload in ancillary:
@@ -67,10 +70,10 @@ class Template:
         if not size:
             os._exit(0)  # the daemon is gone, or has no more use for us
         flags, in_cgroup, no_groups, uids, gids = self.parts(size)
-        channel, stdout, stderr, *cgroup = fds
-        pid, pidfd = self.module.fork(int(flags), cgroup[0] if int(in_cgroup) else -1)
+        pid, pidfd = self.module.fork(int(flags), fds[4] if int(in_cgroup) else -1, *fds[:4])
         if pid == 0:
-            self.become(channel, stdout, stderr)
+            self.control.detach()  # it is closed
+            reseed()
             return True
         for fd in fds:
             os.close(fd)
@@ -86,7 +89,7 @@ class Template:
             except OSError as failure:
                 error = failure.errno
         self.order[:] = bytes(len(self.order))
-        self.control.sendmsg([f"F {error} {pid}".encode()], [] if pid < 0 else [
+        self.control.sendmsg([f"{error} {pid}".encode()], [] if pid < 0 else [
             (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pidfd.to_bytes(4, sys.byteorder))])
         return False
 
@@ -99,20 +102,9 @@ class Template:
         yield self.order[begin:size]
 
     def ended(self, pidfd):
-        pid, status, usage = os.wait4(self.children.pop(pidfd), 0)
+        os.waitpid(self.children.pop(pidfd), 0)  # the daemon knows by its own pidfd
         self.poll.unregister(pidfd)
         os.close(pidfd)
-        self.control.send(f"X {pid} {status} {usage.ru_utime} {usage.ru_stime} {usage.ru_maxrss}".encode())
-
-    def become(self, channel, stdout, stderr):
-        """Make this child a jail of its own. The script closes all descriptors but these."""
-        self.control.detach()
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        os.dup2(channel, CHANNEL)
-        if self.module.replay(CHANNEL) != 0:
-            os._exit(1)
-        reseed()
 
 
 def wait(channel, rehearse):
@@ -139,7 +131,7 @@ def reseed():
         if "multiprocessing." + name in modules:
             names = getattr(getattr(modules["multiprocessing." + name], user), "_rand", None)
             if names is not None:
-                names._rng_pid = None  # it compares process ids, and each run's is 1
+                names._rng_pid = None  # it compares process ids, which are the same in each run
     if "multiprocessing.process" in modules:
         modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
     if "uuid" in modules:
@@ -147,6 +139,44 @@ def reseed():
         uuid._generate_time_safe = None  # libuuid keeps its node and its clock sequence to itself
         uuid._node = fresh() & (1 << 48) - 1 | 1 << 40  # as uuid does where there is no address (RFC 4122, 4.5)
         uuid._last_timestamp = None
+
+
+def shared():
+    """What a fork shares between parent and child, or takes away from the child (fork(2)), each in words."""
+    found = set()
+    for thread in os.listdir("/proc/self/task"):
+        if int(thread) != os.getpid():
+            found.add("a thread")
+        try:
+            with open(f"/proc/self/task/{thread}/children") as file:
+                found.update(f"child process {pid}" for pid in file.read().split())
+        except OSError:
+            pass  # of a thread that has ended
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"descriptor {fd} ({os.readlink('/proc/self/fd/' + fd)})")
+        except OSError:
+            pass  # of the listing itself
+    with open("/proc/self/smaps") as file:
+        for line in file:
+            if "-" in line.split(None, 1)[0]:
+                mapping = line.split(None, 5)  # addresses, access, offset, device, inode, path
+            # Shared, and writable or open to be made so; a file that was opened for reading only is neither.
+            elif line.startswith("VmFlags:") and {"sh", "mw"} <= set(line.split()):
+                low, high = (int(address, 16) for address in mapping[0].split("-"))
+                found.add(f"a shared mapping of {high - low} bytes ({''.join(mapping[5:]).strip() or 'anonymous'})")
+    with open("/proc/self/status") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            meaning = {"SigBlk": "blocked", "SigIgn": "ignored", "SigCgt": "handled"}.get(key)
+            if meaning:
+                signals = int(value, 16)
+                found.update(f"signal {n + 1} {meaning}" for n in range(64)
+                             if signals >> n & 1 and n + 1 not in LIBRARYS)
+    for n, name in enumerate(("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")):
+        if any(_signal.getitimer(n)):
+            found.add(f"timer {name}")
+    return found
 
 
 def serve(names, report, end):
@@ -158,10 +188,16 @@ def serve(names, report, end):
         sys.modules.pop(name, None)
     end.exit = module.exit
     module.keep(end.kept)  # whatever the end of a child
+    before = shared()
     for name in names:
         __import__(name)
-    if len(os.listdir("/proc/self/task")) > 1:
-        raise RuntimeError("an import started threads, which no child would have")
+        for _ in range(LOOKS):
+            left = sorted(shared() - before)
+            if not left:
+                break
+            select.poll().poll(10)  # milliseconds: a thread that was joined may still be on its way out
+        else:
+            raise RuntimeError(f"module {name!r} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
     sys.stdout.flush()
     sys.stderr.flush()
     gc.collect()

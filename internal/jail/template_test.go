@@ -85,6 +85,26 @@ func TestTemplatesThatCannotBe(t *testing.T) {
 		"leaves":   "raise SystemExit('enough')",
 		"exits":    "import os\nos._exit(7)",
 		"threaded": "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()",
+
+		"ends_a_thread":     "import threading\nt = threading.Thread(target=print); t.start(); t.join()",
+		"maps_anonymous":    "import mmap\nm = mmap.mmap(-1, 4096)",
+		"maps_a_file":       "import mmap\nf = open('/tmp/mapped', 'w+b'); f.truncate(8192)\nm = mmap.mmap(f.fileno(), 8192); f.close()",
+		"maps_for_later":    "import mmap\nm = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)",
+		"maps_read_only":    "import mmap, os\nf = open(os.__file__, 'rb'); m = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ); m.close(); f.close()",
+		"maps_private":      "import mmap\nm = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE)",
+		"shares_a_value":    "import multiprocessing\nv = multiprocessing.Value('i', 0)",
+		"makes_a_semaphore": "import multiprocessing\ns = multiprocessing.Lock()",
+		"opens_a_file":      "f = open('/usr/bin/env', 'rb')",
+		"locks_a_file":      "import fcntl\nf = open('/tmp/locked', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)",
+		"opens_a_pipe":      "import os\nends = os.pipe()",
+		"listens":           "import socket\ns = socket.create_server(('127.0.0.1', 0))",
+		"polls":             "import select\ne = select.epoll()",
+		"watches_a_signal":  "import signal\nsignal.signal(signal.SIGUSR1, print)",
+		"ignores_a_signal":  "import signal\nsignal.signal(signal.SIGUSR2, signal.SIG_IGN)",
+		"blocks_a_signal":   "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {15})",
+		"sets_an_alarm":     "import signal\nsignal.alarm(3600)",
+		"starts_a_child":    "import subprocess\np = subprocess.Popen(['sleep', '3600'])",
+		"imports_another":   "import opens_a_file",
 	})
 	before := jailtest.Count(t, os.Getpid())
 	for _, tt := range []struct{ module, text string }{
@@ -92,7 +112,26 @@ func TestTemplatesThatCannotBe(t *testing.T) {
 		{"broken", "ZeroDivisionError: division by zero"},
 		{"leaves", "enough"},
 		{"exits", "exit status 7"},
-		{"threaded", "started threads"},
+		{"threaded", "module 'threaded' leaves a thread"},
+		{"ends_a_thread", ""},
+		{"maps_anonymous", "module 'maps_anonymous' leaves a shared mapping of 4096 bytes (/dev/zero (deleted))"},
+		{"maps_a_file", "module 'maps_a_file' leaves a shared mapping of 8192 bytes (/tmp/mapped)"},
+		{"maps_for_later", "module 'maps_for_later' leaves a shared mapping of 4096 bytes"},
+		{"maps_read_only", ""},
+		{"maps_private", ""},
+		{"shares_a_value", "a shared mapping of"},
+		{"makes_a_semaphore", "module 'makes_a_semaphore' leaves a shared mapping of"},
+		{"opens_a_file", "module 'opens_a_file' leaves descriptor "},
+		{"locks_a_file", "(/tmp/locked)"},
+		{"opens_a_pipe", "(pipe:["},
+		{"listens", "(socket:["},
+		{"polls", "(anon_inode:[eventpoll])"},
+		{"watches_a_signal", "module 'watches_a_signal' leaves signal 10 handled"},
+		{"ignores_a_signal", "leaves signal 12 ignored"},
+		{"blocks_a_signal", "leaves signal 15 blocked"},
+		{"sets_an_alarm", "leaves timer ITIMER_REAL"},
+		{"starts_a_child", "module 'starts_a_child' leaves child process "},
+		{"imports_another", "module 'imports_another' leaves descriptor "},
 	} {
 		t.Run(tt.module, func(t *testing.T) {
 			config := jailtest.Config(t)
@@ -101,6 +140,12 @@ func TestTemplatesThatCannotBe(t *testing.T) {
 			j, err := jail.New(t.Context(), config)
 			if err == nil {
 				j.Close()
+			}
+			if tt.text == "" {
+				if err != nil {
+					t.Errorf("it should do: %v", err)
+				}
+				return
 			}
 			if jailtest.SetupStage(err) != "template" || !strings.Contains(err.Error(), `template "of mine"`) || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("got %v", err)
@@ -242,7 +287,7 @@ func TestChildrenShareNoState(t *testing.T) {
 import os, sys
 number, items = 1, []
 memory = bytearray(1 << 20)
-file = open("/tmp/of the template", "w")
+open("/tmp/of the template", "w").close()
 print("said at import", end="")
 sys.stderr.write("complained at import")
 os.environ["FROM_TEMPLATE"] = "1"
@@ -255,7 +300,7 @@ print(state.number, state.items, max(state.memory), hasattr(json, "mark"), os.li
 state.number += 1; state.items.append(1); state.memory[:] = b"x" * len(state.memory); json.mark = True
 open("/tmp/mine", "w").close()
 `)
-		if got, want := string(r.Stdout.Kept), "1 [] 0 False [] ['0', '1', '2', '3'] ['1']\n"; got != want || len(r.Stderr.Kept) > 0 {
+		if got, want := string(r.Stdout.Kept), "1 [] 0 False [] ['0', '1', '2', '3'] ['1', '2']\n"; got != want || len(r.Stderr.Kept) > 0 {
 			t.Errorf("got %q, want %q; stderr %q", got, want, r.Stderr.Kept)
 		}
 	}
@@ -327,9 +372,12 @@ func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
 	for range 2 {
 		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
 	}
-	children := jailtest.Children(template)
+	var children []int
+	for _, init := range jailtest.Children(template) {
+		children = append(children, jailtest.Children(init)...)
+	}
 	if len(children) != 2 {
-		t.Fatalf("the template's children: %v", children)
+		t.Fatalf("the programs: %v", children)
 	}
 	all := append([]int{os.Getpid(), template}, children...)
 	kinds := []string{"cgroup", "ipc", "mnt", "net", "pid", "user", "uts"}
@@ -379,7 +427,7 @@ func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
 		if s["NoNewPrivs"] != "1" || s["Seccomp"] != "2" || s["Name"] != "python3" || s["Threads"] != "1" {
 			t.Errorf("no_new_privs %s, seccomp %s, name %s, threads %s", s["NoNewPrivs"], s["Seccomp"], s["Name"], s["Threads"])
 		}
-		if ids := strings.Fields(s["NSpid"]); len(ids) < 3 || ids[len(ids)-1] != "1" {
+		if ids := strings.Fields(s["NSpid"]); len(ids) < 3 || ids[len(ids)-1] != "2" {
 			t.Errorf("process ids %s", s["NSpid"])
 		}
 		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
@@ -451,38 +499,46 @@ func TestTemplateIsInAJail(t *testing.T) {
 	}
 }
 
-// A template that is killed is replaced, and so is one that does nothing; runs that it had are told.
-func TestTemplateThatFails(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		signal unix.Signal
-	}{{"killed", unix.SIGKILL}, {"stopped", unix.SIGSTOP}} {
-		t.Run(tt.name, func(t *testing.T) {
-			j := jailtest.New(t, func(c *jail.Config) {
-				c.Fork, c.Limits.Wall, c.SetUpPatience = true, time.Minute, 3*time.Second
-			})
-			before := jailtest.Count(t, os.Getpid())
-			for range 2 {
-				flying := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
-				flying.line(t)
-				old := j.TemplatePID(jail.DefaultTemplate)
-				if err := unix.Kill(old, tt.signal); err != nil {
-					t.Fatal(err)
-				}
-				if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
-					t.Errorf("the next run: %q", got)
-				}
-				if j.TemplatePID(jail.DefaultTemplate) == old {
-					t.Error("the template is the same")
-				}
-				<-flying.ended
-				if jailtest.SetupStage(flying.err) == "" || !strings.Contains(fmt.Sprint(flying.err), "the template died") {
-					t.Errorf("the run that it had: %+v, %v", flying.result, flying.err)
-				}
-			}
-			jailtest.Settled(t, os.Getpid(), before)
-		})
+// A template that is killed is replaced, and the runs that it had are told why they ended.
+func TestTemplateThatIsKilled(t *testing.T) {
+	testTemplateThatFails(t, unix.SIGKILL, func(t *testing.T, flying *talker) {
+		if jailtest.SetupStage(flying.err) != "template" || !strings.Contains(fmt.Sprint(flying.err), "the template died") {
+			t.Errorf("the run that it had: %+v, %v", flying.result, flying.err)
+		}
+	})
+}
+
+// A template that is stopped is replaced too. The runs that it had go on, and are answered when they end.
+func TestTemplateThatIsStopped(t *testing.T) {
+	testTemplateThatFails(t, unix.SIGSTOP, func(t *testing.T, flying *talker) {
+		if flying.err != nil || flying.result.Verdict != jail.Exited || flying.result.ExitCode != 3 {
+			t.Errorf("the run that it had: %+v, %v", flying.result, flying.err)
+		}
+	})
+}
+
+func testTemplateThatFails(t *testing.T, signal unix.Signal, ended func(*testing.T, *talker)) {
+	j := jailtest.New(t, func(c *jail.Config) {
+		c.Fork, c.Limits.Wall, c.SetUpPatience = true, time.Minute, 8*time.Second
+	})
+	before := jailtest.Count(t, os.Getpid())
+	for range 2 {
+		flying := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(1)\nraise SystemExit(3)")
+		flying.line(t)
+		old := j.TemplatePID(jail.DefaultTemplate)
+		if err := unix.Kill(old, signal); err != nil {
+			t.Fatal(err)
+		}
+		if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
+			t.Errorf("the next run: %q", got)
+		}
+		if j.TemplatePID(jail.DefaultTemplate) == old {
+			t.Error("the template is the same")
+		}
+		<-flying.ended
+		ended(t, flying)
 	}
+	jailtest.Settled(t, os.Getpid(), before)
 }
 
 // One that stops for good does not keep a jail from being closed.

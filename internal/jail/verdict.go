@@ -35,6 +35,30 @@ type Result struct {
 	Usage  Usage
 	Timing Timing
 	Warm   bool // the jail was waiting for a program
+
+	run *run // nil: nothing can be left
+}
+
+// Gone reports whether nothing of the run is left, or nothing more will come of waiting.
+func (r *Result) Gone() bool {
+	if r.run == nil {
+		return true
+	}
+	select {
+	case <-r.run.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Wait waits until nothing of the run is left. For most runs that is so already; the kernel may need seconds
+// more for a program that had much memory and was killed. The error is a SetupError: something is left.
+func (r *Result) Wait() error {
+	if r.run == nil {
+		return nil
+	}
+	return r.run.left()
 }
 
 // Output is one stream of a run.
@@ -106,9 +130,8 @@ func (e ended) verdict() Verdict {
 	}
 }
 
-// denials adds to what was counted the call for which the filter killed the program. SIGSYS is from
-// the kernel: nobody in there can send a signal without a handler to the first process of its pid
-// namespace, and we send none.
+// denials adds to what was counted the call for which the filter killed the program. A program can also send SIGSYS to
+// itself.
 func (e ended) denials(counted map[string]int) map[string]int {
 	if counted != nil && e.status.Signaled() && e.status.Signal() == unix.SIGSYS {
 		counted[DenialKilled]++

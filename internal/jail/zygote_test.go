@@ -76,8 +76,8 @@ func TestZygotesHoldNothing(t *testing.T) {
 	j := jailtest.New(t, nil)
 	jailtest.Run(t, j, "pass")
 	for _, pid := range j.Zygotes() {
-		// The streams, which are nothing, and the socket.
-		if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(fds) != 4 {
+		// The streams and the number of the status pipe, which are all /dev/null, and the socket.
+		if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(fds) != 5 {
 			t.Errorf("process %d has descriptors %v (%v)", pid, fds, err)
 		}
 		if environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err != nil || len(environ) > 0 {

@@ -56,11 +56,16 @@ func (f Fault) Set(stage string, how int) { f.now.Store(&inside.Fault{Stage: sta
 // Clear lets runs be.
 func (f Fault) Clear() { f.now.Store(&inside.Fault{}) }
 
-// InitAt waits for an init of this process that is at a stage, and returns its process id.
+// InitAt waits for a jail of this process that is at a stage, and returns the id of the process there: the init, or
+// from "split" on its child.
 func InitAt(t testing.TB, stage string) int {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		for _, pid := range Children(os.Getpid()) {
+		children := Children(os.Getpid())
+		for _, pid := range children {
+			children = append(children, Children(pid)...)
+		}
+		for _, pid := range children {
 			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == stage+"\n" {
 				return pid
 			}

@@ -226,6 +226,11 @@ func (m *Metrics) RunFailed(stage string) {
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
 }
 
+// RunLeftBehind counts a run that was answered, and of which something is left: a failure of the sandbox at this stage.
+func (m *Metrics) RunLeftBehind(stage string) {
+	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
+}
+
 // ScanRejected counts a program that the scan refused by this rule.
 func (m *Metrics) ScanRejected(rule string) {
 	m.runs.WithLabelValues(Rejected).Inc()

@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// becomeUser leaves behind what we have from others, and makes us the user of our user namespace. We were born before our ids were mapped, as
-// nobody. The groups are the daemon's, and stay where it had no right to drop them either.
+// becomeUser closes inherited descriptors, then switches to the mapped uid and gid. The process was cloned before
+// its ids were mapped, so until now it is nobody. It has the daemon's groups, and keeps them where the daemon had
+// no right to drop them either.
 func (a *assembler) becomeUser(uid, gid int, keepGroups bool) {
-	a.closeOthers()
+	a.closeFrom(Status + 1)
 	a.call("setresgid", unix.SYS_SETRESGID, num(gid), num(gid), num(gid))
 	if !keepGroups {
 		a.call("setgroups", unix.SYS_SETGROUPS, num(0), num(0))
 	}
 	a.call("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid))
-	// A change of ids takes the parent death signal away (prctl(2)), and may leave us undumpable,
-	// which hides our own /proc/self until an execve. Should the daemon have died by now, our
-	// report will fail.
+	// Only now: a change of ids takes the parent death signal away (prctl(2)). If the daemon has died before this
+	// call, the report at the end of the script fails, and the jail ends.
 	a.call("PR_SET_PDEATHSIG", unix.SYS_PRCTL, num(unix.PR_SET_PDEATHSIG), num(unix.SIGKILL))
-	a.call("PR_SET_DUMPABLE", unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(1))
+	a.dumpable(true) // a change of ids may clear it; the process needs its own /proc/self
 }
 
 // lastUserNamespace sets the number of user namespaces that may be made below ours to none: in one

@@ -13,11 +13,10 @@ func (a *assembler) ownDescriptors() {
 	null := a.cell()
 	a.call("open /dev/null", unix.SYS_OPENAT, num(unix.AT_FDCWD), a.text("/dev/null"), num(unix.O_RDONLY|unix.O_CLOEXEC)).to(null)
 	a.call("dup3 /dev/null", unix.SYS_DUP3, null.value(), fd(0), num(0))
-	a.closeOthers()
+	a.closeFrom(Channel + 1)
 }
 
-// closeOthers closes what a process has from another that it was forked from, and numbers of
-// descriptors begin after Channel.
-func (a *assembler) closeOthers() {
-	a.call("close_range", unix.SYS_CLOSE_RANGE, fd(Channel+1), num(uint32(math.MaxUint32)), num(0))
+// closeFrom closes every descriptor from a number on.
+func (a *assembler) closeFrom(first int) {
+	a.call("close_range", unix.SYS_CLOSE_RANGE, fd(first), num(uint32(math.MaxUint32)), num(0))
 }

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Script is a sequence of system calls, ready for the init. The layout of its image is init.c's:
-// a header, the calls, and the data that they point to, at an address that both know.
+// Script is a sequence of system calls, ready for the init. The layout of its image is that of
+// cmd/sandboxd-init/replay.h: a header, the calls, and the data that they point to, at a fixed address.
 type Script struct {
 	image []byte
 	steps []step  // of each call
@@ -25,19 +25,27 @@ const (
 	callSize   = 88
 )
 
-// Pseudo calls.
+// Pseudo calls; replay.h explains each.
 const (
-	callDone = -1 // the script's end, where it does not end with execve
-	callJump = -2
-	callFail = -3 // with the errno of its first argument
+	callDone  = -1 // the script's end, where it does not end with execve
+	callJump  = -2
+	callFail  = -3 // with the errno of its first argument
+	callSplit = -4 // fork: the child goes on, the parent jumps
+	callKeep  = -5 // wait for the child, report its end, and end
 )
+
+// callsOf are the system calls that a pseudo call makes.
+var callsOf = map[int64][]int64{
+	callSplit: {unix.SYS_CLONE3},
+	callKeep:  keeperCalls,
+}
 
 // Image is what is sent to the init.
 func (s *Script) Image() []byte { return s.image }
 
-// Step says what the numbered call was for.
+// Step says what the numbered call was for. A nil script has none.
 func (s *Script) Step(call uint32) (stage, object string, ok bool) {
-	if int64(call) >= int64(len(s.steps)) {
+	if s == nil || int64(call) >= int64(len(s.steps)) {
 		return "", "", false
 	}
 	return s.steps[call].stage, s.steps[call].object, true
@@ -52,6 +60,9 @@ type assembler struct {
 	calls []*call
 	data  []byte
 	links []link
+
+	keeper  *label // what process 1 does after "split"
+	program cell   // the pid of its child
 }
 
 // link is a place in the data that holds the address of another.
@@ -176,8 +187,14 @@ func (a *assembler) script() *Script {
 	s := &Script{}
 	for _, c := range a.calls {
 		put(c.nr)
-		if c.nr >= 0 && !slices.Contains(s.calls, c.nr) {
-			s.calls = append(s.calls, c.nr)
+		made := callsOf[c.nr]
+		if c.nr >= 0 {
+			made = []int64{c.nr}
+		}
+		for _, nr := range made {
+			if !slices.Contains(s.calls, nr) {
+				s.calls = append(s.calls, nr)
+			}
 		}
 		var cells, then uint32
 		for i, arg := range c.args {

@@ -58,7 +58,7 @@ func ask(t *testing.T, socket int, flags uint64, fds ...int) int {
 const plain = 0 // flags: no namespaces
 
 // replay has an init replay a script and returns what it wrote to its standard output, what it
-// said over the socket, and its exit status.
+// said over the hand-off socket, and its exit status.
 func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
 	t.Helper()
 	_, socket := zygote(t)
@@ -73,7 +73,7 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 		t.Fatal(err)
 	}
 	defer stdout.Close()
-	pid := ask(t, socket, plain, int(theirOut.Fd()), int(theirOut.Fd()), int(theirs.Fd()))
+	pid := ask(t, socket, plain, int(theirOut.Fd()), int(theirOut.Fd()), int(theirs.Fd()), 0)
 	theirs.Close()
 	theirOut.Close()
 	image := a.script().Image()
@@ -99,11 +99,11 @@ func TestZygoteIsAskedForNonsense(t *testing.T) {
 		body []byte
 		fds  int
 	}{
-		{"too little", make([]byte, 7), 3},
+		{"too little", make([]byte, 7), 4},
 		{"no descriptors", make([]byte, 8), 0},
-		{"one too few", make([]byte, 8), 2},
-		{"one too many", make([]byte, 8), 4},
-		{"no cgroup", wordBytes(unix.CLONE_INTO_CGROUP), 3},
+		{"one too few", make([]byte, 8), 3},
+		{"one too many", make([]byte, 8), 5},
+		{"no cgroup", wordBytes(unix.CLONE_INTO_CGROUP), 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd, socket := zygote(t)
@@ -137,7 +137,7 @@ func TestInitHoldsNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid := ask(t, socket, plain, 0, 0, pair[1])
+	pid := ask(t, socket, plain, 0, 0, pair[1], 0)
 	unix.Close(pair[1])
 	if _, err := unix.Write(pair[0], []byte{1}); err != nil { // it reads on
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestInitHoldsNothingElse(t *testing.T) {
 	for _, of := range []int{cmd.Process.Pid, pid} {
 		var names []string
 		deadline := time.Now().Add(10 * time.Second) // it has to come so far first
-		for names == nil || len(names) > 4 && time.Now().Before(deadline) {
+		for names == nil || len(names) > 5 && time.Now().Before(deadline) {
 			fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", of))
 			if err != nil {
 				t.Fatal(err)
@@ -155,7 +155,7 @@ func TestInitHoldsNothingElse(t *testing.T) {
 				names = append(names, fd.Name())
 			}
 		}
-		if slices.Sort(names); !slices.Equal(names, []string{"0", "1", "2", "3"}) {
+		if slices.Sort(names); !slices.Equal(names, []string{"0", "1", "2", "3", "4"}) {
 			t.Errorf("process %d has the descriptors %v", of, names)
 		}
 	}
@@ -171,7 +171,7 @@ func TestZygoteIsRefused(t *testing.T) {
 	_, socket := zygote(t)
 	for range 2 {
 		const contradiction = unix.CLONE_NEWUSER | unix.CLONE_FS
-		if got := ask(t, socket, contradiction, 0, 0, 0); got != -int(unix.EINVAL) {
+		if got := ask(t, socket, contradiction, 0, 0, 0, 0); got != -int(unix.EINVAL) {
 			t.Errorf("it answered %d", got)
 		}
 	}
@@ -289,8 +289,19 @@ func TestCompile(t *testing.T) {
 		Listen:   true,
 		Argv:     []string{"/usr/bin/python3"},
 	})
-	next := 0
+	program := uint32(0) // its last call
 	for call := range uint32(len(s.steps)) {
+		if stage, _, _ := s.Step(call); stage == StageExec {
+			program = call
+		}
+	}
+	for call := program + 1; call < uint32(len(s.steps)); call++ {
+		if stage, _, _ := s.Step(call); stage != StageSplit {
+			t.Errorf("call %d, after the last of the program, is of %q", call, stage)
+		}
+	}
+	next := 0
+	for call := range program {
 		stage, _, ok := s.Step(call)
 		for ok && next < len(Stages) && Stages[next] != stage && (next == 0 || Stages[next-1] != stage) {
 			next++
@@ -299,8 +310,8 @@ func TestCompile(t *testing.T) {
 			t.Fatalf("call %d is of %q", call, stage)
 		}
 	}
-	if last, _, _ := s.Step(uint32(len(s.steps) - 1)); last != StageExec {
-		t.Errorf("the last call is of %s", last)
+	if next == 0 || program == 0 {
+		t.Errorf("the stages end with number %d, and the program's calls with number %d", next, program)
 	}
 	if _, _, ok := s.Step(uint32(len(s.steps))); ok {
 		t.Error("there is a call after the last")

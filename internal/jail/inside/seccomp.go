@@ -10,12 +10,12 @@ import (
 // filterInstructionSize is sizeof(struct sock_filter): code (16 bits), two jumps, a constant (32 bits).
 const filterInstructionSize = 8
 
-// loadFilter puts the calling thread under the seccomp filter; in python3 it is the only one. Then it
-// says Go, and hands over the filter's listener with it.
+// loadFilter puts the calling thread under a seccomp filter. With say it then reports Go to the daemon, and hands
+// over the filter's listener, if there is one.
 //
 // What the filter denies waits for the daemon from the moment it is loaded. So there is
 // nothing between the load and the listener's departure, and the filter must allow sendmsg.
-func (a *assembler) loadFilter(program []byte, listen bool) {
+func (a *assembler) loadFilter(program []byte, listen, say bool) {
 	if len(program) == 0 || len(program)%filterInstructionSize != 0 {
 		a.fail("seccomp filter", unix.EINVAL)
 		return
@@ -59,7 +59,9 @@ func (a *assembler) loadFilter(program []byte, listen bool) {
 	}
 	// What comes after "go" fails as a step of its own; a filter that does not load never said it.
 	load(program, 0)
-	a.call("report", unix.SYS_WRITE, fd(Channel), at(ready), num(reportSize))
+	if say {
+		a.call("report", unix.SYS_WRITE, fd(Channel), at(ready), num(reportSize))
+	}
 	a.mark(said)
 }
 

@@ -9,8 +9,11 @@ import (
 // Name is argv[0] of an init.
 const Name = "sandboxd-init"
 
-// Channel is where the init, and then python3, finds its end of the hand-off socket.
-const Channel = 3
+// Descriptors of an init, besides its streams. Python3 has Channel too, until the program starts.
+const (
+	Channel = 3 // the hand-off socket
+	Status  = 4 // a pipe to the daemon, over which the init says how the program ended: see End
+)
 
 // Stages of the init at which the sandbox can fail.
 const (
@@ -24,6 +27,7 @@ const (
 	StageSession     = "session"
 	StageCPU         = "cpu-isolation"
 	StageCredentials = "credentials"
+	StageSplit       = "split" // from here on there are two processes: the init, and the one that becomes the program
 	StageLandlock    = "landlock"
 	StageRlimits     = "rlimits"
 	StageDescriptors = "descriptors"
@@ -34,17 +38,20 @@ const (
 // Stages are all of them, in order.
 var Stages = []string{
 	StageIDs, StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
-	StageCPU, StageCredentials, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
+	StageCPU, StageCredentials, StageSplit, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
 }
 
-// programName is what a process goes by that does not become python3 by execve, but was it already.
-const programName = "python3"
+// Names of processes (PR_SET_NAME) after the last step.
+const (
+	programName = "python3" // a process that does not become python3 by execve, but was it already
+	initName    = "init"    // process 1, which waits for the program
+)
 
 // Compile writes what happens inside, in order. The process is nobody in a user namespace of its own, with
-// all capabilities over it and over the other new namespaces; from "credentials" on with none. What it
-// was told it finds on Channel.
+// all capabilities over it and over the other new namespaces; from "credentials" on with none. From "split" on
+// the steps are those of process 1's child, the program; keepProgram says what process 1 does meanwhile.
 func Compile(o *Order) *Script {
-	a := &assembler{}
+	a := &assembler{keeper: &label{}}
 	for _, step := range []struct {
 		stage string
 		do    func()
@@ -59,10 +66,11 @@ func Compile(o *Order) *Script {
 		{StageSession, a.newSession},
 		{StageCPU, func() { a.isolateCPU(o.CPU) }},
 		{StageCredentials, a.dropPrivileges},
+		{StageSplit, a.split},
 		{StageLandlock, func() { a.restrictFiles(o.Landlock) }},
 		{StageRlimits, func() { a.setRlimits(o.Rlimits) }},
 		{StageDescriptors, a.ownDescriptors},
-		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen) }}, // last: it forbids the steps above; says "go"
+		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen, true) }}, // last: it forbids the steps above; says "go"
 		{StageExec, func() { a.execve(o.Argv, o.Env) }},
 	} {
 		a.stage = step.stage
@@ -84,6 +92,7 @@ func Compile(o *Order) *Script {
 		}
 		step.do()
 	}
+	a.keepProgram()
 	return a.script()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,9 +18,10 @@ import (
 //	python3 → daemon  Ready, when the interpreter has started and waits
 //	daemon → python3  a Handover
 //	python3 → daemon  Started, and then the end of file: the program runs
+//	init → daemon     over a pipe of its own: End, when the program has ended
 //
-// Whoever holds the other end is ours until the program starts, and no longer; the daemon reads no
-// more than reports of one size all the same.
+// Until the program starts, the processes at the other end run our code only. The daemon reads no
+// more than reports of one size all the same. The status pipe is the init's alone.
 
 // Report is what the init and the launcher say.
 type Report struct {
@@ -64,13 +66,43 @@ func ReadReport(from io.Reader) (Report, error) {
 	return r, nil
 }
 
+// End says how the program ended. An init that is killed sends none.
+type End struct {
+	Status unix.WaitStatus
+	Call   uint32        // the number of the last call of the script that was made
+	CPU    time.Duration // user and system time of the program and of the processes that were waited for
+	Peak   int64         // bytes: the resident set of the largest of them
+}
+
+// endSize is sizeof(struct end) in replay.h, in bytes.
+const endSize = 4 + 4 + 8 + 8 + 8
+
+const endKind = 'E'
+
+// ReadEnd reads an End. io.EOF: the init ended without one.
+func ReadEnd(from io.Reader) (End, error) {
+	var wire [endSize]byte
+	if _, err := io.ReadFull(from, wire[:]); err != nil {
+		return End{}, err
+	}
+	if binary.NativeEndian.Uint32(wire[:]) != endKind {
+		return End{}, errMalformed
+	}
+	return End{
+		Status: unix.WaitStatus(binary.NativeEndian.Uint32(wire[4:])),
+		Call:   uint32(binary.NativeEndian.Uint64(wire[8:])),
+		CPU:    time.Duration(binary.NativeEndian.Uint64(wire[16:])) * time.Microsecond,
+		Peak:   int64(binary.NativeEndian.Uint64(wire[24:])) << 10,
+	}, nil
+}
+
 // Handover is what the launcher is told.
 type Handover struct {
 	Source []byte   // the program
 	Nulled []string // the builtins that it does not get
 
 	// Template makes the interpreter one from which others are forked, when it has imported these
-	// modules. Two descriptors come with it: its end of the control socket, and the module of init.c.
+	// modules. Two descriptors come with it: its end of the control socket, and the module of fork.c.
 	Template bool
 	Modules  []string
 }

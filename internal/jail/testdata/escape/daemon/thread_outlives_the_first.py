@@ -1,5 +1,5 @@
 # expect: held timeout
-# The first thread of process 1 exits, another goes on: cgroup.kill alone does not reach it.
+# The first thread of the program exits, another goes on: cgroup.kill alone does not reach it.
 # layers: daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held signal=SIGSYS|signal=SIGSEGV
-# The same by process 1, which no signal of its own kind would end.
+# The same by the program itself, not by a child.
 # layers: seccomp
 # arch: amd64
 import mmap

@@ -1,7 +1,7 @@
 # expect: held
 # Namespaces by the descriptor of a process.
 # layers: seccomp credentials
-pidfd, number = syscall("pidfd_open", 1, 0)
+pidfd, number = syscall("pidfd_open", os.getpid(), 0)
 if number:
     held(f"pidfd_open: {name_of(number)}")
 for flag in (0x4000000, 0x8000000, 0x40000000):

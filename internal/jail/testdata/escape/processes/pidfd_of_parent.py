@@ -1,5 +1,13 @@
 # expect: held
-# Process 1's parent is the daemon: by pidfd, group and thread flags.
-# layers: seccomp pid-ns
-for pid, flags in ((0, 0), (-1, 0), (os.getppid(), 0), (DAEMON_PID, os.O_EXCL)):
+# The program's parent is the init, which holds a pipe to the daemon: by pidfd, group and thread flags.
+# layers: seccomp init
+for pid, flags in ((0, 0), (-1, 0), (DAEMON_PID, os.O_EXCL)):
     unreachable(f"pidfd_open {pid}", lambda: syscall("pidfd_open", pid, flags), errno.EINVAL, errno.ESRCH)
+init, number = syscall("pidfd_open", os.getppid(), 0)
+if number:
+    held(f"pidfd_open of the init: {name_of(number)}")
+else:
+    for fd in range(8):
+        refused(f"pidfd_getfd {fd} of the init", lambda: syscall("pidfd_getfd", init, fd, 0))
+    for kind in (0x20000, 0x4000000, 0x8000000, 0x10000000, 0x40000000):
+        refused(f"setns {kind:#x} of the init", lambda: syscall("setns", init, kind))

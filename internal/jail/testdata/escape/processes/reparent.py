@@ -1,5 +1,5 @@
 # expect: held
-# An orphan: its new parent is the program, never anybody outside.
+# An orphan: its new parent is the init, never anybody outside.
 # layers: pid-ns
 r, w = os.pipe()
 def orphan():
@@ -12,4 +12,3 @@ def orphan():
 child(orphan)
 parent = os.read(r, 10)
 (held if parent == b"1" else escaped)(f"the orphan's parent is {parent}")
-os.wait()

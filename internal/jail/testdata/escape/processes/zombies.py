@@ -1,5 +1,5 @@
 # expect: held
-# Children that nobody waits for, left to whoever comes after process 1.
+# Children that nobody waits for, left to the init.
 # layers: pid-ns
 n = 0
 try:

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	seccomp "github.com/seccomp/libseccomp-golang"
+
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// lifetimes are the attacks on the lifetime of a run, as programs. Those that end by themselves have nothing to
+// outlive the daemon with, and are left out: they do not say that they have acted.
+func lifetimes(t *testing.T) map[string]string {
+	t.Helper()
+	const dir = "../../internal/jail/testdata/escape/"
+	prelude, err := os.ReadFile(dir + "prelude.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var numbers []string
+	for _, name := range []string{"clone", "vfork", "tgkill", "prlimit64", "process_vm_readv", "process_vm_writev"} {
+		if nr, err := seccomp.GetSyscallFromName(name); err == nil && nr >= 0 {
+			numbers = append(numbers, fmt.Sprintf("%q: %d", name, nr))
+		}
+	}
+	programs := map[string]string{}
+	files, _ := filepath.Glob(dir + "lifetime/*.py")
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(source), acted) {
+			programs[strings.TrimSuffix(filepath.Base(file), ".py")] =
+				fmt.Sprintf("ARCH = %q\nNR = {%s}\n%s%s", runtime.GOARCH, strings.Join(numbers, ", "), prelude, source)
+		}
+	}
+	if len(programs) < 10 {
+		t.Fatalf("%d attacks on the lifetime", len(programs))
+	}
+	return programs
+}
+
+// acted is the file in its scratch space by which an attack tells that it has done what it can.
+const acted = "/tmp/acted"
+
+// Nothing of a daemon that is killed lives on: no program, whatever it has done to that end, no jail that waits, no template
+// and nothing that clones. As root, and as a user who has no cgroup to divide, whose next daemon would sweep nothing.
+func TestNothingOutlivesTheDaemon(t *testing.T) {
+	programs := lifetimes(t)
+	for _, user := range daemonUsers() {
+		for _, flags := range [][]string{{"--engine=exec"}, {"--engine=exec", "--warm=2"}, {"--engine=fork"}, {"--engine=fork", "--warm=2"}} {
+			t.Run(user.name+" "+strings.Join(flags, " "), func(t *testing.T) {
+				d := user.start(t, append(flags, "--policy=off", "--wall=10m", "--drain-timeout=0s", fmt.Sprint("--concurrency=", len(programs)))...)
+				for _, source := range programs {
+					body, _ := json.Marshal(map[string]string{"code": source}) // strings
+					go d.do(t.Context(), "POST", "/playground/execute", strings.NewReader(string(body)), "Content-Type", "application/json")
+				}
+				waitFor(t, "every attack to have acted", func() bool { return havingActed(d) == len(programs) })
+				dies(t, d)
+			})
+		}
+	}
+}
+
+// A daemon that is killed while it starts leaves nothing either, at whatever moment: each try waits for one process more
+// than the last.
+func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
+	for _, user := range daemonUsers() {
+		for _, engine := range []string{"exec", "fork"} {
+			t.Run(user.name+" "+engine, func(t *testing.T) {
+				for most := 1; ; most++ {
+					cmd := user.command(t, "--engine="+engine, "--warm=4")
+					if err := cmd.Start(); err != nil {
+						t.Fatal(err)
+					}
+					d := &sandboxd{cmd: cmd, done: make(chan error, 1)}
+					go func() { d.done <- cmd.Wait() }()
+					started := map[int]bool{} // all that there have been
+					full := false
+					for deadline := time.Now().Add(3 * time.Second); len(started) < most && !full; full = time.Now().After(deadline) {
+						for _, pid := range descendants(cmd.Process.Pid) {
+							started[pid] = true
+						}
+					}
+					dies(t, d)
+					if full { // there are no more
+						if most < 4 {
+							t.Errorf("%d processes were started", most-1)
+						}
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
+// dies kills a daemon and waits for the end of whatever it had started. It is stopped before, so that
+// nothing is started meanwhile that is not known.
+func dies(t *testing.T, d *sandboxd) {
+	t.Helper()
+	daemon := d.cmd.Process.Pid
+	if err := unix.Kill(daemon, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it to be stopped", func() bool { return strings.Contains(statOf(daemon), ") T ") })
+	living := map[int]string{} // when each was started
+	spaces := map[string]bool{}
+	own, _ := os.Readlink("/proc/self/ns/pid")
+	for _, pid := range descendants(daemon) {
+		living[pid] = startOf(pid)
+		if space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && space != own {
+			spaces[space] = true
+		}
+	}
+	if err := unix.Kill(daemon, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-d.done
+	var survivors []string
+	waitFor(t, "all to be gone", func() bool {
+		survivors = nil
+		all, _ := filepath.Glob("/proc/[0-9]*")
+		for _, proc := range all {
+			var pid int
+			fmt.Sscanf(filepath.Base(proc), "%d", &pid)
+			space, _ := os.Readlink(proc + "/ns/pid")
+			if started, ours := living[pid]; spaces[space] || ours && started != "" && started == startOf(pid) {
+				survivors = append(survivors, statOf(pid))
+			}
+		}
+		return len(survivors) == 0
+	})
+	if len(survivors) > 0 {
+		t.Errorf("alive:\n%s", strings.Join(survivors, ""))
+	}
+}
+
+// descendants are the processes that a process has started, and those that they have.
+func descendants(pid int) []int {
+	found := jailtest.Children(pid)
+	for i := 0; i < len(found); i++ {
+		found = append(found, jailtest.Children(found[i])...)
+	}
+	return found
+}
+
+// havingActed counts the runs of a daemon whose attack has acted, by their scratch spaces.
+func havingActed(d *sandboxd) int {
+	runs := map[string]bool{}
+	for _, pid := range descendants(d.cmd.Process.Pid) {
+		if _, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", pid, acted)); err == nil {
+			space, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+			runs[space] = true
+		}
+	}
+	return len(runs)
+}
+
+func statOf(pid int) string {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return string(stat)
+}
+
+// startOf is when a process was started, which with its id is its name for good; "" for one that is gone or dead.
+func startOf(pid int) string {
+	_, rest, _ := strings.Cut(statOf(pid), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 20 || slices.Contains([]string{"Z", "X"}, fields[0]) {
+		return ""
+	}
+	return fields[19] // starttime, proc_pid_stat(5)
+}
+
+// daemonUser is somebody who starts daemons.
+type daemonUser struct {
+	name       string
+	credential *syscall.Credential // nil: as this test
+	flags      []string
+}
+
+// daemonUsers are this test's own user, and nobody, where there is a right to become that one.
+func daemonUsers() []daemonUser {
+	users := []daemonUser{{name: fmt.Sprint("uid ", os.Geteuid())}}
+	if os.Geteuid() == 0 {
+		users = append(users, daemonUser{"nobody", &syscall.Credential{Uid: 65534, Gid: 65534}, []string{"--isolation=best-effort"}})
+	}
+	return users
+}
+
+func (u daemonUser) command(t *testing.T, flags ...string) *exec.Cmd {
+	t.Helper()
+	cmd := command(t, slices.Concat([]string{"serve", "--listen=127.0.0.1:0", isolation()}, flags, u.flags)...)
+	if u.credential != nil {
+		cmd.Path = readableSelf(t)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: u.credential}
+		cmd.Dir = "/"
+	}
+	return cmd
+}
+
+func (u daemonUser) start(t *testing.T, flags ...string) *sandboxd {
+	t.Helper()
+	return startCommand(t, u.command(t, flags...))
+}
+
+// readableSelf is a copy of this program that everybody may execute: go test keeps it where others may not look.
+func readableSelf(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	program, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(dir+"/sandboxd", program, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir + "/sandboxd"
+}

@@ -1,0 +1,12 @@
+# expect: held timeout
+# A daemon as in the textbook: fork, setsid, fork, descriptors closed; the program ends with its clock.
+# layers: init pid-ns
+# limits: wall=1s
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(0, 256)
+        open("/tmp/acted", "w").close()
+        while True: time.sleep(1)
+    os._exit(0)
+time.sleep(60)

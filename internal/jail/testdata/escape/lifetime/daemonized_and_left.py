@@ -1,0 +1,12 @@
+# expect: held
+# The same, and the program ends at once: what it left behind ends with it.
+# layers: init pid-ns
+# limits: wall=20s
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+        while True: time.sleep(1)
+    os._exit(0)
+os.wait()
+held("a daemon is left to itself")

@@ -1,0 +1,10 @@
+# expect: held timeout
+# Every signal, to the init and to its threads.
+# layers: init
+# limits: wall=1s
+for number in set(range(1, 65)) - {32, 33}:
+    attempt(lambda: os.kill(1, number))
+    attempt(lambda: syscall("tgkill", 1, 1, number))
+    attempt(lambda: os.killpg(1, number))
+open("/tmp/acted", "w").close()
+time.sleep(60)

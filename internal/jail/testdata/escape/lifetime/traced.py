@@ -1,0 +1,14 @@
+# expect: held timeout
+# A traced process reports its end to its tracer first. Where tracing is denied nothing is traced.
+# layers: init seccomp
+# limits: wall=1s
+for i in range(3):
+    pid = os.fork()
+    if pid == 0:
+        libc.ptrace(0, 0, 0, 0)  # PTRACE_TRACEME
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(0)
+    libc.ptrace(0x4206, pid, 0, 0)  # PTRACE_SEIZE
+libc.ptrace(0x4206, 1, 0, 0)
+open("/tmp/acted", "w").close()
+time.sleep(60)

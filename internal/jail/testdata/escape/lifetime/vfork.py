@@ -1,0 +1,12 @@
+# expect: held timeout
+# A parent in vfork waits for its child without taking signals, which lets it wait for good.
+# layers: init
+# limits: wall=1s
+for i in range(3):
+    if os.fork() == 0:
+        pid = libc.syscall(NR["vfork"]) if ARCH == "amd64" else libc.vfork()
+        if pid == 0:
+            libc.usleep(200000)
+            while True: libc.pause()
+open("/tmp/acted", "w").close()
+time.sleep(60)
