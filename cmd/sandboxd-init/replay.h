@@ -17,6 +17,7 @@
 #include <asm/unistd.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include "syscall.h"
 
 enum { BASE_SHIFT = 36 }; /* far from where Linux maps anything, and within 39 bits (arm64) */
@@ -35,7 +36,7 @@ enum {
 	STATUS = 4,  /* a pipe to the daemon: how the program ended */
 };
 
-enum { EINTR_ = 4, ENOSPC_ = 28 };
+enum { EINTR_ = 4, ECHILD_ = 10, ENOSPC_ = 28 };
 
 struct header {
 	uint32_t size; /* of the image, this header included */
@@ -70,7 +71,8 @@ struct report {
 /* What is said on the status pipe: inside.End in wire.go. */
 struct end {
 	uint32_t kind, status; /* of wait4(2) */
-	uint64_t call;         /* the last one that the script made */
+	uint32_t call;         /* the last one that the script made */
+	uint32_t alone;        /* 1: no other process is left in the pid namespace */
 	uint64_t cpu;          /* microseconds of the program and of all processes that were waited for */
 	uint64_t peak;         /* KiB, the largest process's resident set */
 };
@@ -111,22 +113,26 @@ static long split(unsigned long *tid)
 __attribute__((noreturn)) static void keep(int program)
 {
 	struct rusage usage;
-	int status;
+	int status, other;
+	long pid;
 
-	for (;;) {
-		long pid = syscall6(__NR_wait4, -1, (long)&status, 0, 0, 0, 0);
-
-		if (pid == -EINTR_ || (pid > 0 && pid != program))
-			continue;
-		if (pid == program && syscall6(__NR_getrusage, RUSAGE_CHILDREN, (long)&usage, 0, 0, 0, 0) == 0) {
-			struct end end = { 'E', (uint32_t)status, PROGRESS,
+	do
+		pid = syscall6(__NR_wait4, -1, (long)&status, 0, 0, 0, 0);
+	while (pid == -EINTR_ || (pid > 0 && pid != program));
+	if (pid == program) {
+		/* What the program leaves behind is ours by now: processes that have ended, and others. */
+		do
+			pid = syscall6(__NR_wait4, -1, (long)&other, WNOHANG, 0, 0, 0);
+		while (pid > 0);
+		if (syscall6(__NR_getrusage, RUSAGE_CHILDREN, (long)&usage, 0, 0, 0, 0) == 0) {
+			struct end end = { 'E', (uint32_t)status, PROGRESS, pid == -ECHILD_,
 				(uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
 					(uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec),
 				(uint64_t)usage.ru_maxrss };
 			syscall6(__NR_write, STATUS, (long)&end, sizeof end, 0, 0, 0);
 		}
-		leave(0);
 	}
+	leave(0);
 }
 
 /* replay makes the calls of one script. It returns 0 at the end of the script, and -1 if that is not reached. */

@@ -89,11 +89,10 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
 	}
 	held = false
-	if res.Gone() { // then whoever waits for the slot gets it before this answer is sent
-		s.releaseAfter(ctx, res, release)
-	} else {
-		go s.releaseAfter(ctx, res, release)
+	if res.Over() { // whoever waits for the slot gets it before this answer is sent
+		release()
 	}
+	go s.releaseAfter(ctx, res, release)
 	clip(&res.Stdout)
 	clip(&res.Stderr)
 	space.shrink(int64(len(res.Stdout.Kept)+len(res.Stderr.Kept)) + answerSlack)
@@ -103,8 +102,8 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 	return res, queued, nil
 }
 
-// releaseAfter gives the slot back when nothing of the run is left, which may be some time after its answer: until then
-// the run's memory is not free for another. It logs and counts what cannot be ended.
+// releaseAfter gives the slot back when nothing of the run is left, if that has not been done: until then the run's memory
+// is not free for another. It logs and counts what cannot be ended.
 func (s *Server) releaseAfter(ctx context.Context, res *jail.Result, release func()) {
 	defer release()
 	err := res.Wait()

@@ -2,14 +2,13 @@
 //
 // # Theory of operation
 //
-// There are two processes and one socket pair. The second, the init, is cloned by a third, a zygote, of which
-// there is one for each processor (8 at most) from the daemon's start: small processes that execute a binary which
-// the daemon carries within itself, "sandboxd-init", and do nothing but clone. The init is not the zygote's child but
-// its sibling, the daemon's own child (CLONE_PARENT), born into new user, mount, pid, network, ipc, uts and time
-// namespaces and straight into a fresh cgroup v2 leaf. The init replays a script of system calls that the daemon
-// compiled: it builds the root file system, gives up every privilege that it has, loads the seccomp
-// filter and becomes python3 by execve. The program is process 1 of its pid namespace, so nothing of
-// it can outlive it.
+// A run has two processes: the init and the program. The init is cloned by a zygote. Zygotes are small processes that
+// execute a binary which the daemon embeds, "sandboxd-init", and do nothing but clone; the daemon starts one for each
+// processor (8 at most) when it starts. The init is the daemon's own child (CLONE_PARENT), in new user, mount, pid, network,
+// ipc, uts and time namespaces and in a fresh cgroup v2 leaf. It replays a script of system calls that the daemon
+// compiled: it builds the root file system and gives up every privilege. Then it forks. The child goes on with
+// the script: it loads the seccomp filter and becomes python3 by execve. The init stays process 1 of the pid namespace:
+// it reports the end of the program over a pipe, and no process of the run outlives it.
 //
 //	daemon                                init (capabilities over its own
 //	                                      namespaces only)
@@ -19,23 +18,24 @@
 //	  the script ───────────────────────► replay it: become uid 1000,
 //	                                      loopback, root, pivot_root, host name,
 //	                                      cgroup namespace, session, processor,
-//	                                      credentials, landlock, rlimits,
+//	                                      credentials, split: fork
+//	                                      the child: landlock, rlimits,
 //	                                      descriptors, seccomp
 //	  ◄────── "go", its listener ───────
-//	  answer what the filter denies       execve python3
+//	  answer what the filter denies       the child: execve python3
 //	  ◄──────────── "ready" ────────────  the launcher waits     (a waiting jail is here)
 //	  the program ──────────────────────► main.py, compiled
 //	  ◄── "started", end of file ───────
 //	  start the clock; read both streams
 //	  kill by cgroup.kill: clock, watchdog or caller
-//	  wait; read memory.events, cpu.stat; rmdir leaf
+//	  ◄── "end", its wait status ───────  the init ends, and all others with it
+//	  read memory.events, cpu.stat; rmdir leaf
 //
 // A call of the script that fails sends its number and errno up the socket instead of "go", and
 // Run returns a SetupError. End of file without "started" means that it died.
 //
-// Engine fork has a template where this has the init: an interpreter, jailed likewise, that forks
-// itself into new namespaces and the leaf. The child replays the same script but for execve, and is
-// where the launcher waits. See template.go.
+// Engine fork has a template in the place of the zygote: an interpreter, jailed likewise, that forks itself into new
+// namespaces and the leaf. Its child is the init and replays the same script but for execve. See template.go.
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail, pool, run (the
 // story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package

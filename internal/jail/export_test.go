@@ -52,7 +52,9 @@ func (j *Jail) WaitingPIDs() (pids []int) {
 	for _, p := range j.pools {
 		p.mu.Lock()
 		for _, r := range p.waiting {
-			pids = append(pids, r.process.program())
+			if pid := r.process.program(); pid != 0 {
+				pids = append(pids, pid)
+			}
 		}
 		p.mu.Unlock()
 	}
@@ -65,8 +67,9 @@ func (j *Jail) KillWaiting() (n int) {
 	for _, p := range j.pools {
 		p.mu.Lock()
 		for _, r := range p.waiting {
-			r.process.signalInit(unix.SIGKILL)
-			n++
+			if r.process.signalProgram(unix.SIGKILL) {
+				n++
+			}
 		}
 		p.mu.Unlock()
 	}

@@ -166,11 +166,11 @@ func TestLeafThatCannotBeRemoved(t *testing.T) {
 		moved <- os.WriteFile(leaves[0], []byte(strconv.Itoa(stranger.Process.Pid)), 0)
 		return len(p), nil
 	})
-	_, err = j.Run(t.Context(), jail.Spec{Source: []byte("print(1)"), Stdout: intrude})
-	if moveErr := <-moved; moveErr != nil {
-		t.Fatal(moveErr)
+	r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)"), Stdout: intrude})
+	if moveErr := <-moved; moveErr != nil || err != nil {
+		t.Fatal(moveErr, err)
 	}
-	if jailtest.SetupStage(err) != "teardown" || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "rmdir "+j.Leaves()) {
+	if err := r.Wait(); jailtest.SetupStage(err) != "teardown" || !errors.Is(err, unix.EBUSY) || !strings.Contains(err.Error(), "rmdir "+j.Leaves()) {
 		t.Errorf("got %v", err)
 	}
 	if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {

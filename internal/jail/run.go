@@ -22,6 +22,7 @@ type run struct {
 	denials *listener     // nil until the filter is loaded, and where it counts nothing
 	spent   time.Duration // CPU time before the program's own
 
+	over   bool          // no process but the init was left when the answer was ready
 	gone   chan struct{} // closed when the run has ended as far as it will
 	goneBy error         // why something may be left; valid after gone
 
@@ -102,47 +103,41 @@ func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error)
 	return cause, err
 }
 
-// finish ends what is left of the run, for a cause of our own or an error if there was one, and says how it went. To take
-// apart a large address space the kernel needs seconds: such a run is answered before it is gone (see Result.Wait), since
-// nothing that happens then changes the answer.
+// finish ends what is left of the run, for a cause of our own or an error if there was one, and says how it went. The
+// answer does not wait for the jail to be taken apart (see Result.Wait), since nothing that happens then changes it: for
+// an ordinary program that is the end of the init, and for a killed one with much memory the kernel may need seconds.
 func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	j, p := r.jail, r.process
 	patience, drain := min(lateEnd, j.cfg.KillPatience), drainLate
 	if err != nil {
 		patience = j.cfg.KillPatience // there is no answer that could come early
 	}
-	gone := p.finish(patience)
-	denied := r.denials.stop()
+	over := p.finish(patience)
+	if over {
+		drain = drainPatience
+	}
 	r.lap(&r.timing.Program)
 	if r.streams == nil {
 		r.streams = p.collect(j.cfg.Limits.Output, Spec{}) // what python3 said when it did not start
 	}
-	if gone {
-		drain = drainPatience
-	}
 	stdout, stderr := r.streams.wait(drain)
+	denied := r.denials.stop()
 	account := r.leaf.account()
-	if gone {
-		r.clear()
-	} else {
-		j.background.Go(func() { r.clearLate(j.cfg.KillPatience - patience) })
-	}
+	how := p.howEnded()
+	r.over = over
+	j.background.Go(func() { r.clear(j.cfg.KillPatience - patience) })
 	switch {
 	case errors.Is(err, errDied):
-		err = fmt.Errorf("%w (%s)", err, howItDied(p.howEnded(), account, stderr))
+		err = fmt.Errorf("%w (%s)", err, howItDied(how, account, stderr))
 		fallthrough
 	case err != nil:
 		return nil, errors.Join(err, r.left())
-	case gone && r.goneBy != nil:
-		return nil, r.goneBy
-	case cause == "" && p.lost != nil && !p.hasEndedItself() && account.oomKills == 0:
-		if err := p.lost(); err != nil {
-			return nil, atStage(stageTemplate, err)
-		}
+	case cause == "" && !p.hasEndedItself() && account.oomKills == 0: // somebody outside ended the init, and so the program
+		return nil, p.whyLost()
 	}
 	r.lap(&r.timing.Teardown)
 
-	end := ended{cause: cause, oom: account.oomKills > 0, status: p.howEnded().status}
+	end := ended{cause: cause, oom: account.oomKills > 0, status: how.status}
 	return &Result{
 		Verdict:  end.verdict(),
 		ExitCode: end.status.ExitStatus(),
@@ -150,7 +145,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 		Stdout:   stdout,
 		Stderr:   stderr,
 		Denials:  end.denials(denied),
-		Usage:    account.usage(p.howEnded(), r.spent, p.peakSeen()),
+		Usage:    account.usage(how, r.spent, p.peakSeen()),
 		Timing:   r.timing,
 		Warm:     r.wasWarm,
 		run:      r,
@@ -166,32 +161,25 @@ const (
 	drainLate = 50 * time.Millisecond
 )
 
-// clear gives back what the run had. None of its processes is left.
-func (r *run) clear() {
-	j := r.jail
-	j.janitor.release(r.mounts)
-	j.giveID(r.id)
-	r.goneBy = errors.Join(atStage(stageWait, r.process.reaped), atStage(stageTeardown, r.leaf.remove(j.cfg.KillPatience)))
-	r.process.close()
-	close(r.gone)
-}
-
-// clearLate waits for the last process as long as patience, and then clears. A process that survives keeps the leaf and
-// the host uid: nobody gets that uid before it has ended.
-func (r *run) clearLate(patience time.Duration) {
+// clear waits for the last process as long as patience, and then gives back what the run had. A process that survives keeps
+// the leaf and the host uid: nobody gets that uid before it has ended.
+func (r *run) clear(patience time.Duration) {
+	defer close(r.gone)
 	j, p := r.jail, r.process
-	if p.gone(patience) {
-		r.clear()
-		return
-	}
-	r.goneBy = &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, j.cfg.KillPatience)}
-	close(r.gone)
-	go func() { // for as long as it takes: the jail does not wait for it
-		<-p.exited
-		_ = r.leaf.remove(j.cfg.KillPatience) // what is left goes with the tree
+	release := func() error {
 		j.janitor.release(r.mounts)
 		j.giveID(r.id)
 		p.close()
+		return errors.Join(atStage(stageWait, p.reaped), atStage(stageTeardown, r.leaf.remove(j.cfg.KillPatience)))
+	}
+	if p.gone(patience) {
+		r.goneBy = release()
+		return
+	}
+	r.goneBy = &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, j.cfg.KillPatience)}
+	go func() { // for as long as it takes: the jail does not wait for it
+		<-p.exited
+		_ = release() // a leaf that is left goes with the tree
 	}()
 }
 

@@ -256,6 +256,16 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 // hasEndedItself reports whether the program ended before its init did.
 func (p *process) hasEndedItself() bool { return p.hasEnded() && p.reported }
 
+// whyLost says why an init died that neither the daemon nor the cgroup's memory limit has killed.
+func (p *process) whyLost() error {
+	if p.lost != nil {
+		if err := p.lost(); err != nil {
+			return atStage(stageTemplate, err)
+		}
+	}
+	return atStage(stageWait, errors.New("the init was killed, and its program with it"))
+}
+
 // howEnded is how the program ended, as far as that is known. A program of which nothing is known was killed with the init.
 func (p *process) howEnded() exit {
 	select {
@@ -321,14 +331,16 @@ func (p *process) askToFlush() {
 }
 
 // finish kills what is left of the jail, unless the program has ended by itself: then the init ends by itself, and all
-// others with it. It waits for that as long as patience and reports whether it has happened. After the last process
-// the caller must close the process.
-func (p *process) finish(patience time.Duration) (gone bool) {
+// others with it. It waits for the end of all but the init as long as patience and reports whether it has come.
+func (p *process) finish(patience time.Duration) (over bool) {
 	if !p.hasEnded() {
 		p.kill()
 	}
-	return p.gone(patience)
+	return p.isOver() || p.gone(patience)
 }
+
+// isOver reports whether the program has ended by itself and left no other process behind. The init is on its way out then.
+func (p *process) isOver() bool { return p.hasEnded() && p.said.Alone }
 
 // gone waits until no process is left, as long as patience.
 func (p *process) gone(patience time.Duration) bool {

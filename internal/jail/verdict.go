@@ -39,21 +39,12 @@ type Result struct {
 	run *run // nil: nothing can be left
 }
 
-// Gone reports whether nothing of the run is left, or nothing more will come of waiting.
-func (r *Result) Gone() bool {
-	if r.run == nil {
-		return true
-	}
-	select {
-	case <-r.run.gone:
-		return true
-	default:
-		return false
-	}
-}
+// Over reports whether the run had ended with its answer: it holds no memory and no processor any more. Otherwise
+// it does until Wait returns.
+func (r *Result) Over() bool { return r.run == nil || r.run.over }
 
-// Wait waits until nothing of the run is left. For most runs that is so already; the kernel may need seconds
-// more for a program that had much memory and was killed. The error is a SetupError: something is left.
+// Wait waits until nothing of the run is left: its leaf, its host uid, its last process. The kernel may need seconds for a
+// program that had much memory and was killed. The error is a SetupError: something is left.
 func (r *Result) Wait() error {
 	if r.run == nil {
 		return nil
@@ -83,7 +74,7 @@ type Timing struct {
 	Clone    time.Duration // until the kernel had made init in its namespaces and its cgroup
 	Setup    time.Duration // until the jail was built, python3 had started in it, and taken the program
 	Program  time.Duration // what the wall limit bounds
-	Teardown time.Duration // until nothing was left of it
+	Teardown time.Duration // until the answer was ready; what remains of the jail then is taken apart afterwards
 }
 
 // SetupError says that the sandbox failed, never the program. Stage is one of a closed set

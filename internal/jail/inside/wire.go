@@ -70,12 +70,13 @@ func ReadReport(from io.Reader) (Report, error) {
 type End struct {
 	Status unix.WaitStatus
 	Call   uint32        // the number of the last call of the script that was made
+	Alone  bool          // no process but the init is left
 	CPU    time.Duration // user and system time of the program and of the processes that were waited for
 	Peak   int64         // bytes: the resident set of the largest of them
 }
 
 // endSize is sizeof(struct end) in replay.h, in bytes.
-const endSize = 4 + 4 + 8 + 8 + 8
+const endSize = 4*4 + 2*8
 
 const endKind = 'E'
 
@@ -90,7 +91,8 @@ func ReadEnd(from io.Reader) (End, error) {
 	}
 	return End{
 		Status: unix.WaitStatus(binary.NativeEndian.Uint32(wire[4:])),
-		Call:   uint32(binary.NativeEndian.Uint64(wire[8:])),
+		Call:   binary.NativeEndian.Uint32(wire[8:]),
+		Alone:  binary.NativeEndian.Uint32(wire[12:]) == 1,
 		CPU:    time.Duration(binary.NativeEndian.Uint64(wire[16:])) * time.Microsecond,
 		Peak:   int64(binary.NativeEndian.Uint64(wire[24:])) << 10,
 	}, nil
