@@ -59,8 +59,15 @@ for line in open("/proc/self/mountinfo"):
 		{"no old root anywhere", `print({l.split()[4] for l in open("/proc/self/mountinfo")} & {"/mnt", "/.scratch", "/old", "/sys", "/root"})`, "set()\n"},
 		{"no host process", `print([p for p in os.listdir("/proc") if p.isdigit()], os.getppid())`, "['1', '2'] 1\n"},
 		{"no signal reaches out", `attempt(os.kill, -1, 9); attempt(os.kill, 3, 9); attempt(os.killpg, 3, 9)`, "ESRCH ESRCH ESRCH "},
-		{"nothing of the kernel's in /proc", `[attempt(os.stat, "/proc/" + p) for p in ("cpuinfo", "meminfo", "kcore", "kallsyms", "sys", "sysrq-trigger", "net", "keys", "modules", "version", "cmdline", "mounts")]`,
-			strings.Repeat("ENOENT ", 12)},
+		{"nothing of the kernel's in /proc", `[attempt(os.stat, "/proc/" + p) for p in ("kcore", "kallsyms", "sys", "sysrq-trigger", "net", "keys", "modules", "version", "cmdline", "mounts", "interrupts", "diskstats", "vmstat", "partitions", "iomem", "schedstat", "pressure", "sysvipc", "softirqs", "zoneinfo")]; print(sorted(os.listdir("/proc")))`,
+			strings.Repeat("ENOENT ", 20) + "['1', '2', 'self', 'thread-self']\n"},
+		{"its own limits for a machine in /proc", `
+memory = {l.split(":")[0]: int(l.split()[1]) for l in open("/proc/meminfo")}
+print(memory["MemTotal"] >> 10, memory["MemAvailable"] <= memory["MemTotal"], memory["SwapTotal"])
+print([l.split()[0] for l in open("/proc/stat") if l.startswith("cpu")], os.cpu_count())
+print(sum(l.startswith("processor") for l in open("/proc/cpuinfo")), open("/proc/loadavg").read().split(), open("/proc/uptime").read().split())
+for name in ("meminfo", "stat", "cpuinfo", "loadavg", "uptime"): attempt(open, "/proc/" + name, "a")`,
+			"256 True 0\n['cpu', 'cpu0'] 1\n1 ['0.00', '0.00', '0.00', '1/2', '2'] ['1.00', '1.00']\n" + strings.Repeat("EROFS ", 5)},
 		{"an ordinary user without a group", `
 status = {l.split()[0]: l.split()[1:] for l in open("/proc/self/status")}
 print(status["Uid:"], status["Gid:"], set(status["Groups:"]) - {"1000", "65534"})  # 65534: of an unprivileged daemon, without a name in here`,

@@ -111,7 +111,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan := rootPlan(python)
+	plan := rootPlan(python, cfg.Limits)
 	files, err := landlock(plan)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -79,6 +80,9 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 	for _, n := range plan {
 		if rights := may[n.Op] & set.Handled; rights != 0 {
 			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: rights})
+		}
+		if n.Op == inside.Cover && strings.HasPrefix(n.Path, "/proc/") { // the tree around it gives no right to read
+			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: mayRead})
 		}
 		if n.Op == inside.Proc {
 			for _, name := range ofItself {

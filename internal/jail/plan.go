@@ -18,7 +18,7 @@ import (
 //	/usr /bin /lib …   the host's, read-only
 //	/etc               a handful of files, ours or the host's
 //	/dev               null, zero, full, random, urandom; shm is scratch
-//	/proc              of the new pid namespace, nothing but processes, read-only
+//	/proc              of the new pid namespace: processes, and what a run is told of its machine, read-only
 //	/sandbox           the launcher
 //	/home/sandbox      main.py and whatever it writes   ┐
 //	/tmp /dev/shm      writable                         ├ one scratch tmpfs: one quota
@@ -43,7 +43,7 @@ var etcFromHost = []string{
 }
 
 // rootPlan describes the new root on this host.
-func rootPlan(python interpreter) []inside.Node {
+func rootPlan(python interpreter, limits Limits) []inside.Node {
 	plan := hostTree("/usr")
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
 		plan = append(plan, mirror(dir)...)
@@ -70,6 +70,10 @@ func rootPlan(python interpreter) []inside.Node {
 		inside.Node{Op: inside.Link, Path: "/dev/stdout", Source: "/proc/self/fd/1"},
 		inside.Node{Op: inside.Link, Path: "/dev/stderr", Source: "/proc/self/fd/2"},
 		inside.Node{Op: inside.Proc, Path: "/proc"},
+	)
+	plan = append(plan, ownProc(limits)...)
+	plan = append(plan,
+		inside.Node{Op: inside.Subset, Path: "/proc"},
 		inside.Node{Op: inside.Dir, Path: "/home", Mode: 0o755},
 		inside.Node{Op: inside.Scratch, Path: homeDir, Mode: 0o700},
 		inside.Node{Op: inside.Scratch, Path: "/tmp", Mode: 0o1777},
@@ -85,7 +89,7 @@ func rootPlan(python interpreter) []inside.Node {
 		plan = append(plan, hostTree(prefix)...)
 	}
 	for _, path := range python.relics {
-		plan = append(plan, inside.Node{Op: inside.Empty, Path: path})
+		plan = append(plan, inside.Node{Op: inside.Cover, Path: path})
 	}
 	return plan
 }
@@ -99,8 +103,8 @@ func (j *Jail) templateOrder() *inside.Order {
 	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
 		inside.StageLandlock, inside.StageRlimits}
 	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, j.script))), false
-	// Nothing may be mounted below a tree that an overlay is to show.
-	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Empty })
+	// Nothing may be mounted below a tree that an overlay is to show, nor on a procfs that others are to be mounted beside.
+	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Cover || n.Op == inside.Subset })
 	for i, n := range o.Plan {
 		switch n.Op {
 		case inside.Tree:

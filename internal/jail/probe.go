@@ -147,7 +147,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 			add(c.layer, true, "as the settings ask", err)
 		}
 	}
-	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(rootPlan(python)))
+	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(rootPlan(python, cfg.Limits)))
 	return layers
 }
 

@@ -63,13 +63,15 @@ func (b builder) make(n Node) {
 		b.tree(n)
 	case Bind:
 		b.bind(n, readOnly, unix.AT_RECURSIVE)
-	case Empty:
-		b.empty(n)
+	case Cover:
+		b.cover(n)
 	case Device:
 		b.file(n.Path, "")
 		b.bind(n, devices, 0) // nobody here may make a node
 	case Proc:
-		b.proc(n, inert, "subset=pid")
+		b.proc(n, inert)
+	case Subset:
+		b.subset(n)
 	case AllProc:
 		b.proc(n, writable)
 	case Scratch:
@@ -147,10 +149,10 @@ func (b builder) bind(n Node, attributes uint64, recursive uint) {
 	b.attach(from, n.Path)
 }
 
-// empty covers a file with one of the new root's that nobody sees otherwise.
-func (b builder) empty(n Node) {
-	const name = ".nothing"
-	b.file(name, "")
+// cover mounts a read-only file of the new root, which nobody sees otherwise, over another file.
+func (b builder) cover(n Node) {
+	const name = ".cover"
+	b.file(name, n.Data)
 	mount := b.cell()
 	b.openTree("open_tree "+name, mount, b.root.value(), b.text(name), 0)
 	b.setAttributes("mount_setattr "+name, mount, inert, 0)
@@ -158,13 +160,23 @@ func (b builder) empty(n Node) {
 	b.call("unlink "+name, unix.SYS_UNLINKAT, b.root.value(), b.text(name), num(0))
 }
 
-// proc mounts what a program may know of processes: its own pid namespace's, and of the rest
-// of /proc nothing (subset=pid: no cpuinfo, no sys, no kernel addresses).
-func (b builder) proc(n Node, attributes uint64, options ...string) {
+// proc mounts the files of the new pid namespace.
+func (b builder) proc(n Node, attributes uint64) {
 	b.mkdir("mkdir "+n.Path, n.Path, 0o555)
 	mount := b.cell()
-	b.newMount(mount, "", "proc", attributes, options...)
+	b.newMount(mount, "", "proc", attributes)
 	b.attach(mount, n.Path)
+}
+
+// subset leaves the processes of a mounted procfs, and nothing else: no sys, no kernel addresses (subset=pid, Linux 5.8).
+// A file that something is mounted on stays: the kernel looks for what it knows already before it asks the file system, and
+// it does not forget a mount point.
+func (b builder) subset(n Node) {
+	fs := b.cell()
+	b.call("fspick "+n.Path, unix.SYS_FSPICK, b.root.value(), b.path(n.Path), num(unix.FSPICK_CLOEXEC)).to(fs)
+	b.call("proc subset=pid", unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_SET_STRING), b.text("subset"), b.text("pid"), num(0))
+	b.call("reconfigure proc", unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0))
+	b.close(fs)
 }
 
 // scratchDirectory hands out one of the scratch space.

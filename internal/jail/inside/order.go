@@ -83,7 +83,7 @@ type Node struct {
 	Op     Op
 	Path   string // in the new root, absolute
 	Source string // tree, bind, copy, device: path on the host; link: target
-	Data   string // file: content
+	Data   string // file, cover: content
 	Mode   uint32 // dir, scratch: permission bits
 }
 
@@ -97,10 +97,11 @@ const (
 	Copy    Op = "copy"    // File with the content of one of the host's
 	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
 	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
-	Empty   Op = "empty"   // a file of the host that is there, and empty
+	Cover   Op = "cover"   // a file that is there already, with content of ours over it
 	Device  Op = "device"  // bind of a host device node
-	Proc    Op = "proc"    // nothing but processes, read-only
-	AllProc Op = "allproc" // all of it, for a template: its children need it before they have their own
+	Proc    Op = "proc"    // procfs of the new pid namespace, read-only
+	Subset  Op = "subset"  // takes everything but processes, and what is covered, out of a Proc (subset=pid)
+	AllProc Op = "allproc" // procfs with all that it has, for a template: its children need it before they have their own
 	Scratch Op = "scratch" // a directory of the scratch file system
 )
 

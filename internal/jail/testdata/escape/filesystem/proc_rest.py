@@ -1,7 +1,7 @@
 # expect: held
 # What /proc shows beside processes.
 # layers: attributes
-for name in ("sys", "bus", "acpi", "scsi", "fs", "driver", "irq", "tty", "sysvipc", "net", "cpuinfo", "meminfo", "cmdline", "version", "mounts", "swaps",
-             "stat", "uptime", "loadavg", "interrupts", "diskstats", "partitions", "filesystems", "cgroups", "config.gz", "kcore", "kmsg",
+for name in ("sys", "bus", "acpi", "scsi", "fs", "driver", "irq", "tty", "sysvipc", "net", "cmdline", "version", "mounts", "swaps",
+             "interrupts", "diskstats", "partitions", "filesystems", "cgroups", "config.gz", "kcore", "kmsg",
              "kallsyms", "modules", "keys", "key-users", "timer_list", "sched_debug", "zoneinfo", "vmallocinfo", "sysrq-trigger", "pressure"):
     refused(f"/proc/{name}", lambda: os.stat(f"/proc/{name}"), errno.ENOENT)
