@@ -251,7 +251,7 @@ func (s *soak) probe(t testing.TB) {
 			return
 		case verdict == "timeout" && isolation() == "--isolation=best-effort":
 			continue
-		case verdict != "exited" || !strings.Contains(a.body, "42 1 sandbox 1000"):
+		case verdict != "exited" || !strings.Contains(a.body, "42 2 sandbox 1000"):
 			t.Errorf("a well-behaved program: %s: %s", verdict, a.body)
 			return
 		}

@@ -58,6 +58,9 @@ func told(res *jail.Result, limits jail.Limits) spoken {
 	case jail.OOM:
 		say("Error: Memory limit exceeded (%s limit).", size(limits.Memory))
 	case jail.Signaled:
+		if res.Signal == unix.SIGINT {
+			break // python3 ends so after an uncaught KeyboardInterrupt, and has written a traceback
+		}
 		say("Error: Program was killed by signal %s%s.", signalName(res.Signal), signalMeaning[res.Signal])
 	}
 	return a

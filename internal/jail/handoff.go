@@ -101,10 +101,11 @@ func (p *process) step(script *inside.Script, died bool) string {
 		case <-time.After(lastLook):
 		}
 		if p.hasEnded() && p.reported {
-			if stage, _, ok := script.Step(p.said.Call); ok && stage != inside.StageExec { // at or after execve it is python3
-				return stage
+			stage, _, _ := script.Step(p.said.Call)
+			if script.IsLast(p.said.Call) { // from then on it is python3
+				return ""
 			}
-			return ""
+			return stage
 		}
 	}
 	for _, pid := range []int{p.program(), p.pid} {

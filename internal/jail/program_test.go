@@ -1,8 +1,11 @@
 package jail_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -21,6 +24,7 @@ func testProgram(t *testing.T, edit func(*jail.Config)) {
 		source string
 		nulled []string
 		status int
+		signal unix.Signal
 		stdout string
 		stderr string
 	}{
@@ -33,7 +37,7 @@ func testProgram(t *testing.T, edit func(*jail.Config)) {
 		{name: "imports what it writes", source: "open('mine.py', 'w').write('x = 7')\nimport mine\nprint(mine.x)", stdout: "7\n"},
 		{name: "ends with its own status", source: "import sys\nsys.exit(42)", status: 42},
 		{name: "ends with a message", source: "raise SystemExit('so long')", status: 1, stderr: "so long\n"},
-		{name: "is interrupted by itself", source: "raise KeyboardInterrupt", status: 130,
+		{name: "is interrupted by itself", source: "raise KeyboardInterrupt", signal: unix.SIGINT,
 			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 1, in <module>\n    raise KeyboardInterrupt\nKeyboardInterrupt\n"},
 		{name: "traceback", source: "def f():\n    return 1 + None\n\nf()\n", status: 1,
 			stderr: "Traceback (most recent call last):\n  File \"main.py\", line 4, in <module>\n    f()\n  File \"main.py\", line 2, in f\n    return 1 + None\n           ~~^~~~~~\n" +
@@ -100,8 +104,12 @@ print(math.pi > 3, json.dumps({"a": 1}), re.findall("b+", "abbc"), P(1, 2), D())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Verdict != jail.Exited || r.ExitCode != tt.status {
-				t.Errorf("verdict %s, status %d, signal %v; want status %d", r.Verdict, r.ExitCode, r.Signal, tt.status)
+			want := fmt.Sprint("exit=", tt.status)
+			if tt.signal != 0 {
+				want = "signal=" + unix.SignalName(tt.signal)
+			}
+			if got := end(r); got != want {
+				t.Errorf("ended with %s, want %s", got, want)
 			}
 			if string(r.Stdout.Kept) != tt.stdout {
 				t.Errorf("stdout:\n%q\nwant:\n%q", r.Stdout.Kept, tt.stdout)

@@ -278,7 +278,7 @@ func testConcurrentRunsAreApart(t *testing.T, edit func(*jail.Config)) {
 		t.Errorf("%d sleeps of two seconds took %v", n, took)
 	}
 	for i, out := range outputs {
-		if want := fmt.Sprintf("%d [] ['1']\n", i); out != want {
+		if want := fmt.Sprintf("%d [] ['1', '2']\n", i); out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
 	}

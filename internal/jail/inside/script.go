@@ -51,6 +51,13 @@ func (s *Script) Step(call uint32) (stage, object string, ok bool) {
 	return s.steps[call].stage, s.steps[call].object, true
 }
 
+// IsLast reports whether the numbered call is the last one of the child: execve, or the end of the script.
+func (s *Script) IsLast(call uint32) bool {
+	next, _, _ := s.Step(call + 1)
+	stage, _, _ := s.Step(call)
+	return stage == StageExec && next != StageExec
+}
+
 // Calls are the numbers of the system calls that the script may make.
 func (s *Script) Calls() []int64 { return s.calls }
 
