@@ -119,6 +119,7 @@ func requireLeaves(t *testing.T, j *jail.Jail) {
 	}
 }
 
+//lab:as user
 func TestNoLeafIsToBeHad(t *testing.T) {
 	j := jailtest.New(t, nil)
 	requireLeaves(t, j)
@@ -253,6 +254,8 @@ func grandchild(t *testing.T) int {
 }
 
 // The kernel kills an init that its cgroup has no memory for.
+//
+//lab:as user
 func TestInitOutOfMemory(t *testing.T) {
 	jailtest.RequireControllers(t)
 	var fault jailtest.Fault
