@@ -1,7 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build run test lint test-native sweep arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+.PHONY: build run test test-all lint test-native sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -28,7 +28,11 @@ build: init ## build bin/sandboxd
 run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
 	@scripts/serve $(ARGS)
 
-test: deps-test lint arm64 test-native fuzz-short lab ## everything: lint, tests here, tests in the lab
+test: ## lint, the tests here, and in the lab what only it can show
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native fuzz-short lab
+
+test-all: export SANDBOXD_TEST_ALL := 1
+test-all: test ## the same with every case in every way, here and in the lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -64,15 +68,19 @@ many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
 
 # The table that is printed is also in SECURITY.md: a change of it is to be looked at.
 escape: export SANDBOXD_TEST_UPDATE := 1
+escape: export SANDBOXD_TEST_ALL := 1
 escape: build ## attack the jail, whole and layer by layer; count what held
 	@mkdir -p .cache
 	@go test -count=1 -timeout=30m -v -run='^(TestEscape|TestEachLayerAlone|TestAttacksGetThroughWithoutLayers)$$' \
 		./internal/jail >.cache/escape 2>&1 || { grep -vE '^ *(===|--- PASS)' .cache/escape; exit 1; }
 	@grep -vE '^ *(===|---|layers_test|held|absent)|^ *$$' .cache/escape
 
-lab: deps-test ## the tests in a virtual machine: Debian 12, systemd, cgroup v2
+lab: deps-test ## a virtual machine: Debian 12, systemd, cgroup v2 (SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
 	@lab/run
+
+lab-image: deps-test # that machine's disk, unless it is there
+	@lab/run image
 
 lab-shell: deps-test ## that machine's console
 	@lab/payload .cache/lab/payload

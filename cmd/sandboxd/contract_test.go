@@ -12,6 +12,8 @@ import (
 )
 
 // Every row of the HTTP contract, against the running daemon with its defaults.
+//
+//lab:as user
 func TestContract(t *testing.T) { underEachEngine(t, contract) }
 
 func contract(t *testing.T, flags ...string) {

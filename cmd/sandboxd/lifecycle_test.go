@@ -64,6 +64,8 @@ func TestDrain(t *testing.T) {
 
 // kill -9 on the daemon in mid-run leaves no process of the run alive, and the next start
 // cleans up what else there is.
+//
+//lab:as user
 func TestKilledDaemon(t *testing.T) {
 	for _, engine := range [][]string{{"--engine=exec"}, {"--engine=exec", "--warm=2"}, {"--engine=fork"}, {"--engine=fork", "--warm=2"}} {
 		t.Run(strings.Join(engine, " "), func(t *testing.T) { testKilledDaemon(t, engine) })
@@ -105,6 +107,7 @@ func programs(t testing.TB) []string {
 	return found
 }
 
+//lab:as user
 func TestReadiness(t *testing.T) {
 	d := start(t)
 	if a := d.get(t, "/readyz"); a.status != 200 {
@@ -290,6 +293,7 @@ func TestRunCommandStreamsLive(t *testing.T) {
 	}
 }
 
+//lab:as user
 func TestDoctor(t *testing.T) {
 	out, err := command(t, "doctor", "--json", isolation()).Output()
 	var findings []finding

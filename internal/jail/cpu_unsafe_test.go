@@ -28,6 +28,9 @@ func coreCookie(pid int) (cookie uint64, err error) {
 
 // With the setting each run has a cookie of its own, and no hardware thread of its core is for
 // anybody else; where the machine cannot do it, nothing runs.
+//
+//lab:as root
+//lab:all own
 func TestCoreScheduling(t *testing.T) {
 	config := jailtest.Config(t)
 	config.CPU.CoreScheduling = true

@@ -214,6 +214,7 @@ func jails(t *testing.T, attacks []attack, edit func(*jail.Config)) map[string]*
 	return made
 }
 
+//lab:as user
 func TestEscape(t *testing.T) {
 	attacks := loadAttacks(t)
 	host := newHost(t)
@@ -221,11 +222,9 @@ func TestEscape(t *testing.T) {
 	var score score
 	for way, engine := range engines {
 		t.Run(engine.name, func(t *testing.T) {
+			attacks := chosen(attacks, way)
 			jails := jails(t, attacks, engine.edit)
-			for n, a := range attacks {
-				if !testenv.Tries(way, n) {
-					continue
-				}
+			for _, a := range attacks {
 				t.Run(a.String(), func(t *testing.T) {
 					t.Parallel()
 					// On the jail that the attack before left behind: each run shows that one ended well.
@@ -245,6 +244,58 @@ func TestEscape(t *testing.T) {
 		t.Errorf("the next run printed %q", got)
 	}
 	score.print("Attacks held, of those tried: by both engines, cold and warm")
+}
+
+// chosen are the attacks for one of the engines: those that testenv.Tries picks. Where one of each family is
+// enough, every family is tried cold under one engine and warm under the other.
+func chosen(attacks []attack, way int) (picked []attack) {
+	if testenv.Brief() {
+		attacks = firstOfEachFamily(attacks)
+	}
+	for n, a := range attacks {
+		if testenv.Tries(way, n) {
+			picked = append(picked, a)
+		}
+	}
+	return picked
+}
+
+// firstOfEachFamily are the attacks before which there is none of the same family.
+func firstOfEachFamily(attacks []attack) (first []attack) {
+	for _, a := range attacks {
+		if !slices.ContainsFunc(first, func(b attack) bool { return b.family == a.family }) {
+			first = append(first, a)
+		}
+	}
+	return first
+}
+
+// Every attack is tried under both engines: natively all of them, in the lab one of each family, and in all
+// four ways where everything is wanted.
+func TestChosenAttacks(t *testing.T) {
+	attacks := loadAttacks(t)
+	families := firstOfEachFamily(attacks)
+	for _, tt := range []struct {
+		name, lab, all string
+		want           int // for both ways of an engine together
+	}{
+		{"natively", "", "", len(attacks)},
+		{"natively, all", "", "1", 2 * len(attacks)},
+		{"in the lab", "1", "", len(families)},
+		{"in the lab, all", "1", "1", len(attacks)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("SANDBOXD_TEST_LAB", tt.lab)
+			t.Setenv("SANDBOXD_TEST_ALL", tt.all)
+			for engine := range 2 {
+				picked := append(chosen(attacks, 2*engine), chosen(attacks, 2*engine+1)...)
+				if len(picked) != tt.want || len(firstOfEachFamily(picked)) != len(families) {
+					t.Errorf("engine %d: %d attacks of %d families, want %d of %d",
+						engine, len(picked), len(firstOfEachFamily(picked)), tt.want, len(families))
+				}
+			}
+		})
+	}
 }
 
 // score counts attacks.

@@ -119,6 +119,7 @@ func requireLeaves(t *testing.T, j *jail.Jail) {
 	}
 }
 
+//lab:as user
 func TestNoLeafIsToBeHad(t *testing.T) {
 	j := jailtest.New(t, nil)
 	requireLeaves(t, j)
@@ -258,6 +259,8 @@ func childOfTheProgram(t *testing.T) int {
 }
 
 // The kernel kills an init that its cgroup has no memory for.
+//
+//lab:as user
 func TestInitOutOfMemory(t *testing.T) {
 	jailtest.RequireControllers(t)
 	var fault jailtest.Fault

@@ -20,6 +20,9 @@ import (
 
 // What a program sees and can reach. Each case asserts the effect from inside; none of them
 // has the scan's help, which is not part of this package.
+//
+//lab:as user own
+//lab:all root
 func TestIsolation(t *testing.T) { underEngines(t, testIsolation) }
 
 func testIsolation(t *testing.T, edit func(*jail.Config)) {
@@ -128,6 +131,9 @@ func hostShm(t *testing.T) (key int) {
 
 // Layers whose neighbours are taken away: here the filter allows every system call, and there is
 // no Landlock.
+//
+//lab:as root
+//lab:all own
 func TestWithoutTheFilter(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {
 		c.Filter = allowAll
@@ -247,6 +253,7 @@ except OSError as e: print(errno.errorcode[e.errno], i < 100)`, `^ENOSPC True\n$
 	}
 }
 
+//lab:as user own root
 func TestProcessesAreBounded(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Pids = 20 })
 	for _, tt := range []struct{ name, source string }{
@@ -278,6 +285,9 @@ os._exit(0)`},
 }
 
 // What only the controllers can show.
+//
+//lab:as user
+//lab:all own root
 func TestCPUIsThrottled(t *testing.T) {
 	jailtest.RequireControllers(t)
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.CPU, c.Limits.Wall = 0.25, 4*time.Second })
@@ -288,6 +298,9 @@ func TestCPUIsThrottled(t *testing.T) {
 }
 
 // One run's memory is its own ruin: a neighbour and the daemon live on.
+//
+//lab:as user
+//lab:all own root
 func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
 	jailtest.RequireControllers(t)
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 64<<20, 30*time.Second })
@@ -317,6 +330,7 @@ func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
 	}
 }
 
+//lab:as user own root
 func TestProbe(t *testing.T) {
 	layers := jail.Probe(t.Context(), jailtest.Config(t))
 	seen := map[string]bool{}

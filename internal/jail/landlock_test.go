@@ -14,6 +14,8 @@ import (
 // Landlock alone, behind mounts that show a directory of the host and one more writable place, with no
 // filter and with the capabilities that an init keeps then: everything that these let pass ends at it. Without
 // it each attack succeeds, so that it is Landlock that is seen.
+//
+//lab:all own root
 func TestLandlockBehindWeakMounts(t *testing.T) {
 	host := hostDirectory(t)
 	const prelude = `

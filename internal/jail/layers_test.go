@@ -122,6 +122,8 @@ func others(names ...string) (gone []layer) {
 
 // Each attack is held by each layer that it names, with every other one gone that can be taken away.
 // What comes out is the table of SECURITY.md; `make escape` writes it anew.
+//
+//lab:as user
 func TestEachLayerAlone(t *testing.T) {
 	attacks := loadAttacks(t)
 	host := newHost(t)
@@ -137,6 +139,9 @@ func TestEachLayerAlone(t *testing.T) {
 		}
 		claims += len(claiming)
 		table[l.name] = &score{}
+		if testenv.Brief() {
+			claiming = firstOfEachFamily(claiming)
+		}
 		t.Run(l.name, func(t *testing.T) {
 			jails := without(t, claiming, others(l.name))
 			for _, a := range claiming {
@@ -156,7 +161,7 @@ func TestEachLayerAlone(t *testing.T) {
 			tried += n
 		}
 	}
-	if tried == claims { // all of it was asked for, and came to an end
+	if tried == claims { // all of it was asked for, tried, and came to an end
 		document(t, attacks, table)
 	}
 }

@@ -328,6 +328,8 @@ func TestPoolOfJailsThatDoNotStart(t *testing.T) {
 }
 
 // Whatever waits, and the templates, go with a daemon that is killed.
+//
+//lab:as user
 func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		const child = "SANDBOXD_TEST_WAITING"

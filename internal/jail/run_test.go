@@ -25,6 +25,8 @@ const grace = 3 * time.Second
 
 func short(c *jail.Config) { c.Limits.Wall = time.Second }
 
+//lab:as user own
+//lab:all root
 func TestTimeout(t *testing.T) { underEngines(t, testTimeout) }
 
 func testTimeout(t *testing.T, edit func(*jail.Config)) {
@@ -139,6 +141,9 @@ func testCrashIsSignaled(t *testing.T, edit func(*jail.Config)) {
 }
 
 // Memory over the limit: the kernel's doing in the lab, the watchdog's natively.
+//
+//lab:as user root
+//lab:all own
 func TestOutOfMemory(t *testing.T) { underEngines(t, testOutOfMemory, "exec", "fork") }
 
 func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
@@ -161,6 +166,9 @@ func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
 }
 
 // Ways around a sum of resident sets. With a memory controller there is nothing to get around.
+//
+//lab:as user
+//lab:all own root
 func TestOutOfMemoryByDetour(t *testing.T) { underEngines(t, testOutOfMemoryByDetour, "exec", "fork") }
 
 func testOutOfMemoryByDetour(t *testing.T, edit func(*jail.Config)) {
@@ -224,6 +232,7 @@ func TestJailsStartTogether(t *testing.T) {
 	wg.Wait()
 }
 
+//lab:all own root
 func TestUIDsRunOut(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root chooses host uids: the same suite runs as root")
@@ -239,6 +248,7 @@ func TestUIDsRunOut(t *testing.T) {
 	}
 }
 
+//lab:as user
 func TestUsage(t *testing.T) { underEngines(t, testUsage) }
 
 func testUsage(t *testing.T, edit func(*jail.Config)) {
@@ -255,6 +265,7 @@ func testUsage(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
+//lab:all own root
 func TestConcurrentRunsAreApart(t *testing.T) {
 	underEngines(t, testConcurrentRunsAreApart, "exec", "fork")
 }
@@ -285,6 +296,9 @@ func testConcurrentRunsAreApart(t *testing.T, edit func(*jail.Config)) {
 }
 
 // The host's ids of concurrent runs differ where the daemon may choose them.
+//
+//lab:as root
+//lab:all own
 func TestConcurrentRunsHaveDifferentUIDs(t *testing.T) {
 	underEngines(t, testConcurrentRunsHaveDifferentUIDs, "exec", "fork")
 }
@@ -316,6 +330,8 @@ func testConcurrentRunsHaveDifferentUIDs(t *testing.T, edit func(*jail.Config)) 
 	}
 }
 
+//lab:as user own
+//lab:all root
 func TestNothingIsLeftBehind(t *testing.T) { underEngines(t, testNothingIsLeftBehind, "exec", "fork") }
 
 func testNothingIsLeftBehind(t *testing.T, edit func(*jail.Config)) {
@@ -380,6 +396,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+//lab:as user
 func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
 	config := jailtest.Config(t)
 	config.BestEffort = false

@@ -442,6 +442,8 @@ func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
 }
 
 // A template is in a jail too: weaker than a run's, with nothing of the host's beyond the plan.
+//
+//lab:as user
 func TestTemplateIsInAJail(t *testing.T) {
 	before, err := os.ReadDir("/usr")
 	if err != nil {
