@@ -511,6 +511,8 @@ func TestTemplateThatIsKilled(t *testing.T) {
 }
 
 // A template that is stopped is replaced too. The runs that it had go on, and are answered when they end.
+//
+//lab:as user
 func TestTemplateThatIsStopped(t *testing.T) {
 	testTemplateThatFails(t, unix.SIGSTOP, func(t *testing.T, flying *talker) {
 		if flying.err != nil || flying.result.Verdict != jail.Exited || flying.result.ExitCode != 3 {
