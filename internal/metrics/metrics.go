@@ -27,7 +27,7 @@ const (
 
 var verdicts = []string{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Error}
 
-// Reasons why a request is sent away before there is a run.
+// Reasons why a request is sent away before there is a run, or another answer.
 const (
 	QueueFull     = "queue_full"
 	Draining      = "draining"
@@ -37,10 +37,11 @@ const (
 	BodyTimeout   = "body_timeout"   // it came too slowly
 	InvalidBody   = "invalid_body"   // not JSON, or not the JSON that is asked for
 	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
+	HostRefused   = "host_refused"   // it calls the service by a name that is not its own
 	ClientGone    = "client_gone"    // while it sent its body, or waited in the queue
 )
 
-var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
+var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, ClientGone}
 
 // How a run starts: in a jail that waited for a program, or in one that was made for it.
 const (
@@ -114,7 +115,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		truncated:      counterVec(r, "sandboxd_output_truncated_total", "Runs that wrote more to a stream than is kept.", "stream"),
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans given up because the source was too much work. The run went on."),
-		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests for a run that were sent away before there was one.", "reason"),
+		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests that were sent away: those for a run before there was one, others for their host or the page that sent them.", "reason"),
 		requests:       counterVec(r, "sandboxd_http_requests_total", "HTTP requests answered.", "route", "code"),
 		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sandboxd_http_request_duration_seconds",
