@@ -13,8 +13,8 @@ import (
 
 // What the server does with a connection.
 const (
-	working = iota // it handles bytes that it has read, or a request
-	reading        // it waits for bytes
+	reading = iota // it waits for bytes, or has not come to read the first
+	working        // it handles bytes that it has read, or a request
 	stopped        // it gets no more bytes: the connection makes way for a newcomer
 )
 

@@ -105,7 +105,7 @@ func (s *server) wait(t *testing.T, p *peer) {
 	<-s.begun
 }
 
-// answer reads one answer.
+// wantAnswer reads one answer.
 func (p *peer) wantAnswer(t *testing.T, status int, body string) {
 	t.Helper()
 	response, err := http.ReadResponse(p.in, nil)
@@ -145,7 +145,15 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// idle waits until so many connections may be closed for a newcomer. An answer reaches its client before the
+// wantCounts expects so many to be closed for room, refused in all, and refused of a client.
+func (s *server) wantCounts(t *testing.T, closed, full, client int) {
+	t.Helper()
+	if got, want := [3]int{s.ClosedForRoom(), s.RefusedFull(), s.RefusedClient()}, [3]int{closed, full, client}; got != want {
+		t.Errorf("closed for room, refused, refused of a client: %v, want %v", got, want)
+	}
+}
+
+// settle waits until so many connections may be closed for a newcomer. An answer reaches its client before the
 // server waits for the next request.
 func (s *server) settle(t *testing.T, idle int) {
 	t.Helper()

@@ -24,20 +24,14 @@ type Listener struct {
 	open    int
 	idle    list.List // of *conn, the longest idle first
 	clients map[netip.Prefix]*client
-	stats   Stats
+
+	closedForRoom, refusedFull, refusedClient int // since the start
 }
 
 // client is what one client has open.
 type client struct {
 	open int
 	idle list.List // of *conn, the longest idle first
-}
-
-// Stats are counts since the start.
-type Stats struct {
-	ClosedForRoom int // idle connections that made way for a newcomer
-	RefusedFull   int // newcomers refused because every connection had a request under way
-	RefusedClient int // newcomers refused because every connection of their client had
 }
 
 // New bounds the connections of a listener. The http.Server that serves them must have ConnState of the result
@@ -52,17 +46,21 @@ func New(inner net.Listener, limits Limits) *Listener {
 }
 
 // Open is how many connections are open now.
-func (l *Listener) Open() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.open
-}
+func (l *Listener) Open() int { return l.read(&l.open) }
 
-// Stats returns what was counted so far.
-func (l *Listener) Stats() Stats {
+// ClosedForRoom is how many idle connections have made way for a newcomer since the start.
+func (l *Listener) ClosedForRoom() int { return l.read(&l.closedForRoom) }
+
+// RefusedFull is how many newcomers have been refused because every connection had a request under way.
+func (l *Listener) RefusedFull() int { return l.read(&l.refusedFull) }
+
+// RefusedClient is how many newcomers have been refused because every connection of their client had.
+func (l *Listener) RefusedClient() int { return l.read(&l.refusedClient) }
+
+func (l *Listener) read(n *int) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stats
+	return *n
 }
 
 // Accept waits for the next connection for which there is room, or room can be made.
@@ -94,17 +92,17 @@ func (l *Listener) admit(c *conn) (victim *conn, why refusal) {
 	switch {
 	case l.limits.PerClient > 0 && owner != nil && owner.open >= l.limits.PerClient:
 		if victim = longestIdle(&owner.idle); victim == nil {
-			l.stats.RefusedClient++
+			l.refusedClient++
 			return nil, refusedClient
 		}
 	case l.open >= l.limits.Total:
 		if victim = longestIdle(&l.idle); victim == nil {
-			l.stats.RefusedFull++
+			l.refusedFull++
 			return nil, refusedFull
 		}
 	}
 	if victim != nil {
-		l.stats.ClosedForRoom++
+		l.closedForRoom++
 		l.forgetLocked(victim)
 	}
 	l.open++

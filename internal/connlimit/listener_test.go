@@ -36,8 +36,9 @@ func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
 		peers[closed].wantClosed(t)
 		s.settle(t, 3)
 	}
-	if got := s.Stats(); got != (Stats{ClosedForRoom: 3}) || s.Open() != 3 {
-		t.Errorf("%+v, %d open", got, s.Open())
+	s.wantCounts(t, 3, 0, 0)
+	if s.Open() != 3 {
+		t.Errorf("%d are open", s.Open())
 	}
 }
 
@@ -94,9 +95,7 @@ func TestRequestUnderWayIsNeverClosedForANewcomer(t *testing.T) {
 	}
 	s.settle(t, 2)
 	s.dial(t, three).ask(t)
-	if got := s.Stats(); got != (Stats{ClosedForRoom: 1, RefusedFull: 3}) {
-		t.Errorf("%+v", got)
-	}
+	s.wantCounts(t, 1, 3, 0)
 }
 
 // A client at its limit gives way to itself, and to nobody else.
@@ -109,9 +108,7 @@ func TestClientsAreBounded(t *testing.T) {
 		p := s.dial(t, one)
 		p.ask(t)
 		s.settle(t, min(i, 1)+2)
-		if i >= 2 && s.Stats().ClosedForRoom != i-1 {
-			t.Fatalf("after %d connections: %+v", i+1, s.Stats())
-		}
+		s.wantCounts(t, max(i-1, 0), 0, 0)
 		last = p
 	}
 	neighbour.ask(t)
@@ -125,8 +122,8 @@ func TestClientsAreBounded(t *testing.T) {
 	refused.wantClosed(t)
 	neighbour.ask(t)
 	s.dial(t, three).ask(t)
-	if got := s.Stats(); got.RefusedClient != 1 || got.RefusedFull != 0 {
-		t.Errorf("%+v", got)
+	if full, client := s.RefusedFull(), s.RefusedClient(); full != 0 || client != 1 {
+		t.Errorf("refused are %d and %d of the client", full, client)
 	}
 }
 
@@ -222,15 +219,20 @@ func TestStoppedConnectionReadsNothing(t *testing.T) {
 	l := New(nil, Limits{Total: 1})
 	c := &conn{Conn: inner, from: l}
 	done := make(chan error)
-	go func() {
-		_, err := c.Read(make([]byte, 8))
+	read := func() {
+		_, err := c.Read(make([]byte, 4))
 		done <- err
-	}()
-	eventually(t, "the server to read", func() bool { return c.state.Load() == reading })
-	if !c.stop() {
-		t.Fatal("it does not stop")
 	}
+	go read()
 	if _, err := io.WriteString(client, "GET "); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || c.stop() {
+		t.Fatalf("%v, or it is stopped while the server handles bytes", err)
+	}
+	go read()
+	eventually(t, "the server to read", c.stop)
+	if _, err := io.WriteString(client, "/ HT"); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; err == nil {

@@ -14,6 +14,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// Listeners, as label values.
+const (
+	Public = "public"
+	Admin  = "admin" // for health and metrics, where they have one of their own
+)
+
+// Why a connection is refused.
+const (
+	Full       = "full"        // every connection has a request under way
+	ClientFull = "client_full" // every connection of its client has
+)
+
 // Ways in which a run ends, as label values. The first five are the jail's verdicts.
 const (
 	Exited    = "exited"
@@ -275,6 +287,33 @@ func (m *Metrics) Watch(g Gate) {
 // WatchWaiting makes a gauge of how many jails wait for a program. It is called once.
 func (m *Metrics) WatchWaiting(read func() int) {
 	m.gauge("sandboxd_waiting_jails", "Jails that wait for a program now.", read)
+}
+
+// Connections are what is read from a listener.
+type Connections interface {
+	Open() int
+	ClosedForRoom() int
+	RefusedFull() int
+	RefusedClient() int
+}
+
+// WatchConnections makes metrics of the connections of a listener, which are read at each scrape. It is called once
+// for each of Public and Admin that there is.
+func (m *Metrics) WatchConnections(listener string, c Connections) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sandboxd_connections", Help: "HTTP connections that are open now.",
+		ConstLabels: prometheus.Labels{"listener": listener},
+	}, func() float64 { return float64(c.Open()) }))
+	count := func(name, help string, labels prometheus.Labels, read func() int) {
+		labels["listener"] = listener
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(read()) }))
+	}
+	count("sandboxd_connections_closed_for_room_total", "Idle HTTP connections that were closed to make room for new ones.",
+		prometheus.Labels{}, c.ClosedForRoom)
+	const refused, why = "sandboxd_connections_refused_total", "HTTP connections that were refused because all others had a request under way: of all (full), or of the same client (client_full)."
+	count(refused, why, prometheus.Labels{"reason": Full}, c.RefusedFull)
+	count(refused, why, prometheus.Labels{"reason": ClientFull}, c.RefusedClient)
 }
 
 func (m *Metrics) gauge(name, help string, read func() int) {
