@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/units"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/scan"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
@@ -29,7 +30,8 @@ import (
 type settings struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML file with the names below as keys."`
 
-	Listen         string        `default:"${listen}" help:"Address to serve HTTP on. A socket that is passed by systemd takes its place."`
+	Listen         string        `default:"${listen}" help:"Address to serve HTTP on, or unix:PATH. A socket that is passed by systemd takes its place."`
+	AdminListen    string        `placeholder:"ADDRESS" help:"A listener of their own for /healthz, /readyz and /metrics, which the public one then does not have: an address or unix:PATH."`
 	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without the cgroup, and nothing else (best-effort): memory is then watched, CPU not limited."`
 	Python         string        `default:"/usr/bin/python3" help:"The interpreter, an absolute path."`
 	Policy         string        `enum:"strict,permissive,off" default:"strict" help:"What the scan of the source refuses before the jail: ${enum}. The jail is the same under all."`
@@ -42,11 +44,15 @@ type settings struct {
 	Templates      templates     `placeholder:"NAME=MODULE,..." help:"With engine fork, what else there is to fork from: interpreters that have imported modules. A run asks for one by its name, or gets default. In the file: templates: {data: [numpy, pandas]}."`
 	RenewTemplates time.Duration `default:"1h" help:"How long a template lives until another takes its place."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
-	Connections    int           `default:"1024" help:"Open HTTP connections at once; more wait to be accepted."`
-	CORSOrigin     []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
-	DrainTimeout   time.Duration `default:"30s" help:"How long SIGTERM waits for what is running."`
-	LogFormat      string        `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
-	LogLevel       slog.Level    `default:"info" help:"debug, info, warn or error."`
+	Connections    int           `default:"1024" help:"Open HTTP connections at once. One more takes the place of the one that has been idle longest, or gets a 503."`
+
+	ConnectionsPerClient int `default:"0" placeholder:"N" help:"Of these from one address (IPv6: one /64). 0: half of them, or as many as one proxy needs to fill all slots and the queue, if that is more."`
+
+	Host         []string      `placeholder:"NAME" help:"Names by which the service may be called (the Host header), such as example.com or *.example.com; * for all. On a loopback address: beside the loopback names. Elsewhere: all, unless some are given."`
+	CORSOrigin   []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins that browsers may call from."`
+	DrainTimeout time.Duration `default:"30s" help:"How long SIGTERM waits for what is running."`
+	LogFormat    string        `enum:"text,json" default:"text" help:"Format of the log on standard error: ${enum}."`
+	LogLevel     slog.Level    `default:"info" help:"debug, info, warn or error."`
 
 	Wall        time.Duration    `default:"5s" group:"Limits of one run:" help:"Wall clock."`
 	Memory      units.Base2Bytes `default:"256MiB" group:"Limits of one run:" help:"Memory, scratch space included; there is no swap on top."`
@@ -92,6 +98,7 @@ func (s *settings) Validate() error {
 		{"renew-templates", int64(s.RenewTemplates), int64(time.Second), int64(30 * 24 * time.Hour), span},
 		{"queue", int64(s.Queue), 0, 1_000_000, count},
 		{"connections", int64(s.Connections), 1, 1_000_000, count},
+		{"connections-per-client", int64(s.ConnectionsPerClient), 0, 1_000_000, count},
 		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), span},
 		{"memory", int64(s.Memory), jail.MinMemory, 1 << 50, size},
 		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, cores},
@@ -111,6 +118,9 @@ func (s *settings) Validate() error {
 	}
 	if !s.forks() && len(s.Templates) > 0 {
 		return fmt.Errorf("--templates: engine %s forks nothing: set --engine=fork, or leave the templates out", s.Engine)
+	}
+	if _, err := api.NamedHosts(s.Host); err != nil {
+		return fmt.Errorf("--host: %w", err)
 	}
 	return s.Templates.validate()
 }

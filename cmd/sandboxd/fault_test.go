@@ -22,7 +22,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -32,7 +31,7 @@ import (
 // startFaulty serves in this process, with inits that fail as they are told.
 func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	t.Helper()
-	c, err := parse([]string{"--policy=off", "--concurrency=16", isolation()})
+	c, err := parse([]string{"--listen=127.0.0.1:0", "--policy=off", "--concurrency=16", isolation()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,18 +46,19 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), api.Listening{}, nil, nil, log)
+	doors, err := openDoors(&c.settings, passedSockets{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), doors, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.url = "http://" + listener.Addr().String()
+	d.url = doors.public.address()
 	httpServer := server.HTTPServer()
+	httpServer.ConnState = doors.public.ConnState
 	served := make(chan error, 1)
-	go func() { served <- httpServer.Serve(listener) }()
+	go func() { served <- httpServer.Serve(doors.public) }()
 	t.Cleanup(func() {
 		httpServer.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {

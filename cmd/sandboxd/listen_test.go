@@ -21,7 +21,15 @@ func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
 	cmd := command(t)
 	cmd.Path = "/bin/sh"
 	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`, must(os.Executable())}, args...)
-	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)))
+	var names []string
+	for _, s := range sockets {
+		name := "sandboxd.socket" // what systemd says where FileDescriptorName= does not
+		if named, ok := s.(namedSocket); ok {
+			name = named.name
+		}
+		names = append(names, name)
+	}
+	cmd.Env = append(cmd.Env, "LISTEN_FDS="+strconv.Itoa(len(sockets)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	for _, s := range sockets {
 		file, err := s.File()
 		if err != nil {
@@ -35,6 +43,12 @@ func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
 
 // socket is what can be passed.
 type socket interface{ File() (*os.File, error) }
+
+// namedSocket is one with FileDescriptorName=.
+type namedSocket struct {
+	socket
+	name string
+}
 
 func listenTCP(t testing.TB) *net.TCPListener {
 	t.Helper()
@@ -91,6 +105,17 @@ func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
+// leave leaves a socket behind that nobody listens on.
+func leave(t testing.TB, path string) {
+	t.Helper()
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	listener.Close()
+}
+
 func TestListening(t *testing.T) {
 	free := listenTCP(t)
 	path := filepath.Join(t.TempDir(), "socket")
@@ -99,6 +124,9 @@ func TestListening(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer local.Close()
+	stale := filepath.Join(t.TempDir(), "stale")
+	leave(t, stale)
+	fresh := filepath.Join(t.TempDir(), "fresh")
 	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +144,19 @@ func TestListening(t *testing.T) {
 		{"none was passed", nil, []string{"--listen=127.0.0.1:0"}, "socket=own"},
 		{"another address than the passed one", []socket{free}, []string{"--listen=127.0.0.1:1"}, "--listen=127.0.0.1:1, but the socket that was passed is " + free.Addr().String()},
 		{"two", []socket{free, free}, nil, "2 sockets were passed"},
+		{"a path", nil, []string{"--listen=unix:" + fresh}, "msg=serving address=unix:" + fresh + " socket=own"},
+		{"a path that a killed daemon has left", nil, []string{"--listen=unix:" + stale}, "msg=serving address=unix:" + stale + " socket=own"},
+		{"a path that somebody serves on", nil, []string{"--listen=unix:" + path}, "address already in use"},
+		{"a path to the passed socket", []socket{local.(*net.UnixListener)}, []string{"--listen=unix:" + path}, "socket=passed"},
+		{"one for health and metrics", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, nil, "admin=unix:" + path + " admin_socket=passed"},
+		{"in another order", []socket{namedSocket{local.(*net.UnixListener), "admin"}, free}, nil, "address=http://" + free.Addr().String() + " socket=passed"},
+		{"which --admin-listen may name too", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, []string{"--admin-listen=unix:" + path}, "admin_socket=passed"},
+		{"one of its own for health and metrics", []socket{free}, []string{"--admin-listen=127.0.0.1:0"}, "admin_socket=own"},
+		{"one for health and metrics alone", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0"}, "socket=own"},
+		{"two for health and metrics", []socket{namedSocket{free, "admin"}, namedSocket{free, "admin"}}, nil, "2 sockets were passed with FileDescriptorName=admin"},
+		{"another address for health and metrics than the passed one", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:1"},
+			"--admin-listen=127.0.0.1:1, but the socket that was passed is " + free.Addr().String()},
+		{"an address for health and metrics that is taken", nil, []string{"--listen=127.0.0.1:0", "--admin-listen=" + free.Addr().String()}, "--admin-listen"},
 		{"one that does not listen", []socket{packets.(*net.UDPConn)}, nil, "none that listens"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -32,7 +33,7 @@ func (serveCommand) Run(s *settings) error {
 	defer stderr.flush()
 	log := s.logger(stderr)
 
-	passed, err := passedSocket()
+	passed, err := takePassedSockets()
 	if err != nil {
 		return err
 	}
@@ -48,30 +49,51 @@ func (serveCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	door, err := openDoor(s, passed)
+	doors, err := openDoors(s, passed)
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, api.Listening{Address: door.address(), Socket: door.socket()}, layers, seccompprofiles.Counted(config.Filter), log)
+	server, err := newServer(s, j, gate, doors, layers, seccompprofiles.Counted(config.Filter), log)
 	if err != nil {
-		return errors.Join(err, door.Close(), j.Close())
+		return errors.Join(err, doors.Close(), j.Close())
 	}
-	log.Info("serving", "address", door.address(), "socket", door.socket(), "version", version,
+	about := []any{"address", doors.public.address(), "socket", doors.public.socket(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency,
-		"engine", s.Engine, "warm", s.Warm)
-	err = serve(ctx, s, server, gate, door, log)
+		"engine", s.Engine, "warm", s.Warm}
+	if doors.admin != nil {
+		about = append(about, "admin", doors.admin.address(), "admin_socket", doors.admin.socket())
+	}
+	log.Info("serving", about...)
+	err = serve(ctx, s, server, gate, doors, log)
 	return errors.Join(err, j.Close())
 }
 
 // newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Listening, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
 	}
 	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
 	m.WatchWaiting(j.Waiting)
+	m.WatchConnections(metrics.Public, doors.public)
+	hosts, err := doors.hosts(s.Host)
+	if err != nil {
+		return nil, err
+	}
+	var admin *api.Hosts
+	if doors.admin != nil {
+		m.WatchConnections(metrics.Admin, doors.admin)
+		names, err := doors.adminHosts(s.Host)
+		if err != nil {
+			return nil, err
+		}
+		admin = &names
+	}
+	if len(s.Host) == 0 && !hosts.Restricted() && doors.public.Addr().Network() != "unix" && !slices.Contains(s.CORSOrigin, "*") {
+		log.Warn("--cors-origin has an exception: a web page whose own name resolves to this address (DNS rebinding)", "remedy", "give the names of the service with --host")
+	}
 	isolation := api.Isolation{Mode: s.Isolation, Engine: s.Engine}
 	for _, l := range layers {
 		isolation.Layers = append(isolation.Layers, api.Layer{Name: l.Name, State: state(l)})
@@ -95,7 +117,9 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, listening api.Li
 		Limits:    s.limits(),
 		Version:   version,
 		Isolation: isolation,
-		Listening: listening,
+		Listening: api.Listening{Address: doors.public.address(), Socket: doors.public.socket()},
+		Hosts:     hosts,
+		Admin:     admin,
 		Ready:     ready(j),
 		Origins:   s.CORSOrigin,
 	})
@@ -121,18 +145,24 @@ func ready(j *jail.Jail) func(context.Context) error {
 }
 
 // serve answers requests until ctx ends, and then drains: who asks for a new run gets a 503, and
-// those that run end by themselves or at --drain-timeout.
-func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, door *door, log *slog.Logger) error {
-	httpServer := server.HTTPServer()
+// those that run end by themselves or at --drain-timeout. Health and metrics, where they have a door of their own, are
+// there until the last run has ended.
+func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, doors doors, log *slog.Logger) error {
+	door, httpServer := doors.public, server.HTTPServer()
+	httpServer.ConnState = door.ConnState
 	if door.passed {
 		httpServer.RegisterOnShutdown(func() { log.Info("the door is closed: who comes now waits in the socket") })
 	}
+	adminFailed, stopAdmin := serveAdmin(server, doors)
+	defer stopAdmin()
 	failed := make(chan error, 1)
 	go func() { failed <- httpServer.Serve(door) }()
 	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+door.address()+", isolation "+s.Isolation, log)
 	select {
 	case err := <-failed:
 		return err
+	case err := <-adminFailed:
+		return errors.Join(fmt.Errorf("--admin-listen: %w", err), httpServer.Close())
 	case <-ctx.Done():
 	}
 
@@ -155,6 +185,26 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 		err = errors.Join(err, serveErr)
 	}
 	return err
+}
+
+// serveAdmin serves health and metrics at the door of their own, if there is one. Nothing comes from failed as long as
+// they are served.
+func serveAdmin(server *api.Server, doors doors) (failed <-chan error, stop func()) {
+	if doors.admin == nil {
+		return nil, func() {}
+	}
+	adminServer := server.AdminServer()
+	adminServer.ConnState = doors.admin.ConnState
+	ended := make(chan error, 1)
+	go func() { ended <- adminServer.Serve(doors.admin) }()
+	return ended, func() {
+		// The last answers are worth a second.
+		patience, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if adminServer.Shutdown(patience) != nil {
+			_ = adminServer.Close()
+		}
+	}
 }
 
 // notify tells systemd, if it listens, what sd_notify(3) has words for.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -35,34 +34,37 @@ type order struct {
 
 // decode reads a request's body, and gives what it asks for.
 func (s *Server) decode(w http.ResponseWriter, r *http.Request) (order, error) {
-	body, done, err := s.readBody(w, r)
+	body, space, err := s.readBody(w, r)
 	if err != nil {
 		return order{}, err
 	}
-	defer done()
+	defer space.release()
 	if !isJSON(r.Header.Get("Content-Type")) && len(body) > 0 {
 		return order{}, notAnObject(str{text: string(body)}, len(body))
+	}
+	if e := detectEncoding(body); e.width > 1 && len(body) > smallBody && !space.grow(space.held+e.most(len(body))) {
+		return order{}, errBusyBodies
 	}
 	return parse(body, s.cfg.Templates)
 }
 
 // readBody reads a whole body, not longer than the limit, and not slower than pace allows.
-// The caller calls done when it does not need the body any more.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, done func(), err error) {
+// The caller releases the space when it does not need the body any more.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, space *share, err error) {
 	limit := s.cfg.MaxBody
 	if r.ContentLength > limit {
 		s.refuseBody(w, r)
 		return nil, nil, &tooLargeError{"The request body", limit}
 	}
-	space := share{of: s.bodies}
+	space = &share{of: s.bodies}
 	pace := newPace(time.Now(), s.cfg.ReadTimeout)
 	deadline := http.NewResponseController(w)
-	body, err = s.arrive(w, r, pace, &space)
+	body, err = s.arrive(w, r, pace, space)
 	if err == nil {
 		// From here on the deadline for reading has nothing to guard, and net/http would
 		// take it for the end of the connection and cancel the run.
 		_ = deadline.SetReadDeadline(time.Time{})
-		return body, space.release, nil
+		return body, space, nil
 	}
 	space.release()
 	switch {
@@ -157,7 +159,9 @@ func parse(body []byte, templates []string) (o order, err error) {
 	if len(body) == 0 {
 		return o, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
 	}
-	body = bytes.TrimPrefix(body, []byte("\ufeff")) // json.loads of bytes skips it too
+	if body, err = detectEncoding(body).utf8(body); err != nil {
+		return o, err
+	}
 	top, found, err := document(body, false, "code", "template")
 	if e := (*jsonError)(nil); errors.As(err, &e) {
 		return o, &invalidError{

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,12 @@ var docsHTML string
 
 //go:embed assets/docs.js
 var docsJS []byte
+
+//go:embed assets/oauth2-redirect.html
+var redirectHTML string
+
+//go:embed assets/oauth2-redirect.js
+var redirectJS []byte
 
 //go:embed assets/redoc.html
 var redocHTML string
@@ -56,6 +63,7 @@ var assets = []asset{
 	{"/docs/swagger-ui.css", "text/css; charset=utf-8", swagger("swagger-ui.css.gz")},
 	{"/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8", swagger("swagger-ui-bundle.js.gz")},
 	{"/docs/docs.js", "text/javascript; charset=utf-8", pack(func() []byte { return docsJS })},
+	{"/docs/oauth2-redirect.js", "text/javascript; charset=utf-8", pack(func() []byte { return redirectJS })},
 	{"/redoc/redoc.standalone.js", "text/javascript; charset=utf-8", pack(func() []byte { return []byte(redoc.JavaScript) })},
 	{"/redoc/redoc.js", "text/javascript; charset=utf-8", pack(func() []byte { return redocJS })},
 }
@@ -84,11 +92,14 @@ func pack(text func() []byte) func() []byte {
 // pages are the routes of the documentation.
 func (s *Server) pages() []route {
 	routes := []route{
-		{"GET", "/docs", s.page(docsHTML)},
-		{"GET", "/redoc", s.page(redocHTML)},
+		{"GET", "/docs", s.page(docsHTML), noPages},
+		{"GET", "/docs/oauth2-redirect", s.page(redirectHTML), noPages},
+		{"GET", "/redoc", s.page(redocHTML), noPages},
 	}
 	for _, a := range assets {
-		routes = append(routes, route{"GET", a.path, serveAsset(a)})
+		// The same in every copy of this program: they tell nothing of this one. So where a browser does not
+		// say which page asks, they go by CORS.
+		routes = append(routes, route{"GET", a.path, serveAsset(a), noPagesSaid})
 	}
 	return routes
 }
@@ -119,7 +130,7 @@ func serveAsset(a asset) http.HandlerFunc {
 		h := w.Header()
 		h.Set("Content-Type", a.contentType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		h.Add("Vary", "Accept-Encoding") // next to what CORS has put there
+		h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site") // next to what CORS has put there
 		body := a.packed
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
@@ -153,10 +164,21 @@ func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 const lastOfRequest = `"description": "A Python program, at most 1 MiB of UTF-8."
           }`
 
+// The routes of operation are the last ones of the description.
+const (
+	operationFrom = ",\n    \"/healthz\": {"
+	operationTo   = "\n  },\n  \"components\""
+)
+
 // describe is the description of the API of a program of this version, with these templates if
-// there are any to choose from.
-func describe(version string, templates []string) []byte {
+// there are any to choose from, and without the routes of operation if they are elsewhere.
+func describe(version string, templates []string, elsewhere bool) []byte {
 	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, version), 1)
+	if elsewhere {
+		before, rest, _ := bytes.Cut(text, []byte(operationFrom))
+		_, after, _ := bytes.Cut(rest, []byte(operationTo))
+		text = slices.Concat(before, []byte(operationTo), after)
+	}
 	if templates == nil {
 		return text
 	}

@@ -63,6 +63,9 @@ var (
 	errBrokenBody  = errors.New("the client went away while it sent its request")
 	errForeignPage = errors.New("pages of this origin may not run programs here")
 	errPanic       = errors.New("panic")
+
+	errForeignReader = errors.New("this is not for web pages of other origins")
+	errUnknownHost   = errors.New("the service does not go by this name")
 )
 
 // failure is how an error is answered and counted.
@@ -95,6 +98,10 @@ func explain(err error) (f failure, ok bool) {
 		return failure{status: http.StatusRequestEntityTooLarge, detail: tooLarge.Error(), reason: metrics.BodyTooLarge}, true
 	case errors.Is(err, errForeignPage):
 		return failure{status: http.StatusForbidden, detail: errForeignPage.Error(), reason: metrics.OriginRefused}, true
+	case errors.Is(err, errForeignReader):
+		return failure{status: http.StatusForbidden, detail: errForeignReader.Error(), reason: metrics.OriginRefused}, true
+	case errors.Is(err, errUnknownHost): // with the status and the first words of Starlette's TrustedHostMiddleware
+		return failure{status: http.StatusBadRequest, detail: "Invalid host header: " + errUnknownHost.Error() + " (see --host)", reason: metrics.HostRefused}, true
 	case errors.Is(err, errSlowBody):
 		return failure{status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
 	case errors.Is(err, errBusyBodies):

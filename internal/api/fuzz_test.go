@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -26,6 +28,11 @@ func FuzzRequest(f *testing.F) {
 		`{"code":"x","template":"default"}`, `{"template":"\ud800","code":"x"}`, `{"code":"x","template":null}`,
 	} {
 		f.Add("application/json", []byte(body), byte(len(body)))
+	}
+	for _, text := range []string{"\ufeff" + `{"code":"é😀"}`, `{"code":5}`} {
+		for _, name := range slices.Sorted(maps.Keys(encodings)) {
+			f.Add("application/json", []byte(encodings[name](text)), byte(len(name)))
+		}
 	}
 	f.Add("text/plain; charset=x", []byte("code=print"), byte(1))
 	f.Add("", []byte(`{"code":"x"}`), byte(2))

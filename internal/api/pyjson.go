@@ -46,13 +46,14 @@ type (
 	}
 )
 
-// reader reads one document of valid UTF-8. It fails by panic with *jsonError or errParse, which
+// reader reads one document of valid text. It fails by panic with *jsonError or errParse, which
 // only document recovers: it calls itself as deep as the document nests, at most maxDepth.
 type reader struct {
 	doc   []byte
 	at    int
 	depth int
 	keep  bool // build values; else only the syntax is checked, and nothing allocated
+	lone  bool // the document has halves of surrogate pairs as they are, not only escaped
 }
 
 // span is where a value lies in the document.
@@ -61,10 +62,11 @@ type span struct{ from, to int }
 // document reads a whole document. If it is an object then the values of its keys that bear
 // one of the names wanted are left in found, the last one of each wins.
 func document(doc []byte, keep bool, wanted ...string) (value any, found map[string]span, err error) {
-	if !utf8.Valid(doc) {
+	lone := !utf8.Valid(doc)
+	if lone && !validText(doc) {
 		return nil, nil, errParse
 	}
-	r := &reader{doc: doc, keep: keep}
+	r := &reader{doc: doc, keep: keep, lone: lone}
 	defer func() {
 		switch e := recover().(type) {
 		case nil:
@@ -95,7 +97,7 @@ func document(doc []byte, keep bool, wanted ...string) (value any, found map[str
 }
 
 func (r *reader) fail(msg string, at int) {
-	panic(&jsonError{Msg: msg, Pos: utf8.RuneCount(r.doc[:at])})
+	panic(&jsonError{Msg: msg, Pos: countText(r.doc[:at])})
 }
 
 // peek is the byte at hand, 0 at the end. A NUL in the document begins no value either.
@@ -261,6 +263,9 @@ func (r *reader) string() any {
 			r.at++
 			if !r.keep {
 				return nil
+			}
+			if r.lone && replaceHalves(text) {
+				lone = true
 			}
 			return str{string(text), lone}
 		case '\\':

@@ -222,6 +222,7 @@ func FuzzProgram(f *testing.F) {
 	for _, seed := range []string{
 		`{"code":"print(1)"}`, `{"code":5}`, `{`, `[]`, `null`, `{"code":"\ud800"}`, `{"a":[1e5,NaN],"a":{}}`, "\ufeff{}", "\xff",
 		`{"code":"","template":"data"}`, `{"code":"","template":5}`, `{"template":"x","code":""}`,
+		"\xff\xfe{\x00}\x00", "\xfe\xff\xd8\x00", "\xff\xfe\x00\x00", "{\x00\"\x00", "{\"code\":\"\xed\xa0\x80\"}",
 	} {
 		f.Add([]byte(seed))
 	}

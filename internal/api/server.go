@@ -49,6 +49,13 @@ type Config struct {
 	// "https://*.example.com". None, or "*", means all.
 	Origins []string
 
+	// Hosts are the names by which the service may be called. Optional: by every name.
+	Hosts Hosts
+
+	// Admin is set where health and metrics have a listener of their own, which AdminServer serves: the names
+	// by which that one may be called. The service itself then does not have them. Optional.
+	Admin *Hosts
+
 	// MaxBody bounds a request body, in bytes. Optional: the longest program, every byte of
 	// it escaped in JSON, and a little more.
 	MaxBody int64
@@ -67,12 +74,15 @@ const DefaultMaxBody = 6*jail.MaxSource + 1<<10
 type Server struct {
 	cfg      Config
 	handler  http.Handler
+	admin    http.Handler // nil where the handler has what it would have
 	cors     *cors.Cors
 	ownPages *http.CrossOriginProtection // nil where every origin is welcome
 	bodies   *semaphore.Weighted         // bytes of large bodies in memory
 	answers  *semaphore.Weighted         // bytes of answers in memory, or soon
 	probe    probe
 	draining atomic.Bool
+
+	strangers strangers
 
 	description []byte // of the API
 }
@@ -82,7 +92,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Runner == nil || cfg.Scanner == nil || cfg.Gate == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: Runner, Scanner, Gate, Metrics and Log must be set")
 	}
-	description := describe(cfg.Version, cfg.Templates)
+	description := describe(cfg.Version, cfg.Templates, cfg.Admin != nil)
 	if cfg.Templates == nil {
 		cfg.Templates = []string{jail.DefaultTemplate}
 	}
@@ -103,7 +113,12 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg.Metrics.Watch(cfg.Gate)
-	s.handler = s.observe(s.cors.Handler(s.routes()))
+	table := s.table()
+	s.handler = s.observe(s.byName(cfg.Hosts, s.byPage(table, s.routes(table))))
+	if cfg.Admin != nil {
+		table := s.operation()
+		s.admin = s.observe(s.byName(*cfg.Admin, s.byPage(table, s.routes(table))))
+	}
 	return s, nil
 }
 
@@ -113,30 +128,41 @@ func orDefault[T int64 | time.Duration](v *T, d T) {
 	}
 }
 
-// route is one line of the table below.
+// route is one line of the tables below.
 type route struct {
 	method string
 	path   string // also the metrics' label
 	handle http.HandlerFunc
+	pages  int // which web pages may call it: asConfigured, unless it says another
 }
 
-// table is all there is.
+// table is all that the service has.
 func (s *Server) table() []route {
-	return append(s.pages(), []route{
-		{"GET", "/", s.welcome},
-		{"POST", "/playground/execute", s.execute},
-		{"GET", "/openapi.json", s.openapi},
-		{"GET", "/healthz", s.healthz},
-		{"GET", "/readyz", s.readyz},
-		{"GET", "/metrics", s.cfg.Metrics.Handler().ServeHTTP},
-	}...)
+	table := append(s.pages(),
+		route{"GET", "/", s.welcome, asConfigured},
+		route{"POST", "/playground/execute", s.execute, asConfigured},
+		route{"GET", "/openapi.json", s.openapi, noPages},
+	)
+	if s.cfg.Admin == nil {
+		table = append(table, s.operation()...)
+	}
+	return table
 }
 
-// routes makes a handler of the table. A path is answered with and without its final slash as
+// operation is for those who run the service: it is on a listener of its own where there is one.
+func (s *Server) operation() []route {
+	return []route{
+		{"GET", "/healthz", s.healthz, noPages},
+		{"GET", "/readyz", s.readyz, noPages},
+		{"GET", "/metrics", s.cfg.Metrics.Handler().ServeHTTP, noPages},
+	}
+}
+
+// routes makes a handler of a table. A path is answered with and without its final slash as
 // Starlette does it: by a redirect to the one that is there.
-func (s *Server) routes() http.Handler {
+func (s *Server) routes(table []route) http.Handler {
 	mux := http.NewServeMux()
-	for _, rt := range s.table() {
+	for _, rt := range table {
 		exact, allow := rt.path, rt.method
 		if exact == "/" {
 			exact = "/{$}"
@@ -232,9 +258,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // have their times, which readBody makes shorter for a slow body; taking the answer has one
 // too, which each answer sets when it is ready, as nobody can say before how long a run waits
 // and takes.
-func (s *Server) HTTPServer() *http.Server {
+func (s *Server) HTTPServer() *http.Server { return s.serverFor(s) }
+
+// AdminServer returns a server, with the same bounds, for the listener of health and metrics. It is nil unless
+// Config.Admin is set.
+func (s *Server) AdminServer() *http.Server {
+	if s.admin == nil {
+		return nil
+	}
+	return s.serverFor(s.admin)
+}
+
+func (s *Server) serverFor(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,

@@ -14,6 +14,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// Listeners, as label values.
+const (
+	Public = "public"
+	Admin  = "admin" // for health and metrics, where they have one of their own
+)
+
+// Why a connection is refused.
+const (
+	Full       = "full"        // every connection has a request under way
+	ClientFull = "client_full" // every connection of its client has
+)
+
 // Ways in which a run ends, as label values. The first five are the jail's verdicts.
 const (
 	Exited    = "exited"
@@ -27,7 +39,7 @@ const (
 
 var verdicts = []string{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Error}
 
-// Reasons why a request is sent away before there is a run.
+// Reasons why a request is sent away before there is a run, or another answer.
 const (
 	QueueFull     = "queue_full"
 	Draining      = "draining"
@@ -37,10 +49,11 @@ const (
 	BodyTimeout   = "body_timeout"   // it came too slowly
 	InvalidBody   = "invalid_body"   // not JSON, or not the JSON that is asked for
 	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
+	HostRefused   = "host_refused"   // it calls the service by a name that is not its own
 	ClientGone    = "client_gone"    // while it sent its body, or waited in the queue
 )
 
-var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, ClientGone}
+var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, ClientGone}
 
 // How a run starts: in a jail that waited for a program, or in one that was made for it.
 const (
@@ -114,7 +127,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		truncated:      counterVec(r, "sandboxd_output_truncated_total", "Runs that wrote more to a stream than is kept.", "stream"),
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans given up because the source was too much work. The run went on."),
-		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests for a run that were sent away before there was one.", "reason"),
+		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests that were sent away: those for a run before there was one, others for their host or the page that sent them.", "reason"),
 		requests:       counterVec(r, "sandboxd_http_requests_total", "HTTP requests answered.", "route", "code"),
 		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sandboxd_http_request_duration_seconds",
@@ -279,6 +292,33 @@ func (m *Metrics) Watch(g Gate) {
 // WatchWaiting makes a gauge of how many jails wait for a program. It is called once.
 func (m *Metrics) WatchWaiting(read func() int) {
 	m.gauge("sandboxd_waiting_jails", "Jails that wait for a program now.", read)
+}
+
+// Connections are what is read from a listener.
+type Connections interface {
+	Open() int
+	ClosedForRoom() int
+	RefusedFull() int
+	RefusedClient() int
+}
+
+// WatchConnections makes metrics of the connections of a listener, which are read at each scrape. It is called once
+// for each of Public and Admin that there is.
+func (m *Metrics) WatchConnections(listener string, c Connections) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sandboxd_connections", Help: "HTTP connections that are open now.",
+		ConstLabels: prometheus.Labels{"listener": listener},
+	}, func() float64 { return float64(c.Open()) }))
+	count := func(name, help string, labels prometheus.Labels, read func() int) {
+		labels["listener"] = listener
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(read()) }))
+	}
+	count("sandboxd_connections_closed_for_room_total", "Idle HTTP connections that were closed to make room for new ones.",
+		prometheus.Labels{}, c.ClosedForRoom)
+	const refused, why = "sandboxd_connections_refused_total", "HTTP connections that were refused because all others had a request under way: of all (full), or of the same client (client_full)."
+	count(refused, why, prometheus.Labels{"reason": Full}, c.RefusedFull)
+	count(refused, why, prometheus.Labels{"reason": ClientFull}, c.RefusedClient)
 }
 
 func (m *Metrics) gauge(name, help string, read func() int) {

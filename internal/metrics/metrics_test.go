@@ -19,6 +19,8 @@ func used(t *testing.T) *Metrics {
 	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"}, []string{"ptrace", "setuid"})
 	m.Watch(admission.New(2, 8))
 	m.WatchWaiting(func() int { return 3 })
+	m.WatchConnections(Public, connections{4, 3, 2, 1})
+	m.WatchConnections(Admin, connections{})
 	for _, v := range []string{Exited, Signaled, Timeout, OOM, Cancelled} {
 		m.RunEnded(Run{
 			Verdict: v, Start: map[string]string{Exited: Warm, OOM: "a start nobody knows"}[v], Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
@@ -39,6 +41,14 @@ func used(t *testing.T) *Metrics {
 	m.SetLayer("seccomp", "enforced")
 	return m
 }
+
+// connections are how many are open, closed for room, refused for all, refused for one client.
+type connections [4]int
+
+func (c connections) Open() int          { return c[0] }
+func (c connections) ClosedForRoom() int { return c[1] }
+func (c connections) RefusedFull() int   { return c[2] }
+func (c connections) RefusedClient() int { return c[3] }
 
 func value(t *testing.T, m *Metrics, series string) string {
 	t.Helper()
@@ -91,6 +101,7 @@ func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
 		`sandboxd_requests_rejected_total{reason="queue_full"}`,
 		`sandboxd_requests_rejected_total{reason="draining"}`,
 		`sandboxd_requests_rejected_total{reason="answer_memory"}`,
+		`sandboxd_requests_rejected_total{reason="host_refused"}`,
 		`sandboxd_run_wall_seconds_count`,
 		`sandboxd_run_cpu_seconds_count`,
 		`sandboxd_run_peak_memory_bytes_count`,
@@ -106,30 +117,37 @@ func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
 func TestEventsAreCounted(t *testing.T) {
 	m := used(t)
 	for series, want := range map[string]string{
-		`sandboxd_runs_total{verdict="exited"}`:                                "1",
-		`sandboxd_runs_total{verdict="cancelled"}`:                             "2",
-		`sandboxd_runs_total{verdict="error"}`:                                 "2",
-		`sandboxd_runs_total{verdict="rejected"}`:                              "2",
-		`sandboxd_starts_total{start="warm"}`:                                  "1",
-		`sandboxd_starts_total{start="cold"}`:                                  "4",
-		`sandboxd_waiting_jails`:                                               "3",
-		`sandboxd_wall_clock_kills_total`:                                      "1",
-		`sandboxd_oom_kills_total`:                                             "1",
-		`sandboxd_setup_errors_total{stage="clone"}`:                           "1",
-		`sandboxd_setup_errors_total{stage="other"}`:                           "1",
-		`sandboxd_requests_rejected_total{reason="other"}`:                     "1",
-		`sandboxd_scan_rejections_total{rule="module"}`:                        "1",
-		`sandboxd_seccomp_denials_total{syscall="ptrace"}`:                     "15",
-		`sandboxd_seccomp_denials_total{syscall="setuid"}`:                     "0",
-		`sandboxd_seccomp_denials_total{syscall="killed"}`:                     "5",
-		`sandboxd_seccomp_denials_total{syscall="unknown"}`:                    "10",
-		`sandboxd_output_truncated_total{stream="stderr"}`:                     "5",
-		`sandboxd_run_peak_memory_bytes_count`:                                 "5",
-		`sandboxd_http_requests_total{code="200",route="/playground/execute"}`: "1",
-		`sandboxd_isolation_layer_info{layer="seccomp",state="enforced"}`:      "1",
-		`sandboxd_run_slots`:                                                   "2",
-		`sandboxd_queue_slots`:                                                 "8",
-		`sandboxd_queue_depth`:                                                 "0",
+		`sandboxd_runs_total{verdict="exited"}`:                                      "1",
+		`sandboxd_runs_total{verdict="cancelled"}`:                                   "2",
+		`sandboxd_runs_total{verdict="error"}`:                                       "2",
+		`sandboxd_runs_total{verdict="rejected"}`:                                    "2",
+		`sandboxd_starts_total{start="warm"}`:                                        "1",
+		`sandboxd_starts_total{start="cold"}`:                                        "4",
+		`sandboxd_waiting_jails`:                                                     "3",
+		`sandboxd_wall_clock_kills_total`:                                            "1",
+		`sandboxd_oom_kills_total`:                                                   "1",
+		`sandboxd_setup_errors_total{stage="clone"}`:                                 "1",
+		`sandboxd_setup_errors_total{stage="other"}`:                                 "1",
+		`sandboxd_requests_rejected_total{reason="other"}`:                           "1",
+		`sandboxd_scan_rejections_total{rule="module"}`:                              "1",
+		`sandboxd_seccomp_denials_total{syscall="ptrace"}`:                           "15",
+		`sandboxd_seccomp_denials_total{syscall="setuid"}`:                           "0",
+		`sandboxd_seccomp_denials_total{syscall="killed"}`:                           "5",
+		`sandboxd_seccomp_denials_total{syscall="unknown"}`:                          "10",
+		`sandboxd_output_truncated_total{stream="stderr"}`:                           "5",
+		`sandboxd_run_peak_memory_bytes_count`:                                       "5",
+		`sandboxd_http_requests_total{code="200",route="/playground/execute"}`:       "1",
+		`sandboxd_isolation_layer_info{layer="seccomp",state="enforced"}`:            "1",
+		`sandboxd_connections{listener="public"}`:                                    "4",
+		`sandboxd_connections{listener="admin"}`:                                     "0",
+		`sandboxd_connections_closed_for_room_total{listener="public"}`:              "3",
+		`sandboxd_connections_closed_for_room_total{listener="admin"}`:               "0",
+		`sandboxd_connections_refused_total{listener="public",reason="full"}`:        "2",
+		`sandboxd_connections_refused_total{listener="public",reason="client_full"}`: "1",
+		`sandboxd_connections_refused_total{listener="admin",reason="full"}`:         "0",
+		`sandboxd_run_slots`:                                                         "2",
+		`sandboxd_queue_slots`:                                                       "8",
+		`sandboxd_queue_depth`:                                                       "0",
 	} {
 		if got := value(t, m, series); got != want {
 			t.Errorf("%s = %s, want %s", series, got, want)

@@ -1,0 +1,285 @@
+package connlimit
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+const (
+	one   = "127.0.0.1" // clients
+	two   = "127.0.0.2"
+	three = "127.0.0.3"
+
+	full       = `{"detail":"Too many connections are open: try again later"}`
+	clientFull = `{"detail":"Too many connections are open from this address: try again later"}`
+)
+
+func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
+	s := serve(t, nil, Limits{Total: 3})
+	var peers []*peer
+	for i := range 3 {
+		p := s.dial(t, one)
+		p.ask(t)
+		peers = append(peers, p)
+		s.settle(t, i+1)
+	}
+	peers[0].ask(t) // now the second has been idle longest
+	s.settle(t, 3)
+	for _, closed := range []int{1, 2, 0} {
+		newcomer := s.dial(t, two)
+		newcomer.ask(t)
+		peers[closed].wantClosed(t)
+		s.settle(t, 3)
+	}
+	s.wantCounts(t, 3, 0, 0)
+	if s.Open() != 3 {
+		t.Errorf("%d are open", s.Open())
+	}
+}
+
+// Each way to hold a connection without a request: all of them give way, the oldest first.
+func TestWhatGivesWay(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hold func(t *testing.T, p *peer)
+		told bool // a client whose first request may be on its way
+	}{
+		{"silence from the start", func(*testing.T, *peer) {}, true},
+		{"a byte", func(t *testing.T, p *peer) { p.say(t, "G") }, true},
+		{"half a head", func(t *testing.T, p *peer) { p.say(t, "GET / HTTP/1.1\r\nHost: x\r\n") }, true},
+		{"silence after an answer", func(t *testing.T, p *peer) { p.ask(t) }, false},
+		{"half of a second head", func(t *testing.T, p *peer) { p.ask(t); p.say(t, "GET / HTTP/1.1\r\n") }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := serve(t, nil, Limits{Total: 1})
+			holder := s.dial(t, one)
+			tt.hold(t, holder)
+			eventually(t, "what was sent to be read", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				if s.idle.Len() == 0 {
+					return false
+				}
+				c := s.idle.Front().Value.(*conn)
+				return c.state.Load() == reading && c.unread() == 0
+			})
+			s.dial(t, two).ask(t)
+			if tt.told {
+				holder.wantAnswer(t, http.StatusServiceUnavailable, full)
+			}
+			holder.wantClosed(t)
+		})
+	}
+}
+
+func TestRequestUnderWayIsNeverClosedForANewcomer(t *testing.T) {
+	s := serve(t, nil, Limits{Total: 2})
+	busy := []*peer{s.dial(t, one), s.dial(t, two)}
+	for _, p := range busy {
+		s.wait(t, p)
+	}
+	for range 3 {
+		newcomer := s.dial(t, three)
+		newcomer.say(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+		newcomer.wantAnswer(t, http.StatusServiceUnavailable, full)
+		newcomer.wantClosed(t)
+	}
+	s.release()
+	for _, p := range busy {
+		p.wantAnswer(t, http.StatusOK, "served")
+	}
+	s.settle(t, 2)
+	s.dial(t, three).ask(t)
+	s.wantCounts(t, 1, 3, 0)
+}
+
+// A client at its limit gives way to itself, and to nobody else.
+func TestClientsAreBounded(t *testing.T) {
+	s := serve(t, nil, Limits{Total: 5, PerClient: 2})
+	neighbour := s.dial(t, two)
+	neighbour.ask(t)
+	var last *peer
+	for i := range 10 {
+		p := s.dial(t, one)
+		p.ask(t)
+		s.settle(t, min(i, 1)+2)
+		s.wantCounts(t, max(i-1, 0), 0, 0)
+		last = p
+	}
+	neighbour.ask(t)
+	last.ask(t)
+
+	// Both of its connections are busy: its third is refused, and others get in.
+	s.wait(t, last)
+	s.wait(t, s.dial(t, one))
+	refused := s.dial(t, one)
+	refused.wantAnswer(t, http.StatusServiceUnavailable, clientFull)
+	refused.wantClosed(t)
+	neighbour.ask(t)
+	s.dial(t, three).ask(t)
+	if full, client := s.RefusedFull(), s.RefusedClient(); full != 0 || client != 1 {
+		t.Errorf("refused are %d and %d of the client", full, client)
+	}
+}
+
+func TestUnixSocketHasNoClients(t *testing.T) {
+	inner, err := net.Listen("unix", filepath.Join(t.TempDir(), "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, inner, Limits{Total: 3, PerClient: 1})
+	var first *peer
+	for i := range 3 {
+		p := s.dial(t, "")
+		p.ask(t)
+		if s.settle(t, i+1); i == 0 {
+			first = p
+		}
+	}
+	s.dial(t, "").ask(t)
+	first.wantClosed(t)
+}
+
+func TestClientOfAnAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7:1":             "192.0.2.7/32",
+		"127.0.0.1:1":             "127.0.0.1/32",
+		"[::ffff:192.0.2.7]:1":    "192.0.2.7/32",
+		"[2001:db8:1:2:3:4::5]:1": "2001:db8:1:2::/64",
+		"[2001:db8:1:2::ffff]:9":  "2001:db8:1:2::/64",
+		"[fe80::1%lo]:1":          "fe80::/64",
+		"[::1]:1":                 "::/64",
+	} {
+		tcp := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(address))
+		if got := clientOf(tcp).String(); got != want {
+			t.Errorf("%s counts for %s, want %s", address, got, want)
+		}
+	}
+	for _, address := range []net.Addr{&net.UnixAddr{Name: "@"}, nil, &net.TCPAddr{}} {
+		if got := clientOf(address); got.IsValid() {
+			t.Errorf("%v counts for %v", address, got)
+		}
+	}
+}
+
+// stuck is a connection whose server has not come to read yet, though it wants to.
+type stuck struct {
+	*net.TCPConn
+	gate <-chan struct{}
+}
+
+func (c *stuck) Read(p []byte) (int, error) {
+	<-c.gate
+	return c.TCPConn.Read(p)
+}
+
+type stuckListener struct {
+	net.Listener
+	gate <-chan struct{}
+}
+
+func (l *stuckListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &stuck{c.(*net.TCPConn), l.gate}, nil
+}
+
+// A head that has come whole is a request under way, also before the server has read it.
+func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := make(chan struct{})
+	s := serve(t, &stuckListener{inner, gate}, Limits{Total: 1})
+	first := s.dial(t, one)
+	first.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	s.settle(t, 1)
+	eventually(t, "the head to come", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.idle.Front().Value.(*conn).unread() > 0
+	})
+	s.dial(t, two).wantAnswer(t, http.StatusServiceUnavailable, full)
+	close(gate)
+	first.wantAnswer(t, http.StatusOK, "served")
+}
+
+// A stopped connection gives its server nothing, whatever comes.
+func TestStoppedConnectionReadsNothing(t *testing.T) {
+	client, inner := net.Pipe()
+	defer client.Close()
+	l := New(nil, Limits{Total: 1})
+	c := &conn{Conn: inner, from: l}
+	done := make(chan error)
+	read := func() {
+		_, err := c.Read(make([]byte, 4))
+		done <- err
+	}
+	go read()
+	if _, err := io.WriteString(client, "GET "); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil || c.stop() {
+		t.Fatalf("%v, or it is stopped while the server handles bytes", err)
+	}
+	go read()
+	eventually(t, "the server to read", c.stop)
+	if _, err := io.WriteString(client, "/ HT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("bytes were read")
+	}
+	if _, err := c.Read(make([]byte, 8)); err == nil {
+		t.Error("and again")
+	}
+}
+
+// Many clients, few places, some of them held in silence: whoever is answered is served or refused, and in the end
+// nothing is counted that is not there.
+func TestCrowd(t *testing.T) {
+	s := serve(t, nil, Limits{Total: 8, PerClient: 6})
+	var idlers []*peer
+	for i := range 8 {
+		idlers = append(idlers, s.dial(t, []string{one, two}[i%2]))
+		idlers[i].ask(t)
+	}
+	s.settle(t, 8)
+	var crowd sync.WaitGroup
+	for i := range 64 {
+		from := []string{one, two, three}[i%3]
+		crowd.Go(func() {
+			for range 10 {
+				p := s.dial(t, from)
+				// A refusal may come before the request is sent, and the end of the connection with it.
+				_, _ = io.WriteString(p, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+				response, err := http.ReadResponse(p.in, nil)
+				if err != nil {
+					continue // closed without a word: more than Farewells were refused at once
+				}
+				if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("status %d", response.StatusCode)
+				}
+				_ = p.Close()
+			}
+		})
+	}
+	crowd.Wait()
+	for _, p := range idlers {
+		_ = p.Close()
+	}
+	eventually(t, "all to be gone", func() bool { return s.Open() == 0 })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle.Len() != 0 || len(s.clients) != 0 {
+		t.Errorf("%d idle, %d clients are left", s.idle.Len(), len(s.clients))
+	}
+}
