@@ -1,7 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build run test test-all lint test-native sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+.PHONY: regrtest build run test test-all lint test-native sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -36,7 +36,7 @@ test-all: test ## the same with every case in every way, here and in the lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
-		python3-numpy python3-pandas python3-matplotlib chromium curl shellcheck \
+		python3-numpy python3-pandas python3-matplotlib libpython3-testsuite chromium curl shellcheck \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap
 	@scripts/prometheus .cache/prometheus
 
@@ -65,6 +65,12 @@ arm64: deps-test ## compile for arm64
 
 many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
 	SANDBOXD_TEST_RUNS=$(or $(RUNS),10000) go test -count=1 -timeout=2h -run='^TestManyRuns$$' -v ./cmd/sandboxd
+
+regrtest: export SANDBOXD_TEST_REGRTEST := all
+regrtest: export SANDBOXD_TEST_STRICT := 1
+regrtest: build deps-test ## CPython's own tests, inside a jail against outside; .cache/regrtest has what differs
+	@mkdir -p .cache
+	SANDBOXD_TEST_REGRTEST_REPORT=$(CURDIR)/.cache/regrtest go test -count=1 -timeout=2h -parallel=2 -run='^TestRegrtest$$' ./internal/jail
 
 # The table that is printed is also in SECURITY.md: a change of it is to be looked at.
 escape: export SANDBOXD_TEST_UPDATE := 1

@@ -1,0 +1,68 @@
+# Runs one module of CPython's own tests and prints one JSON line for each test: [id, outcome]. MODULE is set by a line
+# above. The program is the same inside a jail and outside; what tests print goes nowhere.
+import importlib, json, os, sys, tempfile, unittest
+
+out = os.fdopen(os.dup(1), "w")
+null = os.open(os.devnull, os.O_RDWR)
+for fd in (0, 1, 2):
+    os.dup2(null, fd)
+os.chdir(tempfile.mkdtemp())
+
+
+def say(name, outcome):
+    out.write(json.dumps([name, outcome]) + "\n")
+    out.flush()
+
+
+class Result(unittest.TestResult):
+    """The outcome of each test. A test with subtests is as bad as the worst of them."""
+
+    def startTest(self, test):
+        super().startTest(test)
+        self.outcome = "ok"
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        say(test.id(), self.outcome)
+
+    def note(self, test, outcome):
+        if hasattr(test, "_testMethodName"):
+            self.outcome = outcome
+        else:
+            say(str(test), outcome)  # of a class or a module: it has no test that could say it
+
+    def addError(self, test, error):
+        super().addError(test, error)
+        self.note(test, "error")
+
+    def addFailure(self, test, error):
+        super().addFailure(test, error)
+        self.note(test, "failure")
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self.note(test, "skipped")
+
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error is not None:
+            self.outcome = "failure"
+
+
+try:
+    from test import support
+
+    support.use_resources = []  # nothing that needs a network, a display, hours or gigabytes
+    module = importlib.import_module("test." + MODULE)
+    suite = unittest.defaultTestLoader.loadTestsFromModule(module)
+except unittest.SkipTest:
+    say(MODULE, "skipped")
+except BaseException as error:
+    say(MODULE, type(error).__name__)
+else:
+    try:
+        suite.run(Result())
+    except BaseException as error:
+        say(MODULE, type(error).__name__)
+say("END", "")
+os._exit(0)
