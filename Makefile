@@ -36,8 +36,9 @@ test-all: test ## the same with every case in every way, here and in the lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
-		python3-numpy python3-pandas python3-matplotlib libpython3-testsuite chromium curl shellcheck \
-		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap
+		python3-numpy python3-pandas python3-matplotlib chromium curl shellcheck \
+		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap \
+		$$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')
 	@scripts/prometheus .cache/prometheus
 
 lint: deps ## gofmt, go vet, staticcheck, shellcheck
