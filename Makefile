@@ -69,6 +69,9 @@ escape: build ## attack the jail, whole and layer by layer; count what held
 	@go test -count=1 -timeout=30m -v -run='^(TestEscape|TestEachLayerAlone|TestAttacksGetThroughWithoutLayers)$$' \
 		./internal/jail >.cache/escape 2>&1 || { grep -vE '^ *(===|--- PASS)' .cache/escape; exit 1; }
 	@grep -vE '^ *(===|---|layers_test|held|absent)|^ *$$' .cache/escape
+	@go test -count=1 -timeout=20m -v -run='^TestAttacksInABrowser$$' ./cmd/sandboxd >.cache/escape-browser 2>&1 || \
+		{ grep -vE '^ *(===|--- PASS)' .cache/escape-browser; exit 1; }
+	@grep -E '^(Attacks|  browser|ok)' .cache/escape-browser
 
 lab: deps-test ## the tests in a virtual machine: Debian 12, systemd, cgroup v2
 	@lab/payload .cache/lab/payload
