@@ -104,7 +104,7 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
-	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd.service
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd-admin.socket systemd/sandboxd.service
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) systemd/own-uids.conf
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
 		$(DESTDIR)$(UNITDIR)/sandboxd.service
