@@ -81,6 +81,9 @@ escape: build ## attack the jail, whole and layer by layer; count what held
 	@go test -count=1 -timeout=30m -v -run='^(TestEscape|TestEachLayerAlone|TestAttacksGetThroughWithoutLayers)$$' \
 		./internal/jail >.cache/escape 2>&1 || { grep -vE '^ *(===|--- PASS)' .cache/escape; exit 1; }
 	@grep -vE '^ *(===|---|layers_test|held|absent)|^ *$$' .cache/escape
+	@go test -count=1 -timeout=20m -v -run='^TestAttacksInABrowser$$' ./cmd/sandboxd >.cache/escape-browser 2>&1 || \
+		{ grep -vE '^ *(===|--- PASS)' .cache/escape-browser; exit 1; }
+	@grep -E '^(Attacks|  browser|ok)' .cache/escape-browser
 
 lab: deps-test ## a virtual machine: Debian 12, systemd, cgroup v2 (SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
@@ -116,7 +119,7 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
-	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd.service
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd-admin.socket systemd/sandboxd.service
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) systemd/own-uids.conf
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
 		$(DESTDIR)$(UNITDIR)/sandboxd.service

@@ -52,7 +52,7 @@ check "tmpfiles makes the root directory" systemd-tmpfiles --create sandboxd.con
 units=/usr/local/lib/systemd/system
 verify() { # it warns, with status 0, of what it does not know
 	local said
-	said=$(systemd-analyze verify $units/sandboxd.{socket,service} 2>&1)
+	said=$(systemd-analyze verify $units/sandboxd{,-admin}.socket $units/sandboxd.service 2>&1)
 	[ -z "$said" ] || { echo "$said"; return 1; }
 }
 check "systemd-analyze verify" verify
@@ -179,6 +179,27 @@ check "and is served there" curl -sSf -m 60 -o /dev/null 'http://[::1]:8001/read
 check "and not here" refused
 no_drop_in sandboxd.socket
 systemctl restart sandboxd.socket
+
+# Health and metrics on a second socket, and at the first one no longer: as docs/operations.md says.
+admin=http://127.0.0.1:8001
+status_of() { [ "$(curl -s -m 60 -o /dev/null -w '%{http_code}' "$2")" = "$1" ] || { echo "$2 is not answered with $1"; return 1; }; }
+cp /etc/sandboxd/config.yaml /tmp/config.yaml
+echo "admin-listen: ${admin#http://}" >>/etc/sandboxd/config.yaml
+systemctl stop sandboxd.socket sandboxd
+systemctl reset-failed sandboxd.service sandboxd.socket # five starts in ten seconds are all that systemd grants
+check "a socket for health and metrics" systemctl start sandboxd-admin.socket
+check "is passed to the daemon" systemctl start sandboxd
+for path in healthz readyz metrics; do
+	check "/$path is there" status_of 200 $admin/$path
+	check "and not here" status_of 404 $url/$path
+done
+check "a run is here" says '"stdout":"1\n"' 'print(1)'
+check "and not there" status_of 404 $admin/
+check "an exchanged name is none of ours" sh -c "curl -sS -H 'Host: evil.example' $url/ | grep -q 'Invalid host header'"
+systemctl stop sandboxd-admin.socket sandboxd.socket sandboxd
+cp /tmp/config.yaml /etc/sandboxd/config.yaml
+check "back to one socket" systemctl start sandboxd
+check "and health is here again" ready
 
 # From a version that listened by itself.
 mkdir -p /etc/systemd/system

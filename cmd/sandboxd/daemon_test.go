@@ -75,7 +75,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-var servingAt = regexp.MustCompile(`msg=serving address=(http://\S+)`)
+var servingAt = regexp.MustCompile(`msg=serving address=(\S+)`)
 
 // start starts a daemon on a port of its own and waits until it serves. It ends with the test.
 func start(t testing.TB, args ...string) *sandboxd {
@@ -153,6 +153,11 @@ func (d *sandboxd) do(ctx context.Context, method, path string, body io.Reader, 
 	for i := 0; i+1 < len(header); i += 2 {
 		request.Header.Set(header[i], header[i+1])
 	}
+	return send(request)
+}
+
+// send sends a request and reads the answer.
+func send(request *http.Request) (answer, error) {
 	begin := time.Now()
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

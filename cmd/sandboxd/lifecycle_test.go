@@ -153,6 +153,9 @@ func TestFailsClosed(t *testing.T) {
 		{"a size that is none", []string{"--memory=lots"}, []string{"--memory"}},
 		{"more connections than descriptors", []string{"--connections=1000000"}, []string{"open files", "--connections"}},
 		{"fewer uids than runs", []string{"--concurrency=100", "--uid-count=100"}, []string{"--uid-count", "from 108"}},
+		{"a host that is none", []string{"--host=http://a.example"}, []string{"--host", "http://a.example", "without scheme"}},
+		{"an address for health and metrics that is wrong", []string{"--admin-listen=nowhere"}, []string{"--admin-listen"}},
+		{"fewer connections than none", []string{"--connections-per-client=-1"}, []string{"--connections-per-client", "from 0"}},
 		{"an origin that is none", []string{"--cors-origin=example.com"}, []string{"example.com"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
