@@ -1,7 +1,7 @@
 // Package api is the HTTP half of the daemon: it turns requests into runs and runs into the
-// answers that the frontends of an existing FastAPI service expect. See execute.go for the way
-// of a run, errors.go for what errors mean, decode.go and pyjson.go for what FastAPI says of bad
-// requests.
+// answers that the frontends of an existing FastAPI service expect. See hosts.go and guard.go for
+// who may ask, execute.go for the way of a run, errors.go for what errors mean, decode.go, encoding.go
+// and pyjson.go for what FastAPI says of bad requests.
 package api
 
 import (
