@@ -221,8 +221,8 @@ func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
 		"/proc/timer_list", "/proc/sched_debug", "/proc/locks", "/proc/keys", "/proc/key-users", "/proc/kallsyms", "/proc/kcore",
 		"/proc/config.gz", "/proc/sysvipc", "/proc/pressure", "/proc/sys", "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname",
 		"/proc/sys/fs/file-nr", "/proc/sys/fs/inode-nr", "/sys", "/sys/block", "/sys/class/net", "/sys/devices/system/cpu", "/sys/class/dmi/id/product_uuid",
-		"/sys/fs/cgroup", "/sys/kernel/debug", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/resolv.conf", "/etc/fstab", "/etc/shadow",
-		"/etc/ssh", "/etc/localtime", "/etc/timezone", "/run/utmp", "/run/systemd", "/var", "/var/log", "/boot", "/root",
+		"/sys/fs/cgroup", "/sys/kernel/debug", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/ssl/private", "/etc/fstab", "/etc/shadow",
+		"/etc/ssh", "/run/utmp", "/run/systemd", "/var", "/var/log", "/boot", "/root",
 		"/dev/kmsg", "/dev/mem", "/dev/sda", "/dev/vda", "/dev/tty", "/dev/console", "/dev/pts", "/dev/mqueue", "/dev/disk", "/dev/log",
 	} {
 		t.Run(path, func(t *testing.T) {
