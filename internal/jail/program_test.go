@@ -56,6 +56,15 @@ func testProgram(t *testing.T, edit func(*jail.Config)) {
 		{name: "atexit", source: "import atexit\natexit.register(print, 'bye')\nprint('hi')", stdout: "hi\nbye\n"},
 		{name: "threads", source: "import threading\nr = []\nts = [threading.Thread(target=r.append, args=(i,)) for i in range(8)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nprint(sorted(r))",
 			stdout: "[0, 1, 2, 3, 4, 5, 6, 7]\n"},
+		{name: "a hundred threads that sleep", source: `
+import threading
+go = threading.Event()
+ts = [threading.Thread(target=go.wait) for _ in range(100)]
+for t in ts: t.start()
+print(threading.active_count())
+go.set()
+for t in ts: t.join()
+`, stdout: "101\n"},
 		{name: "asyncio", source: "import asyncio\nasync def f(): await asyncio.sleep(0); return 5\nprint(asyncio.run(f()))", stdout: "5\n"},
 		{name: "multiprocessing, every way to start", source: `
 import multiprocessing as m
