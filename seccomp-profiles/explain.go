@@ -211,7 +211,7 @@ const (
 	whyTerminal   = "types into a terminal"
 	whyPages      = "pipes that borrow pages (CVE-2022-0847)"
 	whyUnseen     = "memory that no sum over processes sees: best effort does not bound it"
-	whyChannel    = "locks on files that all runs see: a channel between them"
+	whyChannel    = "watches what others do with a file: a channel between runs, where they see the same"
 )
 
 var dangers = []danger{
@@ -256,7 +256,10 @@ var dangers = []danger{
 	{"splice", [6]uint64{}, whyPages}, {"vmsplice", [6]uint64{}, whyPages}, {"tee", [6]uint64{}, whyPages},
 	{"memfd_create", [6]uint64{}, whyUnseen}, {"memfd_secret", [6]uint64{}, whyUnseen},
 	{"execveat", [6]uint64{}, "programs without a file, past noexec"},
-	{"flock", [6]uint64{}, whyChannel}, {"fcntl of F_OFD_SETLK", [6]uint64{0, unix.F_OFD_SETLK}, whyChannel},
-	{"inotify_init1", [6]uint64{}, "sees what other runs do with the files that all see"},
+	{"fcntl of F_SETLEASE", [6]uint64{0, unix.F_SETLEASE}, whyChannel}, {"fcntl of F_NOTIFY", [6]uint64{0, unix.F_NOTIFY}, whyChannel},
+	{"mknodat of a device", [6]uint64{0, 0, unix.S_IFCHR}, "device nodes; 0:0 is overlayfs' mark for a deleted file (CVE-2021-3493)"},
+	{"renameat2 of RENAME_WHITEOUT", [6]uint64{0, 0, 0, 0, unix.RENAME_WHITEOUT}, "makes a device node"},
+	{"prctl of PR_SET_DUMPABLE", [6]uint64{unix.PR_SET_DUMPABLE}, "hides its memory from an unprivileged daemon, which bounds it in best effort"},
+	{"inotify_init1", [6]uint64{}, "on a device node it sees what other runs do"},
 	{"modify_ldt", [6]uint64{}, "segments of the x86"}, {"personality", [6]uint64{}, "address space layout"},
 }

@@ -24,8 +24,8 @@ const (
 // document is a profile as it is written: the OCI format, and in each entry of "syscalls" two
 // properties that Docker and Podman have there too, and one of ours. Whoever reads plain OCI "MUST
 // ignore unknown properties" (runtime-spec, config.md, "Extensibility"): without "comment" and
-// "quiet" no answer changes, and without "includes" a few more names are allowed, all of which have
-// an allowed twin. What "extends" another profile is not complete for such a reader.
+// "quiet" no answer changes, and without "includes", which the default profile does not use, an entry holds on
+// all machines. What "extends" another profile is not complete for such a reader.
 type document struct {
 	Extends          string                   `json:"extends"`
 	DefaultAction    specs.LinuxSeccompAction `json:"defaultAction"`

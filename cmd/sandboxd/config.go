@@ -57,7 +57,7 @@ type settings struct {
 	Wall        time.Duration    `default:"5s" group:"Limits of one run:" help:"Wall clock."`
 	Memory      units.Base2Bytes `default:"256MiB" group:"Limits of one run:" help:"Memory, scratch space included; there is no swap on top."`
 	CPU         float64          `default:"1" group:"Limits of one run:" help:"Cores."`
-	Pids        int              `default:"64" group:"Limits of one run:" help:"Processes and threads."`
+	Pids        int              `default:"256" group:"Limits of one run:" help:"Processes and threads."`
 	Scratch     units.Base2Bytes `default:"64MiB" group:"Limits of one run:" help:"Writable file system."`
 	Inodes      int64            `default:"4096" group:"Limits of one run:" help:"Files in it."`
 	OutputLimit units.Base2Bytes `default:"1MiB" group:"Limits of one run:" help:"Kept of each stream; the rest is counted and dropped."`

@@ -190,7 +190,7 @@ func TestSettingsPrecedence(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"the default", nil, nil, "5s strict 64 *"},
+		{"the default", nil, nil, "5s strict 256 *"},
 		{"the file", nil, []string{"--config=" + file}, "1s off 33 https://a.example,https://b.example"},
 		{"the environment over the file", []string{"SANDBOXD_WALL=2s", "SANDBOXD_PIDS=44"}, []string{"--config=" + file}, "2s off 44 https://a.example,https://b.example"},
 		{"a flag over both", []string{"SANDBOXD_WALL=2s"}, []string{"--config=" + file, "--wall=3s"}, "3s off 33 https://a.example,https://b.example"},

@@ -17,9 +17,9 @@ func TestProfileCheck(t *testing.T) {
 		stderr        string
 	}{
 		{"the default, extended by nothing", `{"extends":"default"}`, 0, []string{"instructions of BPF", "allowed with certain arguments", "no difference to the default profile"}, ""},
-		{"more, less, and a danger", `{"extends":"default","syscalls":[{"names":["bpf","readv"],"action":"SCMP_ACT_ALLOW"},{"names":["link"],"action":"SCMP_ACT_ERRNO"}]}`, 0,
-			[]string{"adds to the default profile:\n  bpf\n  readv\n", "takes away from it:\n  link\n", "WARNINGS:\n  bpf: BPF\n"}, ""},
-		{"an unknown call", `{"extends":"default","syscalls":[{"names":["link"],"action":"SCMP_ACT_ERRNO"},{"names":["raed"],"action":"SCMP_ACT_ALLOW"}]}`, 1, nil,
+		{"more, less, and a danger", `{"extends":"default","syscalls":[{"names":["bpf","readahead"],"action":"SCMP_ACT_ALLOW"},{"names":["linkat"],"action":"SCMP_ACT_ERRNO"}]}`, 0,
+			[]string{"adds to the default profile:\n  bpf\n  readahead\n", "takes away from it:\n  linkat\n", "WARNINGS:\n  bpf: BPF\n"}, ""},
+		{"an unknown call", `{"extends":"default","syscalls":[{"names":["linkat"],"action":"SCMP_ACT_ERRNO"},{"names":["raed"],"action":"SCMP_ACT_ALLOW"}]}`, 1, nil,
 			`: seccomp profile: syscalls[1]: names: unknown system call "raed"`},
 		{"no JSON", `seccomp`, 1, nil, "invalid character"},
 	} {

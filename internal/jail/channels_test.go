@@ -392,8 +392,15 @@ for path in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts", "/etc/matplo
 FILES = dict(SHARED)
 FILES.update({p: p for p in ("/usr", "/etc", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/proc", "/proc/self/status", "/proc/self/ns", "/tmp/mine", "/dev/shm")})
 for path in ("/tmp/mine", "/dev/shm/mine"): open(path, "wb").write(bytes(4096))
+# What has no path. Most of these are of one inode, which the kernel has once for all processes (fs/anon_inodes.c).
+PATHLESS = {"pipe": lambda: os.pipe()[1], "socket": lambda: socket.socket().detach(), "standard output": lambda: os.dup(1)}
+PATHLESS.update({name: lambda name=name, args=args: call(name, *args)[0] for name, args in
+    {"epoll_create1": (0,), "eventfd2": (0, 0), "timerfd_create": (1, 0), "signalfd4": (-1, b"\0" * 8, 8, 0), "inotify_init1": (0,), "pidfd_open": (os.getpid(), 0)}.items()})
+for name, make in PATHLESS.items():
+    if make() >= 0: FILES[name] = name
 def opened(key, path):
     if key == "standard input": return 0
+    if key in PATHLESS: return PATHLESS[key]()
     if path.startswith("/dev/") and not os.path.isdir(path): return os.open(path, os.O_RDWR)
     return os.open(path, os.O_RDONLY)
 def kind(fd): return fcntl.F_RDLCK if fcntl.fcntl(fd, fcntl.F_GETFL) & 3 == os.O_RDONLY else fcntl.F_WRLCK
@@ -415,6 +422,8 @@ func numbers() string {
 		"setpriority": unix.SYS_SETPRIORITY, "getpriority": unix.SYS_GETPRIORITY, "flock": unix.SYS_FLOCK,
 		"inotify_init1": unix.SYS_INOTIFY_INIT1, "inotify_add_watch": unix.SYS_INOTIFY_ADD_WATCH,
 		"fanotify_init": unix.SYS_FANOTIFY_INIT, "fanotify_mark": unix.SYS_FANOTIFY_MARK, "futex": unix.SYS_FUTEX,
+		"epoll_create1": unix.SYS_EPOLL_CREATE1, "eventfd2": unix.SYS_EVENTFD2, "timerfd_create": unix.SYS_TIMERFD_CREATE,
+		"signalfd4": unix.SYS_SIGNALFD4, "pidfd_open": unix.SYS_PIDFD_OPEN,
 	})
 	if err != nil {
 		panic(err)

@@ -10,57 +10,66 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// deviceLocks hold a write lock on each device node that the runs share: nobody may make another,
-// so that a record lock of one run on /dev/null would be seen by all. With ours in place no run
-// gets one, and each sees the same. A lock of the open file, since one of the process (F_SETLK)
-// would go as soon as anything here closes /dev/null.
-type deviceLocks struct {
-	mu    sync.Mutex
-	nodes []*os.File
-	held  []bool
+// sharedLocks hold a write lock on each inode that runs share and may lock: the device nodes, which nobody
+// may make anew, and the one inode of all descriptors that have no path (epoll, eventfd, timerfd; the
+// kernel's fs/anon_inodes.c has one for the whole machine). A lock of one run on such an inode would be
+// seen by all others. While the daemon holds the lock no run gets one, and each run sees the same.
+//
+// The locks belong to the open file. A lock of the process (F_SETLK) would be lost when anything in
+// the daemon closes /dev/null.
+type sharedLocks struct {
+	mu     sync.Mutex
+	inodes []*os.File
+	held   []bool
 }
 
-func openDevices(plan []inside.Node) (*deviceLocks, error) {
-	d := &deviceLocks{}
+func openShared(plan []inside.Node) (*sharedLocks, error) {
+	s := &sharedLocks{}
 	for _, n := range plan {
 		if n.Op != inside.Device {
 			continue
 		}
 		f, err := os.OpenFile(n.Source, os.O_RDWR, 0)
 		if err != nil {
-			return nil, errors.Join(err, d.close())
+			return nil, errors.Join(err, s.close())
 		}
-		d.nodes = append(d.nodes, f)
+		s.inodes = append(s.inodes, f)
 	}
-	d.held = make([]bool, len(d.nodes))
-	return d, nil
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("epoll_create1", err), s.close())
+	}
+	s.inodes = append(s.inodes, os.NewFile(uintptr(epoll), "descriptors without a path"))
+	s.held = make([]bool, len(s.inodes))
+	return s, nil
 }
 
-// hold takes the locks that we do not have yet. Another daemon on this host may have them: then
-// they serve us as well, for as long as it lives, and we ask again before the next run.
-func (d *deviceLocks) hold() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i, f := range d.nodes {
-		if d.held[i] {
+// hold takes the locks that the daemon does not hold yet. Another daemon on this host may hold them: then
+// they serve this one as well, for as long as the other lives, and hold asks again before the next run.
+func (s *sharedLocks) hold() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range s.inodes {
+		if s.held[i] {
 			continue
 		}
+		// fcntl(2) and flock(2) keep their locks apart, and a run may ask for either.
 		lock := unix.Flock_t{Type: unix.F_WRLCK}
 		byRange := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
-		whole := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) // the filter has no flock: this is for without it
+		whole := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		for _, err := range []error{byRange, whole} {
 			if err != nil && !errors.Is(err, unix.EAGAIN) {
 				return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 			}
 		}
-		d.held[i] = byRange == nil && whole == nil
+		s.held[i] = byRange == nil && whole == nil
 	}
 	return nil
 }
 
-func (d *deviceLocks) close() error {
+func (s *sharedLocks) close() error {
 	var err error
-	for _, f := range d.nodes {
+	for _, f := range s.inodes {
 		err = errors.Join(err, f.Close())
 	}
 	return err

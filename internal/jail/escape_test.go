@@ -471,6 +471,13 @@ func newHost(t *testing.T) *host {
 		value, _ := os.ReadFile("/proc/sys/" + name)
 		fact(strings.ToUpper(filepath.Base(name)), "int(%q or 0)", strings.TrimSpace(string(value)))
 	}
+	for _, name := range []string{"wmem_max", "rmem_max"} {
+		value, err := os.ReadFile("/proc/sys/net/core/" + name)
+		if err != nil { // under a unit with a network of its own: Linux 6.11 shows it in all of them
+			value = []byte("212992") // the kernel's own default
+		}
+		fact(strings.ToUpper(name), "%s", strings.TrimSpace(string(value)))
+	}
 	fact("HOST_NAMESPACES", "%s", namespaces(t))
 	fact("HOST_NAME", "%q", name)
 	fact("BOOT_ID", "%q", strings.TrimSpace(string(boot)))

@@ -221,8 +221,8 @@ func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
 		"/proc/timer_list", "/proc/sched_debug", "/proc/locks", "/proc/keys", "/proc/key-users", "/proc/kallsyms", "/proc/kcore",
 		"/proc/config.gz", "/proc/sysvipc", "/proc/pressure", "/proc/sys", "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname",
 		"/proc/sys/fs/file-nr", "/proc/sys/fs/inode-nr", "/sys", "/sys/block", "/sys/class/net", "/sys/devices/system/cpu", "/sys/class/dmi/id/product_uuid",
-		"/sys/fs/cgroup", "/sys/kernel/debug", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/resolv.conf", "/etc/fstab", "/etc/shadow",
-		"/etc/ssh", "/etc/localtime", "/etc/timezone", "/run/utmp", "/run/systemd", "/var", "/var/log", "/boot", "/root",
+		"/sys/fs/cgroup", "/sys/kernel/debug", "/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/ssl/private", "/etc/fstab", "/etc/shadow",
+		"/etc/ssh", "/run/utmp", "/run/systemd", "/var", "/var/log", "/boot", "/root",
 		"/dev/kmsg", "/dev/mem", "/dev/sda", "/dev/vda", "/dev/tty", "/dev/console", "/dev/pts", "/dev/mqueue", "/dev/disk", "/dev/log",
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -304,13 +304,28 @@ func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
 		})
 	}
 	// What the kernel numbers for the whole machine: the same from both sides.
-	const numbers = "numbers of pipes, sockets, namespaces, mounts, devices"
+	const numbers = "numbers of pipes, sockets, namespaces, mounts, devices, processes"
 	t.Run(numbers, func(t *testing.T) {
 		p := talk(t, j, "import json, os, time\nprint(json.dumps({'pipe': os.readlink('/proc/self/fd/1')}), flush=True)\ntime.sleep(60)")
 		number := strings.Trim(p.line(t)["pipe"], `"`)
 		ours, _ := filepath.Glob("/proc/self/fd/*")
 		if !slices.ContainsFunc(ours, func(fd string) bool { link, _ := os.Readlink(fd); return link == number }) {
 			t.Errorf("%s is no number of a pipe outside", number)
+		}
+	})
+	const attributes = "extended attributes of installed files"
+	t.Run(attributes, func(t *testing.T) {
+		python := virtualEnvironment(t, map[string]string{"mine": ""})
+		installed, err := filepath.Glob(filepath.Dir(filepath.Dir(python)) + "/lib/python3*/site-packages/mine.py")
+		if err != nil || len(installed) != 1 {
+			t.Fatal(installed, err)
+		}
+		if err := unix.Setxattr(installed[0], "user.note", []byte("of mine"), 0); err != nil {
+			t.Skipf("/var/tmp has no attributes: %v", err)
+		}
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python = python })
+		if got := jailtest.Output(t, j, "import mine, os\nprint(os.getxattr(mine.__file__, 'user.note'))"); got != "b'of mine'\n" {
+			t.Errorf("no longer shown: %q", got)
 		}
 	})
 	const uid = "host uid of the run"
@@ -322,7 +337,7 @@ func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
 		}
 	})
 	t.Run("documented", func(t *testing.T) {
-		facts := []string{numbers, uid}
+		facts := []string{numbers, attributes, uid}
 		for _, tt := range shown {
 			facts = append(facts, tt.fact)
 		}

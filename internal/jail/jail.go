@@ -64,7 +64,7 @@ type Jail struct {
 	script *inside.Script // all of it: what each run's first process replays
 	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
-	nodes  *deviceLocks
+	nodes  *sharedLocks
 	pace   *pace // of the answers to what the filter denies
 
 	zygotes    *zygotes
@@ -134,7 +134,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	if tree == nil {
 		cfg.Log.Warn("there is no cgroup for runs", "reason", err)
 	}
-	nodes, err := openDevices(plan)
+	nodes, err := openShared(plan)
 	if err != nil {
 		return nil, errors.Join(err, tree.close())
 	}

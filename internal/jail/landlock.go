@@ -61,8 +61,9 @@ func landlockABI() (int, error) {
 	return int(abi), nil
 }
 
-// landlockRules derives from the plan of the root what of it may be opened. Rules hold for all
-// that is below a path; the root directory itself has none, and so cannot be listed.
+// landlockRules derives from the plan of the root what of it may be opened. A rule holds for all that is
+// below its path. So the root directory, which programs list as any other, gives the right to list everywhere:
+// of a directory that the mounts show by a fault of theirs a program learns the names, and can open nothing.
 func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 	var set inside.Ruleset
 	for _, known := range landlockRights {
@@ -77,12 +78,18 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 		inside.Dir: mayList, inside.File: mayRead, inside.Copy: mayRead, inside.Tree: mayRun, inside.Bind: mayRun,
 		inside.Device: mayDevice, inside.Proc: mayList, inside.Scratch: mayScratch,
 	}
+	set.Rules = append(set.Rules, inside.Rule{Path: "/", Rights: mayList & set.Handled})
 	for _, n := range plan {
 		if rights := may[n.Op] & set.Handled; rights != 0 {
 			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: rights})
 		}
 		if n.Op == inside.Cover && strings.HasPrefix(n.Path, "/proc/") { // the tree around it gives no right to read
 			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: mayRead})
+		}
+		if n.Path == "/dev/null" {
+			// Standard input: that it is no terminal, its driver shall say (ENOTTY) and not Landlock (EACCES). It has
+			// no request of its own.
+			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: unix.LANDLOCK_ACCESS_FS_IOCTL_DEV & set.Handled})
 		}
 		if n.Op == inside.Proc {
 			for _, name := range ofItself {

@@ -1,7 +1,6 @@
 package jail
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +15,7 @@ import (
 // by the init (inside, mounts.go) over a tmpfs that becomes read-only when it is filled:
 //
 //	/usr /bin /lib …   the host's, read-only
-//	/etc               a handful of files, ours or the host's
+//	/etc               some files, ours or the host's: see etc.go
 //	/dev               null, zero, full, random, urandom; shm is scratch
 //	/proc              of the new pid namespace: processes, and what a run is told of its machine, read-only
 //	/sandbox           the launcher
@@ -31,36 +30,14 @@ const (
 	compiledPath = runDir + "/main.pyc"
 )
 
-// etcFromHost are the files of the host's /etc that python3 and its packages need: how to find
-// libraries, types of files, the plots' defaults. Nothing in them tells of the host's users
-// or its place in the network.
-var etcFromHost = []string{
-	"/etc/alternatives", // libblas.so.3 is a link through it
-	"/etc/ld.so.cache",
-	"/etc/fonts",
-	"/etc/matplotlibrc",
-	"/etc/mime.types",
-}
-
 // rootPlan describes the new root on this host.
 func rootPlan(python interpreter, limits Limits) []inside.Node {
 	plan := hostTree("/usr")
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
 		plan = append(plan, mirror(dir)...)
 	}
-	plan = append(plan, inside.Node{Op: inside.Dir, Path: "/etc", Mode: 0o755})
-	for _, path := range etcFromHost {
-		plan = append(plan, mirror(path)...)
-	}
-	passwd := fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", userName, insideUID, insideGID, homeDir)
-	plan = append(plan,
-		inside.Node{Op: inside.File, Path: "/etc/passwd", Data: passwd},
-		inside.Node{Op: inside.File, Path: "/etc/group", Data: fmt.Sprintf("%s:x:%d:\n", userName, insideGID)},
-		inside.Node{Op: inside.File, Path: "/etc/hosts", Data: "127.0.0.1 localhost " + inside.Hostname + "\n::1 localhost\n"},
-		inside.Node{Op: inside.File, Path: "/etc/hostname", Data: inside.Hostname + "\n"},
-		inside.Node{Op: inside.File, Path: "/etc/nsswitch.conf", Data: "passwd: files\ngroup: files\nhosts: files\n"},
-		inside.Node{Op: inside.Dir, Path: "/dev", Mode: 0o755},
-	)
+	plan = append(plan, etcPlan()...)
+	plan = append(plan, inside.Node{Op: inside.Dir, Path: "/dev", Mode: 0o755})
 	for _, name := range []string{"null", "zero", "full", "random", "urandom"} {
 		plan = append(plan, inside.Node{Op: inside.Device, Path: "/dev/" + name, Source: "/dev/" + name})
 	}

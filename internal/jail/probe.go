@@ -82,7 +82,7 @@ type view struct {
 	Hostname     string   `json:"hostname"`
 	Cgroup       []string `json:"cgroup"`
 	Root         []string `json:"root"`
-	List         string   `json:"list"`
+	Smaps        string   `json:"smaps"`
 	RootWrite    string   `json:"root_write"`
 	Connect      string   `json:"connect"`
 	Nproc        int64    `json:"nproc"`
@@ -297,7 +297,7 @@ func (i view) claims(limits Limits) []claim {
 		{LayerCapabilities, i.UID != 0 && strings.Trim(i.Capabilities, "0") == "" && i.Capabilities != "",
 			fmt.Sprintf("uid %d, capabilities %s", i.UID, i.Capabilities)},
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
-		{LayerLandlock, i.List == "Permission denied", fmt.Sprintf("listing /: %q", i.List)},
+		{LayerLandlock, i.Smaps == "Permission denied", fmt.Sprintf("opening /proc/self/smaps: %q", i.Smaps)},
 		{LayerSeccomp, i.Seccomp == "2", fmt.Sprintf("Seccomp mode %s; denials are counted: %t", i.Seccomp, i.counted)},
 		{LayerRlimits, i.Nproc == int64(limits.Pids+ownProcesses), fmt.Sprintf("at most %d processes", i.Nproc-ownProcesses)},
 	}

@@ -2,6 +2,7 @@ package jail_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,6 +59,15 @@ func testProgram(t *testing.T, edit func(*jail.Config)) {
 		{name: "atexit", source: "import atexit\natexit.register(print, 'bye')\nprint('hi')", stdout: "hi\nbye\n"},
 		{name: "threads", source: "import threading\nr = []\nts = [threading.Thread(target=r.append, args=(i,)) for i in range(8)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nprint(sorted(r))",
 			stdout: "[0, 1, 2, 3, 4, 5, 6, 7]\n"},
+		{name: "a hundred threads that sleep", source: `
+import threading
+go = threading.Event()
+ts = [threading.Thread(target=go.wait) for _ in range(100)]
+for t in ts: t.start()
+print(threading.active_count())
+go.set()
+for t in ts: t.join()
+`, stdout: "101\n"},
 		{name: "asyncio", source: "import asyncio\nasync def f(): await asyncio.sleep(0); return 5\nprint(asyncio.run(f()))", stdout: "5\n"},
 		{name: "multiprocessing, every way to start", source: `
 import multiprocessing as m
@@ -76,6 +86,20 @@ s = socket.create_server(("127.0.0.1", 0))
 threading.Thread(target=lambda: socket.create_connection(s.getsockname()).sendall(b"ok")).start()
 print(s.accept()[0].recv(2))
 `, stdout: "b'ok'\n"},
+		{name: "names of users, ports and protocols", source: `
+import os, pwd, grp, socket, getpass
+print([p.pw_name for p in pwd.getpwall()], [g.gr_name for g in grp.getgrall()], getpass.getuser(), os.path.expanduser("~root"))
+print(socket.getservbyname("https"), socket.getservbyport(22), socket.getprotobyname("udp"))
+`, stdout: "['root', 'nobody', 'sandbox'] ['root', 'nogroup', 'sandbox'] sandbox /root\n443 ssh 17\n"},
+		{name: "a name that nobody can tell", source: `
+import socket
+try: socket.getaddrinfo("example.com", 80)
+except socket.gaierror as e: print(e)
+print(socket.gethostbyname("localhost"), socket.gethostbyname(socket.gethostname()), socket.getfqdn())
+`, stdout: "[Errno -3] Temporary failure in name resolution\n127.0.0.1 127.0.0.1 localhost\n"},
+		{name: "the time is UTC's", source: "import time\nprint(time.tzname, open('/etc/timezone').read())", stdout: "('UTC', 'UTC') Etc/UTC\n\n"},
+		{name: "the distribution", source: "import platform\nprint(platform.freedesktop_os_release() != {}, open('/etc/os-release').read() == open('/usr/lib/os-release').read())",
+			stdout: "True True\n"},
 		{name: "unicode", source: "naïve = 'žluťoučký 🐍'\nprint(naïve)", stdout: "žluťoučký 🐍\n"},
 		{name: "latin-1 by its cookie", source: "# -*- coding: latin-1 -*-\nprint(ascii('\xe9'))", stdout: "'\\xe9'\n"},
 		{name: "standard input is empty", source: "import sys\nprint(repr(sys.stdin.read()))", stdout: "''\n"},
@@ -143,6 +167,17 @@ func testScientificPackages(t *testing.T, edit func(*jail.Config)) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TLS knows the certificate authorities that the distribution's package brings, and none that the host's
+// administrator added.
+func TestCertificateAuthorities(t *testing.T) {
+	found, _ := filepath.Glob("/usr/share/ca-certificates/mozilla/*.crt")
+	j := jailtest.New(t, nil)
+	got := jailtest.Output(t, j, "import ssl\nprint(len(ssl.create_default_context().get_ca_certs()))")
+	if want := fmt.Sprintln(len(found)); got != want {
+		t.Errorf("%s authorities, want %s", strings.TrimSpace(got), want)
 	}
 }
 

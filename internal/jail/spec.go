@@ -35,7 +35,7 @@ func DefaultLimits() Limits {
 		Wall:    5 * time.Second,
 		Memory:  256 << 20,
 		CPU:     1,
-		Pids:    64,
+		Pids:    256,
 		Scratch: 64 << 20,
 		Inodes:  4096,
 		Output:  1 << 20,

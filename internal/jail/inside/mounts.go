@@ -17,14 +17,13 @@ func (a *assembler) buildRoot(o *Order) {
 	// lie on top of it, and it goes with the old one.
 	b.newMount(b.scratch, "", "tmpfs", writable, o.Scratch...)
 	b.assemble("attach scratch", b.scratch)
+	b.call("mkdir scratch/"+empty, unix.SYS_MKDIRAT, b.scratch.value(), b.text(empty), num(0o555))
 	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
 	b.newMount(b.root, "", "tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
 	b.assemble("attach the new root", b.root)
-	b.call("mkdir empty", unix.SYS_MKDIRAT, b.root.value(), a.text(emptyAt), num(0o555))
 	for _, n := range o.Plan {
 		b.make(n)
 	}
-	b.call("rmdir empty", unix.SYS_UNLINKAT, b.root.value(), a.text(emptyAt), num(unix.AT_REMOVEDIR))
 	b.setAttributes("read-only root", b.root, inert, 0)
 	b.call("enter the new root", unix.SYS_FCHDIR, b.root.value())
 	b.close(b.root)
@@ -39,9 +38,10 @@ type builder struct {
 	scratch cell // likewise of the scratch space
 }
 
-// emptyAt is a directory of the new root while it is being filled, which a tree is laid over: an
-// overlay wants two.
-const emptyAt = ".empty"
+// empty is a directory of the scratch file system that is handed out to nobody. A tree is laid over it, since an
+// overlay without a layer to write to wants two directories. It has to stay: the kernel ends the listing of
+// an overlay's root with ENOENT when one of the two is deleted, and readdir(3) takes that for an empty directory.
+const empty = "empty"
 
 // assemble attaches a mount where the root is put together, on top of what is there.
 func (b builder) assemble(object string, mount cell) {
@@ -127,18 +127,18 @@ const (
 // a program puts on one: those of an overlay are this jail's alone.
 func (b builder) tree(n Node) {
 	const directory = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	from, empty, mount := b.cell(), b.cell(), b.cell()
+	from, below, mount := b.cell(), b.cell(), b.cell()
 	b.call("open "+n.Source, unix.SYS_OPENAT, num(unix.AT_FDCWD), b.text(n.Source), num(directory)).to(from)
-	b.call("open empty", unix.SYS_OPENAT, b.root.value(), b.text(emptyAt), num(directory)).to(empty)
+	b.call("open scratch/"+empty, unix.SYS_OPENAT, b.scratch.value(), b.text(empty), num(directory)).to(below)
 	// By descriptor: a path might hold what means something in an option, and 256 bytes are all
 	// that an option may have.
 	b.call("dup3", unix.SYS_DUP3, from.value(), fd(lowerFD), num(unix.O_CLOEXEC))
-	b.call("dup3", unix.SYS_DUP3, empty.value(), fd(emptyFD), num(unix.O_CLOEXEC))
+	b.call("dup3", unix.SYS_DUP3, below.value(), fd(emptyFD), num(unix.O_CLOEXEC))
 	b.newMount(mount, n.Source+" through ", "overlay", readOnly, overlay)
 	b.attach(mount, n.Path)
 	b.call("close", unix.SYS_CLOSE_RANGE, fd(lowerFD), fd(emptyFD), num(0))
 	b.close(from)
-	b.close(empty)
+	b.close(below)
 }
 
 // bind clones a mount of the host, which takes on its attributes before it becomes visible.

@@ -1,6 +1,6 @@
 # expect: held
 # A setuid file given to root, or to anybody.
-# layers: seccomp ids
+# layers: ids
 open("/tmp/x", "w").close()
 for uid, gid in ((0, 0), (0, -1), (-1, 0), (65534, 65534), (1001, 1001)):
     refused(f"chown {uid} {gid}", lambda: os.chown("/tmp/x", uid, gid), errno.EPERM, errno.EINVAL)

@@ -4,7 +4,7 @@
 os.chdir("/home/sandbox")
 os.unlink("main.py")
 for make in (lambda: os.symlink("/etc/passwd", "main.py"), lambda: os.mkfifo("main.py"), lambda: os.mknod("main.py", 0o20666, 0x103)):
-    if attempt(make)[1] == 0: os.rename("main.py", "was.py")  # without the filter
+    if attempt(make)[1] == 0: os.rename("main.py", "was.py")  # where it is made, but for the device
 s = socket.socket(socket.AF_UNIX)
 s.bind("main.py")
 os.unlink("main.py")

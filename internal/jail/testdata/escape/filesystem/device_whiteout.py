@@ -3,3 +3,4 @@
 # layers: seccomp landlock
 import stat
 refused("mknod of a whiteout", lambda: os.mknod("/tmp/whiteout", stat.S_IFCHR, 0))
+refused("mknod with high bits", lambda: syscall("mknodat", -100, b"/tmp/whiteout", stat.S_IFCHR | 1 << 32, 0))

@@ -1,14 +1,16 @@
 # expect: held
-# A page of a read-only file in a pipe that still takes data (CVE-2022-0847).
-# layers: seccomp kernel
+# A page of a read-only file in a pipe that still takes data (CVE-2022-0847): by splice, and by sendfile, which fills a pipe likewise.
+# layers: kernel
 before = open("/usr/bin/env", "rb").read(4096)
-r, w = os.pipe()
-size = 65536
-os.write(w, bytes(size))
-while size:
-    size -= len(os.read(r, size))
 fd = os.open("/usr/bin/env", os.O_RDONLY)
-offset = ctypes.c_int64(4)
-result, number = syscall("splice", fd, offset, w, None, 1, 0)
-held(f"splice: {name_of(number)}") if number else os.write(w, b"dirty")
-(held if open("/usr/bin/env", "rb").read(4096) == before else escaped)("/usr/bin/env is as it was")
+for name in ("splice", "sendfile"):
+    r, w = os.pipe()
+    size = 65536
+    os.write(w, bytes(size))
+    while size:
+        size -= len(os.read(r, size))
+    offset = ctypes.c_int64(4)
+    arguments = (fd, offset, w, None, 1, 0) if name == "splice" else (w, fd, offset, 1)
+    result, number = syscall(name, *arguments)
+    held(f"{name}: {name_of(number)}") if number else os.write(w, b"dirty")
+    (held if open("/usr/bin/env", "rb").read(4096) == before else escaped)(f"{name}: /usr/bin/env is as it was")

@@ -1,6 +1,6 @@
 # expect: held
 # A symbolic link from the writable directories to the host (CVE-2024-28185 of judge0).
-# layers: seccomp mounts landlock
+# layers: mounts landlock
 for n, target in enumerate(hosts(SECRET_FILE)):
     link = f"/tmp/link{n}"
     try:

@@ -1,6 +1,6 @@
 # expect: held
 # A child in another cgroup, without its limits.
-# layers: seccomp mounts landlock
+# layers: seccomp mounts
 CLONE_INTO_CGROUP = 0x200000000
 for root in hosts("/sys/fs/cgroup") + hosts("/sys/fs/cgroup/unified"):
     try:

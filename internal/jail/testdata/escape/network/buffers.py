@@ -1,6 +1,10 @@
 # expect: held
-# More of the kernel's memory than a socket has: SO_SNDBUF and SO_RCVBUF, by force too.
-# layers: seccomp
+# More of the kernel's memory than a socket may have: by force, and by asking for it.
+# layers: seccomp kernel
 s = socket.socket()
-for option in (7, 8, 32, 33):
-    unreachable(f"option {option}", lambda: s.setsockopt(socket.SOL_SOCKET, option, 1 << 26))
+for name, option in (("SO_SNDBUFFORCE", 32), ("SO_RCVBUFFORCE", 33)):
+    unreachable(name, lambda: s.setsockopt(socket.SOL_SOCKET, option, 1 << 26))
+for name, option, most in (("SO_SNDBUF", 7, WMEM_MAX), ("SO_RCVBUF", 8, RMEM_MAX)):  # the kernel's own bound
+    s.setsockopt(socket.SOL_SOCKET, option, 1 << 30)
+    got = s.getsockopt(socket.SOL_SOCKET, option)
+    if got > 2 * most: escaped(f"{name} of {got}")

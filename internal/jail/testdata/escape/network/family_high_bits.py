@@ -3,4 +3,4 @@
 # layers: seccomp
 for high in (1 << 32, 0xffffffff << 32, 1 << 63):
     number = attempt(lambda: syscall("socket", high | 16, 3, 0))[1]
-    (held if number in DENIED + (errno.EAFNOSUPPORT,) else escaped)(f"AF_NETLINK: {name_of(number)}")
+    (held if number in DENIED + (errno.EAFNOSUPPORT, errno.ENOTSUP) else escaped)(f"AF_NETLINK: {name_of(number)}")

@@ -1,6 +1,6 @@
 # expect: held
 # The program's parent is the init, which holds a pipe to the daemon: by pidfd, group and thread flags.
-# layers: seccomp init
+# layers: init
 for pid, flags in ((0, 0), (-1, 0), (DAEMON_PID, os.O_EXCL)):
     unreachable(f"pidfd_open {pid}", lambda: syscall("pidfd_open", pid, flags), errno.EINVAL, errno.ESRCH)
 init, number = syscall("pidfd_open", os.getppid(), 0)

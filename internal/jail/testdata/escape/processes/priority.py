@@ -1,6 +1,6 @@
 # expect: held
 # More of the processor than the others: nice, real-time, deadline, idle I/O.
-# layers: seccomp ids
+# layers: ids
 refused("nice -20", lambda: syscall("setpriority", 0, 0, -20))
 refused("SCHED_FIFO", lambda: syscall("sched_setscheduler", 0, 1, struct.pack("i", 50)))
 deadline = struct.pack("IIQiIQQQ", 48, 6, 0, 0, 0, 10_000_000, 20_000_000, 20_000_000)

@@ -1,6 +1,6 @@
 # expect: held
 # A place before others: real time, deadlines, niceness, priority of input and output.
-# layers: seccomp rlimits
+# layers: ids
 param = struct.pack("i", 1)
 for policy in (1, 2, 6):
     refused(f"sched_setscheduler({policy})", lambda: syscall("sched_setscheduler", 0, policy, param), *DENIED, errno.EINVAL)

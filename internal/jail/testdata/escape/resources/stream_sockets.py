@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Full local sockets: at most one buffer for each descriptor.
+# Full local sockets, as large as they may be: at most one buffer for each descriptor.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total, keep = 0, []
@@ -9,6 +9,7 @@ try:
         keep += [a, b]
         for s in (a, b):
             s.setblocking(False)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 30)
             try:
                 while True: total += s.send(bytes(65536))
             except BlockingIOError: pass

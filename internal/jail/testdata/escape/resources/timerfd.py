@@ -1,4 +1,9 @@
 # expect: held
-# Timers are kernel memory and interrupts.
-# layers: seccomp
-refused("timerfd_create", lambda: syscall("timerfd_create", 0, 0))
+# Objects of the kernel's, each with a wait queue and a timer: as many as there may be descriptors.
+# layers: rlimits
+made = 0
+while made < 100000:
+    _, number = syscall("timerfd_create", 1, 0)
+    if number: break
+    made += 1
+(held if number == errno.EMFILE and made <= 256 else escaped)(f"{made}, then {name_of(number)}")

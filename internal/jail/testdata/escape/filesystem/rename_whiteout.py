@@ -1,0 +1,7 @@
+# expect: held
+# A whiteout is also what a rename leaves behind, when it is asked to.
+# layers: seccomp
+RENAME_NOREPLACE, RENAME_WHITEOUT = 1, 4
+open("/tmp/x", "w").close()
+for flags in (RENAME_WHITEOUT, RENAME_WHITEOUT | RENAME_NOREPLACE, RENAME_WHITEOUT | 1 << 32):
+    refused(f"RENAME_WHITEOUT {flags:#x}", lambda: syscall("renameat2", -100, b"/tmp/x", -100, b"/tmp/y", flags))
