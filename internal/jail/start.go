@@ -73,10 +73,10 @@ func newEnds() (e ends, err error) {
 	if e.channel, e.theirs, err = socketPair(); err != nil {
 		return e, err
 	}
-	if e.outR, e.outW, err = os.Pipe(); err != nil {
+	if e.outR, e.outW, err = newPipe(); err != nil {
 		return e, err
 	}
-	e.errR, e.errW, err = os.Pipe()
+	e.errR, e.errW, err = newPipe()
 	return e, err
 }
 
