@@ -35,7 +35,7 @@ type spoken struct {
 // stderr, each on a line of its own, what we add to it: what was dropped, and last why the
 // program was ended. A program can print the same lines; only the headers are ours alone.
 func told(res *jail.Result, limits jail.Limits) spoken {
-	a := spoken{stdout: whole(res.Stdout), stderr: whole(res.Stderr)}
+	a := spoken{stdout: res.Stdout.Whole(), stderr: res.Stderr.Whole()}
 	say := func(format string, args ...any) {
 		last := a.notes
 		if len(last) == 0 {
@@ -47,10 +47,10 @@ func told(res *jail.Result, limits jail.Limits) spoken {
 		a.notes = fmt.Appendf(a.notes, format, args...)
 	}
 	if res.Stdout.Truncated() {
-		say("Warning: stdout was truncated (%d of %d bytes kept).", len(res.Stdout.Kept), res.Stdout.Total)
+		say("Warning: stdout was truncated (%d of %d bytes kept).", len(a.stdout), res.Stdout.Total)
 	}
 	if res.Stderr.Truncated() {
-		say("Warning: stderr was truncated (%d of %d bytes kept).", len(res.Stderr.Kept), res.Stderr.Total)
+		say("Warning: stderr was truncated (%d of %d bytes kept).", len(a.stderr), res.Stderr.Total)
 	}
 	switch res.Verdict {
 	case jail.Timeout:
@@ -64,23 +64,6 @@ func told(res *jail.Result, limits jail.Limits) spoken {
 		say("Error: Program was killed by signal %s%s.", signalName(res.Signal), signalMeaning[res.Signal])
 	}
 	return a
-}
-
-// whole is what was kept of a stream, less a character that the cap cut in two.
-func whole(o jail.Output) []byte {
-	kept := o.Kept
-	if !o.Truncated() {
-		return kept
-	}
-	for i := 1; i < utf8.UTFMax && i <= len(kept); i++ {
-		if tail := kept[len(kept)-i:]; utf8.RuneStart(tail[0]) {
-			if !utf8.FullRune(tail) {
-				kept = kept[:len(kept)-i]
-			}
-			break
-		}
-	}
-	return kept
 }
 
 // signalMeaning says what a signal that needs it is a sign of, in a jail.

@@ -179,7 +179,7 @@ func TestVerdictsAreTold(t *testing.T) {
 		{
 			name:    "dropped output is told, and a cut character is left out",
 			res:     &jail.Result{Verdict: jail.Timeout, Stdout: output("aé\xe2\x82", 5_000_000), Stderr: output("b\n", 7)},
-			body:    `{"stdout":"aé","stderr":"b\nWarning: stdout was truncated (5 of 5000000 bytes kept).\nWarning: stderr was truncated (2 of 7 bytes kept).\nError: Code execution timed out (5 second limit)."}`,
+			body:    `{"stdout":"aé","stderr":"b\nWarning: stdout was truncated (3 of 5000000 bytes kept).\nWarning: stderr was truncated (2 of 7 bytes kept).\nError: Code execution timed out (5 second limit)."}`,
 			headers: map[string]string{"X-Sandboxd-Truncated": "stdout, stderr"},
 		},
 		{

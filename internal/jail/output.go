@@ -26,29 +26,44 @@ func (s *streams) wait(patience time.Duration) (stdout, stderr Output) {
 	return s.stdout.wait(deadline), s.stderr.wait(deadline)
 }
 
-// collector reads one stream to its end. It keeps the first bytes and counts the rest, so that
-// the program never waits for a reader, and the daemon's memory is bounded.
+// collector reads one stream to its end. It keeps the first bytes and counts the rest, so that the
+// daemon's memory is bounded. How often it reads is the pipe's business.
 type collector struct {
-	from *os.File
+	from *pipe
 	out  Output
 	done chan struct{}
 }
 
 func newCollector(from *os.File, keep int64, live io.Writer) *collector {
-	c := &collector{from: from, done: make(chan struct{})}
+	c := &collector{from: openPipe(from, keep), done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.copy(from, keep, live)
+		c.copy(c.from, keep, live)
 	}()
 	return c
+}
+
+// skipper is a reader that can pass over what it reads.
+type skipper interface {
+	Skip() (int, error)
 }
 
 // copy reads until the end of the stream. An error of the live writer silences it and nothing
 // else: the reader of our own output may go away, and the program is not to blame.
 func (c *collector) copy(from io.Reader, keep int64, live io.Writer) {
-	buffer := make([]byte, 64<<10) // the capacity of a pipe
-	for {
-		n, err := from.Read(buffer)
+	buffer := make([]byte, pipeSize)
+	skipper, skips := from.(skipper)
+	for err := error(nil); err == nil; {
+		var n int
+		if c.out.Truncated() && live == nil && skips { // nobody looks at the rest
+			n, err = skipper.Skip()
+			c.out.Total += int64(n)
+			continue
+		}
+		if c.out.Truncated() && len(buffer) < floodSize {
+			buffer = make([]byte, floodSize)
+		}
+		n, err = from.Read(buffer)
 		c.out.Total += int64(n)
 		room := keep - int64(len(c.out.Kept))
 		c.out.Kept = append(c.out.Kept, buffer[:min(int64(n), room)]...)
@@ -57,14 +72,11 @@ func (c *collector) copy(from io.Reader, keep int64, live io.Writer) {
 				live = nil
 			}
 		}
-		if err != nil {
-			return
-		}
 	}
 }
 
 func (c *collector) wait(deadline time.Time) Output {
-	_ = c.from.SetReadDeadline(deadline)
+	c.from.finish(deadline)
 	<-c.done
 	_ = c.from.Close()
 	return c.out

@@ -87,10 +87,10 @@ func newEnds() (e ends, err error) {
 	if e.channel, e.theirs, err = socketPair(); err != nil {
 		return e, err
 	}
-	if e.outR, e.outW, err = os.Pipe(); err != nil {
+	if e.outR, e.outW, err = newPipe(); err != nil {
 		return e, err
 	}
-	if e.errR, e.errW, err = os.Pipe(); err != nil {
+	if e.errR, e.errW, err = newPipe(); err != nil {
 		return e, err
 	}
 	e.statusR, e.statusW, err = os.Pipe()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +61,23 @@ type Output struct {
 
 // Truncated reports whether bytes were dropped.
 func (o Output) Truncated() bool { return o.Total > int64(len(o.Kept)) }
+
+// Whole is what was kept, less the character at its end of which the cap left only the beginning.
+func (o Output) Whole() []byte {
+	kept := o.Kept
+	if !o.Truncated() {
+		return kept
+	}
+	for i := 1; i < utf8.UTFMax && i <= len(kept); i++ {
+		if tail := kept[len(kept)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				kept = kept[:len(kept)-i]
+			}
+			break
+		}
+	}
+	return kept
+}
 
 // Usage is what a run took. Without cgroup controllers it is what the kernel tells of
 // reaped processes and what the watchdog saw.
