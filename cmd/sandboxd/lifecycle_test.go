@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,25 +68,24 @@ func TestDrain(t *testing.T) {
 //
 //lab:as user
 func TestKilledDaemon(t *testing.T) {
-	for _, engine := range [][]string{{"--engine=exec"}, {"--engine=exec", "--warm=2"}, {"--engine=fork"}, {"--engine=fork", "--warm=2"}} {
-		t.Run(strings.Join(engine, " "), func(t *testing.T) { testKilledDaemon(t, engine) })
-	}
+	underEachEngine(t, killedDaemon)
 }
 
-func testKilledDaemon(t *testing.T, engine []string) {
+func killedDaemon(t *testing.T, flags ...string) {
 	before := jailtest.Count(t, 1)
-	d := start(t, append(engine, "--policy=off", "--wall=60s")...)
+	d := start(t, append(flags, "--policy=off", "--wall=60s")...)
 	go d.do(t.Context(), "POST", "/playground/execute",
-		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nimport time\ntime.sleep(3600)"}`), "Content-Type", "application/json")
-	waitFor(t, "its processes", func() bool { return len(programs(t)) > 0 })
-	children := jailtest.Children(d.cmd.Process.Pid) // those that clone, too
-	if len(children) < 2 {
-		t.Errorf("its children: %v", children)
-	}
+		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nos.execv('/usr/bin/sleep', ['sleep', '3600'])"}`), "Content-Type", "application/json")
+	// The programs, and whatever else it has started: what clones, templates, jails that wait.
+	var all []int
+	waitFor(t, "the eight processes of its program", func() bool {
+		all = descendants(d.cmd.Process.Pid)
+		return len(all)-len(slices.DeleteFunc(slices.Clone(all), sleeps)) == 8
+	})
 	d.cmd.Process.Kill()
 	<-d.done
 	waitFor(t, "its processes to be gone", func() bool {
-		return len(programs(t)) == 0 && !slices.ContainsFunc(children, func(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH })
+		return !slices.ContainsFunc(all, func(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH })
 	})
 	next := start(t)
 	waitFor(t, "its leaves to be gone", func() bool { return jailtest.Count(t, 1).Leaves == before.Leaves })
@@ -94,20 +94,20 @@ func testKilledDaemon(t *testing.T, engine []string) {
 	}
 }
 
-// programs lists the processes that run the launcher's compiled main.
-func programs(t testing.TB) []string {
-	t.Helper()
-	var found []string
-	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range lines {
-		if line, _ := os.ReadFile(path); bytes.Contains(line, []byte("/run/main.pyc")) {
-			found = append(found, filepath.Base(filepath.Dir(path)))
-		}
+// descendants are the processes that a process has started, and those that these have started, in turn.
+func descendants(pid int) (all []int) {
+	for _, child := range jailtest.Children(pid) {
+		all = append(append(all, child), descendants(child)...)
 	}
-	return found
+	return all
 }
 
-//lab:as user
+// sleeps reports whether a process is `sleep 3600`.
+func sleeps(pid int) bool {
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return string(line) == "sleep\x003600\x00"
+}
+
 func TestReadiness(t *testing.T) {
 	d := start(t)
 	if a := d.get(t, "/readyz"); a.status != 200 {
@@ -296,7 +296,6 @@ func TestRunCommandStreamsLive(t *testing.T) {
 	}
 }
 
-//lab:as user
 func TestDoctor(t *testing.T) {
 	out, err := command(t, "doctor", "--json", isolation()).Output()
 	var findings []finding

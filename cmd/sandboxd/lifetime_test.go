@@ -16,8 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	seccomp "github.com/seccomp/libseccomp-golang"
-
-	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
 // lifetimes are the attacks on the lifetime of a run, as programs. Those that end by themselves have nothing to
@@ -149,15 +147,6 @@ func dies(t *testing.T, d *sandboxd) {
 	if len(survivors) > 0 {
 		t.Errorf("alive:\n%s", strings.Join(survivors, ""))
 	}
-}
-
-// descendants are the processes that a process has started, and those that they have.
-func descendants(pid int) []int {
-	found := jailtest.Children(pid)
-	for i := 0; i < len(found); i++ {
-		found = append(found, jailtest.Children(found[i])...)
-	}
-	return found
 }
 
 // havingActed counts the runs of a daemon whose attack has acted, by their scratch spaces.

@@ -62,7 +62,10 @@ type soak struct {
 // Every answer keeps the contract, well-behaved programs are served meanwhile as ever, and
 // after each batch the host is as it was.
 func TestSoak(t *testing.T) {
-	programs, lasts := 150, time.Duration(0)
+	programs, lasts := 2*soakBatch, time.Duration(0)
+	if testenv.All() {
+		programs = 3 * soakBatch
+	}
 	if testenv.InLab() { // all is many times as slow there
 		programs, soakWall = 25, 5*time.Second
 	}
@@ -451,7 +454,11 @@ func TestHostileActsAreNotMistaken(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(3) {
+			seeds := uint64(1)
+			if testenv.All() {
+				seeds = 3
+			}
+			for seed := range seeds {
 				p, err := hostile.Only(seed, name, nil)
 				if err != nil {
 					t.Fatal(err)

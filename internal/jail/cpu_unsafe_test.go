@@ -49,14 +49,9 @@ func TestCoreScheduling(t *testing.T) {
 	seen := map[uint64]bool{}
 	for _, asked := range []bool{false, true, true} {
 		j := jailtest.New(t, func(c *jail.Config) { c.CPU.CoreScheduling = asked })
-		up := &notifyWriter{written: make(chan struct{})}
-		done := make(chan error)
 		before := jailtest.Children(os.Getpid())
-		go func() {
-			_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(3)"), Stdout: up})
-			done <- err
-		}()
-		<-up.written
+		p := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
+		p.line(t)
 		for _, pid := range jailtest.Children(os.Getpid()) {
 			if slices.Contains(before, pid) {
 				continue
@@ -67,8 +62,8 @@ func TestCoreScheduling(t *testing.T) {
 			}
 			seen[cookie] = true
 		}
-		if err := <-done; err != nil {
-			t.Error(err)
+		if p.end(); p.err != nil {
+			t.Error(p.err)
 		}
 	}
 	if len(seen) != 3 {

@@ -180,7 +180,7 @@ func TestProfileWithTrap(t *testing.T) {
 
 // A program that does nothing but what is denied costs the daemon little, and dies as any other.
 func TestFloodOfDenials(t *testing.T) {
-	const wall = 5 * time.Second
+	const wall = 3 * time.Second
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = wall })
 	const flood = byNumber + `
 def work():

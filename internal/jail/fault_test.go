@@ -291,7 +291,7 @@ func TestInitOutOfMemory(t *testing.T) {
 
 // Every step at once: an init that gets no further is given up when the patience is over.
 func TestStuckInit(t *testing.T) {
-	patience := 5 * time.Second
+	patience := 3 * time.Second
 	if testenv.InLab() {
 		patience = 20 * time.Second
 	}

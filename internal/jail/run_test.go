@@ -271,26 +271,24 @@ func TestConcurrentRunsAreApart(t *testing.T) {
 }
 
 func testConcurrentRunsAreApart(t *testing.T, edit func(*jail.Config)) {
-	j := jailtest.New(t, edit)
-	const n = 8
-	outputs := make([]string, n)
-	var wg sync.WaitGroup
-	begin := time.Now()
-	for i := range n {
-		wg.Go(func() {
-			r, err := j.Run(t.Context(), jail.Spec{Source: fmt.Appendf(nil, "import time, os\ntime.sleep(2)\nprint(%d, os.listdir('/tmp'), [p for p in os.listdir('/proc') if p.isdigit()])", i)})
-			if err == nil {
-				outputs[i] = string(r.Stdout.Kept)
-			}
-		})
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Minute })
+	const look = `
+import json, os, time
+while True:
+    print(json.dumps({"files": os.listdir("/tmp"), "processes": [p for p in os.listdir("/proc") if p.isdigit()]}), flush=True)
+    open("/tmp/%d", "w").close()
+    os.unlink("/tmp/%d")
+    time.sleep(0.05)`
+	var all []*talker
+	for i := range 8 {
+		all = append(all, talk(t, j, fmt.Sprintf(look, i, i)))
 	}
-	wg.Wait()
-	if took := time.Since(begin); took > 12*time.Second {
-		t.Errorf("%d sleeps of two seconds took %v", n, took)
+	for _, p := range all {
+		p.line(t)
 	}
-	for i, out := range outputs {
-		if want := fmt.Sprintf("%d [] ['1', '2']\n", i); out != want {
-			t.Errorf("got %q, want %q", out, want)
+	for _, p := range all { // each looks once more while all are there
+		if seen := p.news(t); seen["files"] != "[]" || seen["processes"] != `["1", "2"]` {
+			t.Errorf("sees %v", seen)
 		}
 	}
 }

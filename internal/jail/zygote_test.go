@@ -27,7 +27,7 @@ func signalZygotes(t *testing.T, j *jail.Jail, signal unix.Signal) {
 // What clones is replaced when it dies or is stuck, and no run sees it.
 func TestZygotesAreReplaced(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {
-		c.SetUpPatience = 8 * time.Second
+		c.SetUpPatience = 3 * time.Second
 		if testenv.InLab() {
 			c.SetUpPatience = 12 * time.Second
 		}
@@ -55,7 +55,10 @@ func TestZygotesAreReplaced(t *testing.T) {
 
 // Where many start at once the last ones wait long for one that clones: they are slow, and not broken.
 func TestLineForAZygote(t *testing.T) {
-	const patience = 5 * time.Second // the lab starts one in less
+	patience := 2 * time.Second
+	if testenv.InLab() {
+		patience = 5 * time.Second
+	}
 	j := jailtest.New(t, func(c *jail.Config) { c.SetUpPatience = patience })
 	release := j.HoldZygotes()
 	p := talk(t, j, "print(6 * 7)")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -92,15 +93,21 @@ func Children(pid int) (children []int) {
 // RequireControllers skips a test where no cgroup controllers are to be had.
 func RequireControllers(t testing.TB) {
 	t.Helper()
-	j := New(t, nil)
+	controllers.Do(func() { enforced = New(t, nil).Enforced() })
 	switch {
-	case j.Enforced():
+	case enforced:
 	case testenv.InLab():
 		t.Fatal("no cgroup controllers in the lab")
 	default:
 		t.Skip("no cgroup controllers on this machine: the lab runs this")
 	}
 }
+
+// What RequireControllers has found out.
+var (
+	controllers sync.Once
+	enforced    bool
+)
 
 // RequireModules skips a test where python3 lacks a package.
 func RequireModules(t testing.TB, names ...string) {
