@@ -220,7 +220,8 @@ func removeGroup(path string) error {
 	leaves, _ := filepath.Glob(filepath.Join(path, "*", "cgroup.procs"))
 	for _, procs := range leaves {
 		l := leaf{path: filepath.Dir(procs)}
-		for _, pid := range l.procs() {
+		pids, _ := l.procs()
+		for _, pid := range pids {
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 		if err := rmdirEmptied(l.path, killPatience); err != nil {
@@ -345,15 +346,27 @@ func (l *leaf) remove(patience time.Duration) error {
 }
 
 // procs lists the processes of the leaf.
-func (l *leaf) procs() []int {
-	var pids []int
-	for field := range bytes.FieldsSeq(l.read("cgroup.procs")) {
+func (l *leaf) procs() (pids []int, err error) {
+	list, err := readKernelFile(filepath.Join(l.path, "cgroup.procs"))
+	for field := range bytes.FieldsSeq(list) {
 		if pid, err := strconv.Atoi(string(field)); err == nil {
 			pids = append(pids, pid)
 		}
 	}
-	return pids
+	return pids, err
 }
+
+// freeze stops all processes of the leaf, or lets them go on (cgroup.freeze, Linux 5.2).
+func (l *leaf) freeze(stop bool) error {
+	state := "0"
+	if stop {
+		state = "1"
+	}
+	return writeKernelFile(filepath.Join(l.path, "cgroup.freeze"), state)
+}
+
+// frozen reports whether all of them have stopped.
+func (l *leaf) frozen() bool { return keyed(l.read("cgroup.events"), "frozen") == 1 }
 
 // read returns what a file of the leaf says, or nothing where the file does not exist.
 func (l *leaf) read(file string) []byte {

@@ -2,12 +2,15 @@ package jail_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
 // Every test that the documents name to show a claim is there.
@@ -55,6 +58,27 @@ func TestClaimsNameTests(t *testing.T) {
 		cells := strings.Split(row, " | ")
 		if shown := cells[len(cells)-1]; !strings.Contains(shown, "Test") && !strings.Contains(shown, "`lab/guest.sh`") && !strings.Contains(shown, "go test") {
 			t.Errorf("no test shows: %s", row)
+		}
+	}
+}
+
+// The numbers of the threat model are those of the program and of its tests.
+func TestNumbersOfTheThreatModel(t *testing.T) {
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(strings.Fields(string(text)), " ") // wherever the lines end
+	for _, want := range []string{
+		fmt.Sprintf("has less than %g%% of its memory left", 100*jail.HostReserve),
+		fmt.Sprintf("killed %d to %d ms after", jail.WatchInterval.Milliseconds(), jail.LongestRest.Milliseconds()),
+		fmt.Sprintf("under a limit of %d, however", int64(watchedLimit)>>20),
+		fmt.Sprintf("The scratch space comes on top (`--scratch`, %d MiB)", jail.DefaultLimits().Scratch>>20),
+		fmt.Sprintf("read every %d ms, at most %d KiB at a time", jail.LongestPause.Milliseconds(), jail.FloodSize>>10),
+		fmt.Sprintf("less than %g%% of one processor", 100*maxFloodShare),
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("docs/threat-model.md does not say %q", want)
 		}
 	}
 }

@@ -39,7 +39,7 @@
 //
 // Read the files in this order: spec, verdict (what goes in, what comes out), jail, pool, run (the
 // story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order); then devices, landlock, denials, output, watchdog and janitor, and probe, which
+// inside (what happens inside, in order); then devices, landlock, denials, output, pipe, watchdog, footprint and janitor, and probe, which
 // tries every layer before the daemon promises it.
 //
 // # Who trusts whom

@@ -134,3 +134,12 @@ func (j *Jail) holdZygotes() (held []*zygote, release func()) {
 		}
 	}
 }
+
+// What the threat model gives numbers of.
+const (
+	HostReserve   = hostReserve
+	WatchInterval = watchInterval
+	LongestRest   = longestRest
+	LongestPause  = longestPause
+	FloodSize     = floodSize
+)

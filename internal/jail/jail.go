@@ -209,6 +209,7 @@ func (j *Jail) order() *inside.Order {
 		Landlock:   j.files,
 		CPU:        j.cpu,
 		Rlimits:    rlimits(j.cfg.Limits),
+		SmallPages: j.tree == nil || !j.tree.has("memory"), // what the watchdog goes by
 		Argv:       j.python.argv(),
 		Env:        environment(),
 		Filter:     j.filter,

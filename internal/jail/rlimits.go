@@ -12,8 +12,9 @@ import (
 // ownProcesses is how many of the processes that the kernel counts for a run are ours: the init.
 const ownProcesses = 1
 
-// rlimits are the limits of each process. Memory is not among them: address space says nothing
-// about memory used, and a limit on it breaks BLAS and threads.
+// rlimits are the limits of each process. Memory is not among them: address space (RLIMIT_AS) and private
+// mappings (RLIMIT_DATA) say how much a process has reserved, not how much it uses, and BLAS and threads reserve
+// much more than they use. A limit for each process would not bound their sum either.
 func rlimits(limits Limits) []inside.Rlimit {
 	// All cores for as long as the wall clock runs is all the time that there is. The second
 	// on top keeps this limit from ending a run before the clock does: it is for the case that

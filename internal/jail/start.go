@@ -38,6 +38,7 @@ type process struct {
 	stdout  *os.File // read ends
 	stderr  *os.File
 	status  *os.File // read end: the init says how the program ended
+	users   string   // the name of its user namespace
 
 	reap func() (exit, error) // collects the init, which has ended
 	lost func() error         // why an init died that the daemon did not kill, if that is known; nil: it never is
@@ -111,7 +112,8 @@ func (e ends) process(leaf *leaf, pid, pidfd int, reap func() (exit, error)) (*p
 	p := &process{
 		leaf: leaf, pid: pid, pidfd: os.NewFile(uintptr(pidfd), "pidfd of an init"),
 		channel: e.channel, stdout: e.outR, stderr: e.errR, status: e.statusR,
-		reap: reap, ended: make(chan struct{}), exited: make(chan struct{}),
+		users: userNamespace(pid), // now: later the init is not dumpable, and so out of an unprivileged daemon's sight
+		reap:  reap, ended: make(chan struct{}), exited: make(chan struct{}),
 	}
 	go p.listen()
 	return p, nil
@@ -239,6 +241,9 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	defer memory.stop()
 	select {
 	case <-p.ended:
+		if memory.hasExceeded() {
+			return OOM
+		}
 		return ""
 	case <-ctx.Done():
 		return Cancelled
@@ -248,6 +253,8 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 		if p.hasEnded() { // while the daemon was stalled: whether it was in time nobody knows, so this is no timeout
 			return ""
 		}
+		memory.stop()
+		<-memory.done // who is stopped flushes nothing
 		p.askToFlush()
 		return Timeout
 	}

@@ -11,6 +11,7 @@ type Order struct {
 	Landlock   Ruleset  // what of the root may be opened
 	CPU        []Prctl
 	Rlimits    []Rlimit
+	SmallPages bool   // no huge pages: each page that the program takes is a fault, which a watchdog counts
 	Filter     []byte // struct sock_filter[]
 	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: hand its listener over
 

@@ -13,3 +13,8 @@ func (a *assembler) setRlimits(limits []Rlimit) {
 			num(0), num(l.Resource), at(a.words(l.Value, l.Value)), num(0))
 	}
 }
+
+// smallPages has the kernel give the process single pages, and not 512 at a fault (prctl(2), PR_SET_THP_DISABLE).
+func (a *assembler) smallPages() {
+	a.call("PR_SET_THP_DISABLE", unix.SYS_PRCTL, num(unix.PR_SET_THP_DISABLE), num(1), num(0), num(0), num(0))
+}

@@ -68,7 +68,12 @@ func Compile(o *Order) *Script {
 		{StageCredentials, a.dropPrivileges},
 		{StageSplit, a.split},
 		{StageLandlock, func() { a.restrictFiles(o.Landlock) }},
-		{StageRlimits, func() { a.setRlimits(o.Rlimits) }},
+		{StageRlimits, func() {
+			a.setRlimits(o.Rlimits)
+			if o.SmallPages {
+				a.smallPages()
+			}
+		}},
 		{StageDescriptors, a.ownDescriptors},
 		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen, true) }}, // last: it forbids the steps above; says "go"
 		{StageExec, func() { a.execve(o.Argv, o.Env) }},
