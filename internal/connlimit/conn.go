@@ -38,6 +38,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.state.CompareAndSwap(working, reading) && c.state.Load() == stopped {
 		return 0, c.errStopped()
 	}
+	c.from.change()
 	n, err := c.Conn.Read(p)
 	if !c.state.CompareAndSwap(reading, working) && c.state.Load() == stopped {
 		return 0, c.errStopped()

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Limits are how many connections may be open at once.
@@ -19,6 +20,8 @@ type Listener struct {
 	net.Listener
 	limits    Limits
 	farewells chan struct{} // one element for each refused connection that is being told so
+	changed   chan struct{} // has an element where a connection may have become one that can make way
+	patience  time.Duration
 
 	mu      sync.Mutex
 	open    int
@@ -41,6 +44,8 @@ func New(inner net.Listener, limits Limits) *Listener {
 		Listener:  inner,
 		limits:    limits,
 		farewells: make(chan struct{}, Farewells),
+		changed:   make(chan struct{}, 1),
+		patience:  patience,
 		clients:   map[netip.Prefix]*client{},
 	}
 }
@@ -71,8 +76,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: inner, from: l, client: clientOf(inner.RemoteAddr())}
-		victim, why := l.admit(c)
+		victim, why := l.admitPatiently(c)
 		if why != "" {
+			l.countRefusal(why)
 			l.refuse(inner, why)
 			continue
 		}
@@ -80,6 +86,52 @@ func (l *Listener) Accept() (net.Conn, error) {
 			victim.makeWay()
 		}
 		return c, nil
+	}
+}
+
+// patience is how long a newcomer waits for the server to handle what idle connections have sent.
+const patience = time.Second
+
+// admitPatiently is admit, but for connections that are idle and have sent something that the server has not handled
+// yet: on a busy machine that may be all of them. Each soon has a request under way, or can make way.
+func (l *Listener) admitPatiently(c *conn) (victim *conn, why refusal) {
+	if victim, why = l.admit(c); why != refusedFull {
+		return victim, why
+	}
+	over := time.NewTimer(l.patience)
+	defer over.Stop()
+	for why == refusedFull && l.anyIdle() {
+		select {
+		case <-l.changed:
+			victim, why = l.admit(c)
+		case <-over.C:
+			return nil, refusedFull
+		}
+	}
+	return victim, why
+}
+
+func (l *Listener) anyIdle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.idle.Len() > 0
+}
+
+// change wakes the newcomer that waits, if there is one.
+func (l *Listener) change() {
+	select {
+	case l.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Listener) countRefusal(why refusal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if why == refusedClient {
+		l.refusedClient++
+	} else {
+		l.refusedFull++
 	}
 }
 
@@ -92,12 +144,10 @@ func (l *Listener) admit(c *conn) (victim *conn, why refusal) {
 	switch {
 	case l.limits.PerClient > 0 && owner != nil && owner.open >= l.limits.PerClient:
 		if victim = longestIdle(&owner.idle); victim == nil {
-			l.refusedClient++
 			return nil, refusedClient
 		}
 	case l.open >= l.limits.Total:
 		if victim = longestIdle(&l.idle); victim == nil {
-			l.refusedFull++
 			return nil, refusedFull
 		}
 	}
@@ -147,6 +197,7 @@ func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
 	case http.StateActive, http.StateHijacked:
 		c.asked = true
 		l.busyLocked(c)
+		l.change() // there may be nobody idle left to wait for
 	}
 }
 
@@ -172,8 +223,9 @@ func (l *Listener) busyLocked(c *conn) {
 // forget counts a connection out.
 func (l *Listener) forget(c *conn) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.forgetLocked(c)
+	l.mu.Unlock()
+	l.change()
 }
 
 func (l *Listener) forgetLocked(c *conn) {

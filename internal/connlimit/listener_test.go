@@ -7,7 +7,9 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const (
@@ -180,7 +182,8 @@ func (c *stuck) Read(p []byte) (int, error) {
 
 type stuckListener struct {
 	net.Listener
-	gate <-chan struct{}
+	gate     <-chan struct{}
+	accepted atomic.Int32
 }
 
 func (l *stuckListener) Accept() (net.Conn, error) {
@@ -188,6 +191,7 @@ func (l *stuckListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.accepted.Add(1)
 	return &stuck{c.(*net.TCPConn), l.gate}, nil
 }
 
@@ -198,7 +202,7 @@ func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	gate := make(chan struct{})
-	s := serve(t, &stuckListener{inner, gate}, Limits{Total: 1})
+	s := serve(t, &stuckListener{Listener: inner, gate: gate}, Limits{Total: 1})
 	first := s.dial(t, one)
 	first.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	s.settle(t, 1)
@@ -210,6 +214,32 @@ func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
 	s.dial(t, two).wantAnswer(t, http.StatusServiceUnavailable, full)
 	close(gate)
 	first.wantAnswer(t, http.StatusOK, "served")
+}
+
+// What an idle connection has sent is not handled yet: the newcomer waits for that, and is not refused.
+func TestNewcomerWaitsForWhatIsNotHandledYet(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := make(chan struct{})
+	listener := &stuckListener{Listener: inner, gate: gate}
+	s := serve(t, listener, Limits{Total: 1})
+	s.patience = time.Minute
+	first := s.dial(t, one)
+	first.say(t, "GET / HTTP/1.1\r\n")
+	eventually(t, "half a head to come", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.idle.Len() == 1 && s.idle.Front().Value.(*conn).unread() > 0
+	})
+	newcomer := s.dial(t, two)
+	newcomer.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "the newcomer to be accepted", func() bool { return listener.accepted.Load() == 2 })
+	close(gate)
+	newcomer.wantAnswer(t, http.StatusOK, "served")
+	first.wantAnswer(t, http.StatusServiceUnavailable, full)
+	s.wantCounts(t, 1, 0, 0)
 }
 
 // A stopped connection gives its server nothing, whatever comes.
