@@ -40,6 +40,11 @@ type interpreter struct {
 	relics   []string // files that its start is faster without, see inspect.py
 }
 
+// notItsOwn are directories in which other things of the host live, or into which a program writes. What an interpreter
+// lives in is shown whole.
+var notItsOwn = []string{"/", "/boot", "/dev", "/dev/shm", "/etc", "/home", homeDir, "/media", "/mnt", "/opt", "/proc", "/root", runDir,
+	launcherDir, "/srv", "/sys", "/var", "/var/lib"}
+
 // interpreterPatience bounds the one start of the interpreter outside of a jail.
 const interpreterPatience = 30 * time.Second
 
@@ -83,6 +88,7 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	}
 	i := interpreter{path: path, launcher: told.Modules["launcher"], template: told.Modules["template"], relics: told.Relics}
 	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
+		dir = filepath.Clean(dir)
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)
 		}
@@ -91,6 +97,9 @@ func inspectInterpreter(ctx context.Context, path string) (interpreter, error) {
 	for _, dir := range i.prefixes {
 		if strings.HasPrefix(dir+"/", inside.Assembly+"/") {
 			return interpreter{}, fmt.Errorf("python %s lives in %s: the jail is put together over %s, so it cannot come along", path, dir, inside.Assembly)
+		}
+		if slices.Contains(notItsOwn, dir) {
+			return interpreter{}, fmt.Errorf("python %s lives in %s itself, and all of that would be seen by every program: give it a directory of its own", path, dir)
 		}
 	}
 	return i, nil

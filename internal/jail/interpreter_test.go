@@ -1,19 +1,62 @@
-package jail
+package jail_test
 
 import (
-	"slices"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-func TestOutermost(t *testing.T) {
-	for _, tt := range []struct{ dirs, want []string }{
-		{nil, nil},
-		{[]string{"/opt/v", "/opt/v/bin"}, []string{"/opt/v"}},
-		{[]string{"/opt/v/lib", "/opt/v-2", "/opt/v", "/opt/v/bin"}, []string{"/opt/v-2", "/opt/v"}},
-		{[]string{"/opt/v", "/opt/vv"}, []string{"/opt/v", "/opt/vv"}},
+// An interpreter may live anywhere that has a directory for it, also below one that the root has only for that
+// reason. The probe finds every layer in place, and nothing of the host's but what was planned.
+func TestInterpreterAnywhere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes directories there: the same suite runs as root")
+	}
+	for n, parent := range []string{
+		"/", "/var", "/var/lib", "/srv", "/opt", "/mnt", "/media", "/home", "/boot", "/etc", "/run", "/dev/shm", "/usr/local", "/var/tmp",
 	} {
-		if got := outermost(tt.dirs); !slices.Equal(got, tt.want) {
-			t.Errorf("of %q: %q, want %q", tt.dirs, got, tt.want)
-		}
+		t.Run(parent, func(t *testing.T) {
+			if _, err := os.Stat(parent); err != nil {
+				t.Skip("this machine has no such directory")
+			}
+			python := virtualEnvironmentBelow(t, parent, map[string]string{"mine": "x = 7"})
+			config := jailtest.Config(t)
+			config.Python, config.Fork = python, n%2 == 1
+			for _, missing := range jail.Missing(jail.Probe(t.Context(), config)) {
+				t.Errorf("layer %s: %v", missing.Name, missing.Err)
+			}
+			j := jailtest.New(t, func(c *jail.Config) { c.Python, c.Fork = python, n%2 == 1 })
+			if got := jailtest.Output(t, j, "import mine, sys\nprint(mine.x, sys.executable)"); got != "7 "+python+"\n" {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+// One that would bring along what others of the host keep in the same directory is refused.
+func TestInterpreterWithoutADirectoryOfItsOwn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files there: the same suite runs as root")
+	}
+	for _, parent := range []string{"/", "/var", "/srv", "/opt", "/mnt", "/home", "/etc", "/run", "/dev/shm"} {
+		t.Run(parent, func(t *testing.T) {
+			if _, err := os.Stat(parent); err != nil {
+				t.Skip("this machine has no such directory")
+			}
+			link := filepath.Join(parent, "sandboxd-test-python3")
+			if err := os.Symlink(jailtest.Python, link); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Remove(link) })
+			config := jailtest.Config(t)
+			config.Python = link
+			if _, err := jail.New(t.Context(), config); err == nil || !strings.Contains(err.Error(), "give it a directory of its own") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }

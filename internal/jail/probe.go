@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,13 +82,36 @@ type view struct {
 	Seccomp      string   `json:"seccomp"`
 	Hostname     string   `json:"hostname"`
 	Cgroup       []string `json:"cgroup"`
-	Root         []string `json:"root"`
+	Root         entries  `json:"root"`
 	Smaps        string   `json:"smaps"`
 	RootWrite    string   `json:"root_write"`
 	Connect      string   `json:"connect"`
 	Nproc        int64    `json:"nproc"`
 
 	counted bool // denials of the filter are; seen from outside
+}
+
+// entries are what was found in directories, by their paths.
+type entries map[string][]string
+
+// beyond lists what nobody planned to be there.
+func (e entries) beyond(plan []inside.Node) (strangers []string) {
+	planned := map[string]bool{}
+	for _, n := range plan {
+		planned[n.Path] = true
+	}
+	for _, dir := range slices.Sorted(maps.Keys(e)) {
+		if !planned[dir] {
+			strangers = append(strangers, dir)
+			continue
+		}
+		for _, name := range e[dir] {
+			if path := dir + "/" + name; !planned[path] {
+				strangers = append(strangers, path)
+			}
+		}
+	}
+	return strangers
 }
 
 // Probe tries every layer and reports on each, in the order in which they build on each other.
@@ -121,7 +145,8 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 	best.Templates, best.Warm = nil, 0 // what the operator's modules do says nothing of a layer
 	best.Log = quiet
 	seen, err := probeJail(ctx, best)
-	for _, c := range seen.claims(cfg.Limits) {
+	plan := rootPlan(python, cfg.Limits)
+	for _, c := range seen.claims(cfg.Limits, plan) {
 		switch {
 		case err != nil && c.layer != LayerRoot:
 			add(c.layer, true, "", &needsError{LayerRoot})
@@ -147,7 +172,7 @@ func Probe(ctx context.Context, cfg Config) []Layer {
 			add(c.layer, true, "as the settings ask", err)
 		}
 	}
-	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(rootPlan(python, cfg.Limits)))
+	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(plan))
 	return layers
 }
 
@@ -285,12 +310,13 @@ type claim struct {
 	seen  string
 }
 
-// claims judges what was seen.
-func (i view) claims(limits Limits) []claim {
+// claims judges what was seen, where this was planned.
+func (i view) claims(limits Limits, plan []inside.Node) []claim {
+	strangers := i.Root.beyond(plan)
 	return []claim{
 		// First: what it takes to start any jail shows here.
-		{LayerRoot, i.RootWrite == "Read-only file system" && len(i.Root) == 0,
-			fmt.Sprintf("of the host's / there is %v; writing there: %q", i.Root, i.RootWrite)},
+		{LayerRoot, i.RootWrite == "Read-only file system" && len(strangers) == 0,
+			fmt.Sprintf("of the host's files there are %v that nobody planned; writing to /: %q", strangers, i.RootWrite)},
 		{LayerCgroupNS, !slices.ContainsFunc(i.Cgroup, func(line string) bool { return line != "0::/" }),
 			fmt.Sprintf("cgroup path %v", i.Cgroup)},
 		{LayerNetwork, i.Connect != "", fmt.Sprintf("connecting outwards: %q", i.Connect)},

@@ -19,6 +19,14 @@ def refused(call, *args):
     return ""
 
 
+def entries(directory):
+    """What is in a directory; the error's name in brackets when it cannot be listed."""
+    try:
+        return sorted(os.listdir(directory))
+    except OSError as error:
+        return [f"({error.strerror})"]
+
+
 print(json.dumps({
     "uid": os.getuid(),
     "pid": os.getpid(),
@@ -27,7 +35,8 @@ print(json.dumps({
     "seccomp": status["Seccomp"],
     "hostname": socket.gethostname(),
     "cgroup": [line.strip() for line in open("/proc/self/cgroup") if line.startswith("0::")],
-    "root": [name for name in ("boot", "root", "srv", "sys", "var") if os.path.exists("/" + name)],
+    "root": {path: entries(path) for path in (
+        "/boot", "/dev", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/sys", "/var") if os.path.exists(path)},
     "smaps": refused(open, "/proc/self/smaps"),  # there, its own, and not in the plan
     "root_write": refused(os.mkdir, "/probe"),
     "connect": refused(lambda: socket.create_connection(("192.0.2.1", 9), timeout=1).close()),

@@ -25,7 +25,12 @@ import (
 // distribution: their source, by name, or that of other files by theirs.
 func virtualEnvironment(t *testing.T, modules map[string]string) (python string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-") // not /tmp: see TestNewRefuses
+	return virtualEnvironmentBelow(t, "/var/tmp", modules) // not /tmp: see TestNewRefuses
+}
+
+func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]string) (python string) {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "sandboxd-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
