@@ -60,7 +60,7 @@ test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/b
 # Two packages at a time, where there are two processors: the one that takes longest comes first. make lint has
 # looked at all of them (-vet=off).
 test-native: build ## the tests that need no virtual machine, under the race detector
-	go test -race -vet=off ./internal/jail ./cmd/... ./...
+	go test -race -vet=off -timeout=25m ./internal/jail ./cmd/... ./...
 
 # They name the Debian packages that they need.
 programs: export SANDBOXD_TEST_STRICT := 1

@@ -75,6 +75,7 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 		"an abort":                          "import os; os.abort()",
 		"a fault":                           "import ctypes; ctypes.string_at(0)",
 		"a signal to its group":             "import os; os.killpg(0, 15)",
+		"a subinterpreter":                  "import _xxsubinterpreters as s\ni = s.create(); s.run_string(i, \"import sys; print('in sub', [p for p in sys.path if 'sandbox' in p])\"); s.destroy(i); print('main')",
 		"a signal of a thread":              "import signal, threading, time\nthreading.Thread(target=lambda: signal.raise_signal(signal.SIGTERM)).start(); time.sleep(60)",
 		"a thread":                          "import threading, time\ndef f():\n  time.sleep(.1); print('thread')\nthreading.Thread(target=f).start()",
 		"a daemon thread":                   "import threading, time\ndef f():\n  while True: time.sleep(.001)\nthreading.Thread(target=f, daemon=True).start()",

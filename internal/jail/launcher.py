@@ -228,8 +228,17 @@ def launch():
         restrict(main, nulled)
 
 
-try:
-    launch()
-except Exception as error:  # no space for the program: not a thing to go on after
-    os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    os._exit(1)
+def is_first():
+    """Whether this is the first interpreter of the process. A subinterpreter imports sitecustomize again, in an
+    environment from which the first one has taken what is ours."""
+    return os.environ.get("PYTHONPATH") == os.path.dirname(__file__)
+
+
+if is_first():
+    try:
+        launch()
+    except Exception as error:  # no space for the program: not a thing to go on after
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        os._exit(1)
+else:
+    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]

@@ -290,18 +290,22 @@ func (p *process) howEnded() exit {
 	return exit{status: killed}
 }
 
-// hasEnded reports whether the program has ended, also when watch has not come to know it yet.
+// hasEnded reports whether the program has ended, also when listen has not come to know it yet.
 func (p *process) hasEnded() bool {
-	found := false
+	came := false
 	if conn, err := p.status.SyscallConn(); err == nil {
-		_ = conn.Control(func(fd uintptr) { found = readable(int(fd)) })
+		_ = conn.Control(func(fd uintptr) { came = readable(int(fd)) })
+	}
+	if came { // listen is about to take it
+		<-p.ended
+		return true
 	}
 	select {
-	case <-p.ended: // and watch has taken the word of it
-		found = true
+	case <-p.ended:
+		return true
 	default:
+		return false
 	}
-	return found
 }
 
 // program is the process of the program in our pid namespace, 0 if there is none (any more). It is the first child of the

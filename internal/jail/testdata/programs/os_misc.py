@@ -3,11 +3,7 @@
 # differs: \d+$: there is no /sys: the C library counts the processors that the program may use
 # differs: tty ->: there is no /dev/tty: ENOENT, where a process without a terminal gets ENXIO outside
 # differs: getlogin ->: /proc/self/loginuid is not shown
-# differs: meminfo ->: /proc tells too little
-# differs: cpuinfo ->: /proc tells too little
-# differs: stat ->: /proc tells too little
 # differs: version ->: /proc tells too little
-# differs: loadavg ->: /proc tells too little
 # differs: mounts ->: /proc tells too little
 import os,fcntl,shutil,tempfile,tarfile,zipfile,io,time,locale,signal,socket,platform,pwd,getpass
 def t(n,f):
