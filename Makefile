@@ -1,7 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: build run test lint test-native sweep arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+.PHONY: build run test lint test-native programs sweep arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -51,6 +51,13 @@ test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/b
 test-native: build ## the tests that need no virtual machine
 	go test -race ./internal/...
 	go test ./cmd/... ./bench/... ./seccomp-profiles/...
+
+# They name the Debian packages that they need.
+programs: export SANDBOXD_TEST_STRICT := 1
+programs: export SANDBOXD_TEST_PROGRAMS := all
+programs: build ## real programs with real packages (installs them), inside and outside, by every way to start a jail
+	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
+	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail
 
 sweep: init ## the system calls that reach the kernel from inside a jail, found out by trying all
 	@said=$$(go test -count=1 -v -run='^(TestSystemCallSweep|TestSubsystemsAreOutOfReach)$$' ./internal/jail 2>&1); \

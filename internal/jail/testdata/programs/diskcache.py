@@ -1,0 +1,3 @@
+# packages: python3-diskcache
+import diskcache
+c=diskcache.Cache('dc'); c['a']=1; print(c['a'])
