@@ -1,7 +1,11 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
+<<<<<<< HEAD
 .PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+=======
+.PHONY: build run test lint test-native programs sweep arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+>>>>>>> sys
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -61,6 +65,13 @@ test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/b
 # looked at all of them (-vet=off).
 test-native: build ## the tests that need no virtual machine, under the race detector
 	go test -race -vet=off -timeout=25m ./internal/jail ./cmd/... ./...
+
+# They name the Debian packages that they need.
+programs: export SANDBOXD_TEST_STRICT := 1
+programs: export SANDBOXD_TEST_PROGRAMS := all
+programs: build ## real programs with real packages (installs them), inside and outside, by every way to start a jail
+	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
+	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail
 
 # They name the Debian packages that they need.
 programs: export SANDBOXD_TEST_STRICT := 1

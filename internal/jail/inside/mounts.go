@@ -12,7 +12,7 @@ func (a *assembler) buildRoot(o *Order) {
 	a.call("umask", unix.SYS_UMASK, num(0))
 	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
 	a.call("private mounts", unix.SYS_MOUNT, num(0), a.text("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
-	b := builder{assembler: a, root: a.cell(), scratch: a.cell()}
+	b := builder{assembler: a, root: a.cell(), scratch: a.cell(), proc: a.cell()}
 	// The file system whose directories are all that a program can write to. The new root comes to
 	// lie on top of it, and it goes with the old one.
 	b.newMount(b.scratch, "", "tmpfs", writable, o.Scratch...)
@@ -36,6 +36,7 @@ type builder struct {
 	*assembler
 	root    cell // descriptor of its topmost directory
 	scratch cell // likewise of the scratch space
+	proc    cell // descriptor by which a Proc is reconfigured
 }
 
 // empty is a directory of the scratch file system that is handed out to nobody. A tree is laid over it, since an
@@ -69,11 +70,12 @@ func (b builder) make(n Node) {
 		b.file(n.Path, "")
 		b.bind(n, devices, 0) // nobody here may make a node
 	case Proc:
-		b.proc(n, inert)
+		b.procfs(n, inert)
 	case Subset:
-		b.subset(n)
+		b.subset()
 	case AllProc:
-		b.proc(n, writable)
+		b.procfs(n, writable)
+		b.close(b.proc)
 	case Scratch:
 		b.scratchDirectory(n)
 	default:
@@ -160,23 +162,21 @@ func (b builder) cover(n Node) {
 	b.call("unlink "+name, unix.SYS_UNLINKAT, b.root.value(), b.text(name), num(0))
 }
 
-// proc mounts the files of the new pid namespace.
-func (b builder) proc(n Node, attributes uint64) {
+// procfs mounts the files of the new pid namespace.
+func (b builder) procfs(n Node, attributes uint64) {
 	b.mkdir("mkdir "+n.Path, n.Path, 0o555)
 	mount := b.cell()
-	b.newMount(mount, "", "proc", attributes)
+	b.makeMount(b.proc, mount, "", "proc", attributes)
 	b.attach(mount, n.Path)
 }
 
 // subset leaves the processes of a mounted procfs, and nothing else: no sys, no kernel addresses (subset=pid, Linux 5.8).
 // A file that something is mounted on stays: the kernel looks for what it knows already before it asks the file system, and
 // it does not forget a mount point.
-func (b builder) subset(n Node) {
-	fs := b.cell()
-	b.call("fspick "+n.Path, unix.SYS_FSPICK, b.root.value(), b.path(n.Path), num(unix.FSPICK_CLOEXEC)).to(fs)
-	b.call("proc subset=pid", unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_SET_STRING), b.text("subset"), b.text("pid"), num(0))
-	b.call("reconfigure proc", unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0))
-	b.close(fs)
+func (b builder) subset() {
+	b.call("proc subset=pid", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_SET_STRING), b.text("subset"), b.text("pid"), num(0))
+	b.call("reconfigure proc", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0))
+	b.close(b.proc)
 }
 
 // scratchDirectory hands out one of the scratch space.
@@ -204,6 +204,12 @@ func (b builder) attach(mount cell, path string) {
 // the object of an error.
 func (b builder) newMount(to cell, prefix, fstype string, attributes uint64, options ...string) {
 	fs := b.cell()
+	b.makeMount(fs, to, prefix, fstype, attributes, options...)
+	b.close(fs)
+}
+
+// makeMount is newMount, and keeps the descriptor by which the file system can be reconfigured.
+func (b builder) makeMount(fs, to cell, prefix, fstype string, attributes uint64, options ...string) {
 	b.call(prefix+"fsopen "+fstype, unix.SYS_FSOPEN, b.text(fstype), num(unix.FSOPEN_CLOEXEC)).to(fs)
 	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
@@ -211,7 +217,6 @@ func (b builder) newMount(to cell, prefix, fstype string, attributes uint64, opt
 	}
 	b.call(prefix+"make "+fstype, unix.SYS_FSCONFIG, fs.value(), num(unix.FSCONFIG_CMD_CREATE), num(0), num(0), num(0))
 	b.call(prefix+"fsmount "+fstype, unix.SYS_FSMOUNT, fs.value(), num(unix.FSMOUNT_CLOEXEC), num(attributes)).to(to)
-	b.close(fs)
 }
 
 func (b builder) setAttributes(object string, mount cell, attributes uint64, recursive uint) {
