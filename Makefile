@@ -1,11 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-<<<<<<< HEAD
 .PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
-=======
-.PHONY: build run test lint test-native programs sweep arm64 many escape soak lab lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
->>>>>>> sys
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc

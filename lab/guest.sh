@@ -41,10 +41,17 @@ group=/sys/fs/cgroup/system.slice/sandboxd.service
 leaves() { find $group/runs-* -mindepth 1 -type d; }
 runs() { [ -n "$(leaves)" ]; }
 no_runs() { [ -z "$(leaves)" ]; }
-# A program that begins so goes on when `go` is called: it sees a file of the system tree appear.
-told=/usr/share/lab-go
-until_told="import glob, time\\nwhile not glob.glob('$told'): time.sleep(0.1)\\n"
-go() { touch $told; }
+programs() { find $group/runs-* -name cgroup.procs -exec cat {} +; }
+# A program that begins so waits for SIGUSR1, which `go` sends. It is known by its handler.
+until_told='import signal, time\ntold = []\nsignal.signal(signal.SIGUSR1, lambda *_: told.append(1))\nwhile not told: time.sleep(0.1)\n'
+told() {
+	local p
+	for p in $(programs); do
+		! grep -qs '^SigCgt:.*[2367abef]..$' "/proc/$p/status" || echo "$p"
+	done
+}
+waits() { [ "$(told | wc -l)" = "$1" ]; } # NUMBER of programs
+go() { told | xargs kill -USR1; }
 
 echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --version | head -n 1)"
 # A machine this small refuses 10 GB at once all by itself (MemoryError). Let the cgroup do it.
@@ -187,7 +194,7 @@ check "the same daemon serves on" test "$pid" = "$(main_pid)"
 closed() { journal _PID="$pid" | grep -q 'the door is closed'; }
 execute "${until_told}print(42)" >/tmp/drained &
 client=$!
-check "a run is on" until_true runs
+check "a run is on" until_true waits 1
 systemctl stop sandboxd.socket sandboxd &
 stop=$!
 check "the door closes" until_true closed
@@ -195,7 +202,6 @@ go
 wait $stop
 check "stops within its time" test $? = 0
 wait $client
-rm $told
 check "the run finished first" grep -q '"stdout":"42\\n"' /tmp/drained
 check "and the stop was clean" test "$(systemctl show -P Result sandboxd)" = success
 check "nobody listens any more" refused
@@ -209,7 +215,7 @@ check "the first request does" says '"stdout":"1\n"' 'print(1)'
 pid=$(main_pid)
 execute "${until_told}print(43)" >/tmp/drained &
 client=$!
-check "a run is on" until_true runs
+check "a run is on" until_true waits 1
 systemctl restart sandboxd &
 restart=$!
 check "the door closes" until_true closed
@@ -220,7 +226,6 @@ check "a client comes meanwhile" until_true connected 2
 go
 wait $client $restart $meanwhile
 check "and is answered" grep -q '"stdout":"44\\n"' /tmp/meanwhile
-rm $told
 check "the run before it finished" grep -q '"stdout":"43\\n"' /tmp/drained
 check "another daemon answered" test "$pid" != "$(main_pid)"
 knock() { # until there is no /tmp/knock; every request must be answered, one after the other
@@ -297,10 +302,9 @@ systemctl reset-failed sandboxd.service sandboxd.socket # five starts in ten sec
 systemctl start sandboxd
 # The program has a second thread call execve, which sheds what belongs to the first.
 execute "import ctypes, threading, time\\nargv = (ctypes.c_char_p * 3)(b'sleep', b'600', None)\\nthreading.Thread(target=ctypes.CDLL(None).execv, args=(b'/usr/bin/sleep', argv)).start()\\ntime.sleep(60)" >/dev/null 2>&1 &
-inside() { find $group/runs-* -name cgroup.procs -exec cat {} +; }
-replaced() { inside | sed 's|.*|/proc/&/comm|' | xargs grep -qx sleep; }
+replaced() { programs | sed 's|.*|/proc/&/comm|' | xargs grep -qx sleep; }
 check "a program has replaced itself" until_true replaced
-programs=$(inside)
+programs=$(programs)
 systemctl kill --signal=KILL --kill-whom=main sandboxd
 gone() { for p in $programs; do [ ! -e "/proc/$p" ] || return 1; done; }
 check "no program survives kill -9 of the daemon" until_true gone
@@ -336,8 +340,7 @@ for n in 1 2; do
 	execute "${until_told}print($n)" >/tmp/own-$n &
 	clients[n]=$!
 done
-two() { [ "$(leaves | wc -l)" = 2 ] && [ "$(programs | wc -l)" = 2 ]; }
-programs() { find $group/runs-* -name cgroup.procs -exec cat {} +; }
+two() { [ "$(leaves | wc -l)" = 2 ] && waits 2; }
 own_uids() { # status lines of two programs: four uids each, above the range's first; no capability
 	local uids
 	uids=$(for p in $(programs); do awk '$1 == "Uid:" && $2 == $3 && $3 == $4 && $4 == $5 { print $2 }' "/proc/$p/status"; done)
@@ -346,13 +349,12 @@ own_uids() { # status lines of two programs: four uids each, above the range's f
 		! grep -E '^Cap' "/proc/$p/status" | grep -vE '\s0{16}$' || return 1
 	done
 }
-executing() { two && for p in $(programs); do [[ $(readlink "/proc/$p/exe") == */python3* ]] || return 1; done; }
+executing() { two && for p in $(told); do [[ $(readlink "/proc/$p/exe") == */python3* ]] || return 1; done; }
 check "two runs are on" until_true executing
 check "two host uids, no capability" own_uids
 check "no group of the daemon's" sh -c "! grep -h '^Groups:' $(programs | sed 's|.*|/proc/&/status|' | tr '\n' ' ') | grep -q '[0-9]'"
 go
 wait "${clients[@]}"
-rm $told
 check "both end" test "$(grep -l '"stdout":"[12]' /tmp/own-? | wc -l)" = 2
 # cgroup.kill does not reach a process that lost its first thread, and the daemon is another user: it may kill it
 # since the namespace is its own. The client goes away, for which the daemon kills the run.
