@@ -69,13 +69,6 @@ programs: build ## real programs with real packages (installs them), inside and 
 	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
 	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail
 
-# They name the Debian packages that they need.
-programs: export SANDBOXD_TEST_STRICT := 1
-programs: export SANDBOXD_TEST_PROGRAMS := all
-programs: build ## real programs with real packages (installs them), inside and outside, by every way to start a jail
-	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
-	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail
-
 sweep: init ## the system calls that reach the kernel from inside a jail, found out by trying all
 	@said=$$(go test -count=1 -v -run='^(TestSystemCallSweep|TestSubsystemsAreOutOfReach)$$' ./internal/jail 2>&1); \
 		status=$$?; echo "$$said" | grep -vE '^(===|PASS)'; exit $$status

@@ -78,22 +78,26 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 		inside.Dir: mayList, inside.File: mayRead, inside.Copy: mayRead, inside.Tree: mayRun, inside.Bind: mayRun,
 		inside.Device: mayDevice, inside.Proc: mayList, inside.Scratch: mayScratch,
 	}
-	set.Rules = append(set.Rules, inside.Rule{Path: "/", Rights: mayList & set.Handled})
-	for _, n := range plan {
-		if rights := may[n.Op] & set.Handled; rights != 0 {
-			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: rights})
+	// The kernel refuses a rule that gives no right (ENOMSG), and rights that it does not know (EINVAL).
+	rule := func(path string, rights uint64) {
+		if rights &= set.Handled; rights != 0 {
+			set.Rules = append(set.Rules, inside.Rule{Path: path, Rights: rights})
 		}
+	}
+	rule("/", mayList)
+	for _, n := range plan {
+		rule(n.Path, may[n.Op])
 		if n.Op == inside.Cover && strings.HasPrefix(n.Path, "/proc/") { // the tree around it gives no right to read
-			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: mayRead})
+			rule(n.Path, mayRead)
 		}
 		if n.Path == "/dev/null" {
 			// Standard input: that it is no terminal, its driver shall say (ENOTTY) and not Landlock (EACCES). It has
 			// no request of its own.
-			set.Rules = append(set.Rules, inside.Rule{Path: n.Path, Rights: unix.LANDLOCK_ACCESS_FS_IOCTL_DEV & set.Handled})
+			rule(n.Path, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV)
 		}
 		if n.Op == inside.Proc {
 			for _, name := range ofItself {
-				set.Rules = append(set.Rules, inside.Rule{Path: n.Path + "/self/" + name, Rights: mayRead})
+				rule(n.Path+"/self/"+name, mayRead)
 			}
 		}
 	}

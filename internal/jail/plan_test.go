@@ -35,3 +35,15 @@ func TestUnitShowsWhatThePlanTakes(t *testing.T) {
 		}
 	}
 }
+
+// Every version of Landlock takes every rule: one without a right, or with one that the version does not know, is refused.
+func TestLandlockRulesOfEachVersion(t *testing.T) {
+	for abi := 1; abi <= 8; abi++ {
+		set := landlockRules(abi, rootPlan(interpreter{}, DefaultLimits()))
+		for _, rule := range set.Rules {
+			if rule.Rights == 0 || rule.Rights&^set.Handled != 0 {
+				t.Errorf("version %d: the rule for %s has the rights %#x of %#x", abi, rule.Path, rule.Rights, set.Handled)
+			}
+		}
+	}
+}
