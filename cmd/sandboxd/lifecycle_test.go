@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,12 +74,13 @@ func killedDaemon(t *testing.T, flags ...string) {
 	before := jailtest.Count(t, 1)
 	d := start(t, append(flags, "--policy=off", "--wall=60s")...)
 	go d.do(t.Context(), "POST", "/playground/execute",
-		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nos.execv('/usr/bin/sleep', ['sleep', '3600'])"}`), "Content-Type", "application/json")
+		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nos.execv('/usr/bin/sleep', ['sleep', '3611'])"}`), "Content-Type", "application/json")
 	// The programs, and whatever else it has started: what clones, templates, jails that wait.
 	var all []int
 	waitFor(t, "the eight processes of its program", func() bool {
-		all = descendants(d.cmd.Process.Pid)
-		return len(all)-len(slices.DeleteFunc(slices.Clone(all), sleeps)) == 8
+		sleepers := sleeping()
+		all = append(descendants(d.cmd.Process.Pid), sleepers...)
+		return len(sleepers) == 8
 	})
 	d.cmd.Process.Kill()
 	<-d.done
@@ -102,10 +102,17 @@ func descendants(pid int) (all []int) {
 	return all
 }
 
-// sleeps reports whether a process is `sleep 3600`.
-func sleeps(pid int) bool {
-	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return string(line) == "sleep\x003600\x00"
+// sleeping are the processes that are `sleep 3611`. They are looked for on the whole machine: where the unit hides the inits of
+// the jails from this test (ProtectProc=invisible), their children cannot be found through them.
+func sleeping() (pids []int) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		if line, _ := os.ReadFile(path); string(line) == "sleep\x003611\x00" {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func TestReadiness(t *testing.T) {

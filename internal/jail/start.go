@@ -311,10 +311,32 @@ func (p *process) hasEnded() bool {
 // program is the process of the program in our pid namespace, 0 if there is none (any more). It is the first child of the
 // init: orphans that the init adopts come after it in the list (proc_pid_children(5)).
 func (p *process) program() int {
-	children, _ := readKernelFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.pid))
+	children, err := readKernelFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.pid))
+	if err != nil {
+		return p.programInLeaf()
+	}
 	first, _, _ := bytes.Cut(children, []byte(" "))
 	pid, _ := strconv.Atoi(string(first))
 	return pid
+}
+
+// programInLeaf is program where the init is hidden from the daemon, because it is not dumpable: under
+// hidepid=invisible of proc(5), as systemd's ProtectProc= has it. The program is process 2 of its pid namespace (NSpid in
+// proc_pid_status(5)).
+func (p *process) programInLeaf() int {
+	if p.leaf == nil {
+		return 0
+	}
+	pids, _ := p.leaf.procs()
+	for _, pid := range pids {
+		status, _ := readKernelFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, rest, _ := bytes.Cut(status, []byte("\nNSpid:"))
+		line, _, _ := bytes.Cut(rest, []byte("\n"))
+		if ids := bytes.Fields(line); len(ids) > 0 && string(ids[len(ids)-1]) == "2" {
+			return pid
+		}
+	}
+	return 0
 }
 
 // signalProgram sends a signal to the program alone. It reports whether there was one to get it.
