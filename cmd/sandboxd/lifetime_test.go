@@ -75,13 +75,13 @@ func TestNothingOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// A daemon that is killed while it starts leaves nothing either, at whatever moment: each try waits for some processes more
+// A daemon that is killed while it starts leaves nothing either, at whatever moment: each try waits for six processes more
 // than the last.
 func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
 	for _, user := range daemonUsers() {
 		for _, engine := range []string{"exec", "fork"} {
 			t.Run(user.name+" "+engine, func(t *testing.T) {
-				for most := 1; ; most += 3 {
+				for most := 1; ; most += 6 {
 					cmd := user.command(t, "--engine="+engine, "--warm=4")
 					if err := cmd.Start(); err != nil {
 						t.Fatal(err)
