@@ -33,10 +33,11 @@ run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--p
 	@scripts/serve $(ARGS)
 
 test: ## lint, the tests here, and in the lab what only it can show
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native fuzz-short lab
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native lab
 
 test-all: export SANDBOXD_TEST_ALL := 1
-test-all: test ## the same with every case in every way, here and in the lab
+test-all: ## the same with every case in every way, here and in the lab, and short fuzzing
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native fuzz-short lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -57,10 +58,8 @@ lint: deps ## gofmt, go vet, staticcheck, shellcheck
 test-native: export SANDBOXD_TEST_STRICT := 1
 test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/bin
 
-# Two packages at a time, where there are two processors: the one that takes longest comes first. make lint has
-# looked at all of them (-vet=off).
-test-native: build ## the tests that need no virtual machine, under the race detector
-	go test -race -vet=off -timeout=25m ./internal/jail ./cmd/... ./...
+test-native: build ## the tests that need no virtual machine, nearly all under the race detector
+	@scripts/native
 
 # They name the Debian packages that they need.
 programs: export SANDBOXD_TEST_STRICT := 1
