@@ -346,7 +346,7 @@ func programsOf(t testing.TB, daemon int) (n int) {
 		// Of the dead it is empty.
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
 		_, waiting := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", child, inside.Channel))
-		if strings.Contains(string(line), "/run/main.pyc") && waiting != nil {
+		if strings.Contains(string(line), inside.Home+"/main.py") && waiting != nil {
 			n++
 		}
 	}

@@ -85,25 +85,53 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 		"no collector":                      told + "import gc; gc.disable(); a = A(); a.a = a",
 		"modules that are none":             "import sys; sys.modules['x'] = 5; sys.modules['y'] = None; print(1)",
 		"no modules":                        "import sys; sys.modules.clear()",
+		"a coroutine that nobody awaits":    "async def f(): pass\nc = f()\nprint('end')",
+		"an asynchronous generator":         "async def f():\n  try: yield 1\n  finally: print('finally')\ng = f()\ntry: g.asend(None).send(None)\nexcept StopIteration: pass",
+		"a warning of a destructor":         "import warnings\nclass A:\n  def __del__(self): warnings.warn('late')\na = A()",
+		"the stack of a destructor":         "import traceback\nclass A:\n  def __del__(self): traceback.print_stack()\na = A()",
+		"the frames of a destructor":        "import sys\nclass A:\n  def __del__(self, f=sys._getframe):\n    g = f()\n    while g: print(g.f_code.co_name); g = g.f_back\na = A()",
+		"a file that is left open":          "import warnings\nwarnings.simplefilter('always')\nf = open('x', 'w'); f.write('late')",
+		"a file that is closed":             "import warnings\nwarnings.simplefilter('always')\nwith open('x', 'w') as f: f.write('x')",
+		"a directory that is left open":     "import os, warnings\nwarnings.simplefilter('always')\nd = os.scandir('.')\nd.__next__()",
+		"a weak reference that calls back":  "import weakref\nclass A: pass\na = A(); a.a = a\nr = weakref.ref(a, lambda _: print('called back'))",
+		"a class without a dictionary":      "class A:\n  __slots__ = ()\n  def __del__(self): print('gone')\na = A()",
+		"a metaclass that answers":          "class M(type):\n  def __getattribute__(c, name):\n    print(name); return type.__getattribute__(c, name)\nclass A(metaclass=M): pass\na = A()",
+		"a metaclass with a destructor":     "class M(type):\n  def __del__(c): print('gone')\nclass A(metaclass=M): pass",
+		"garbage that may not be collected": "import gc\ngc.garbage.append(1); print(1)",
+		"a tracer":                          "import sys\nsys.settrace(lambda frame, event, arg: print(event, frame.f_code.co_name))\nprint('end')",
+		"a tracer and a destructor":         "import sys\nclass A:\n  def __del__(self): 1\na = A()\nsys.settrace(lambda frame, event, arg, out=print: out(event, frame.f_code.co_name))\nprint('end')",
+		"a profiler":                        "import sys\nsys.setprofile(lambda frame, event, arg: print(event, frame.f_code.co_name))\nprint('end')",
+		"a profiler and a destructor":       "import sys\nclass A:\n  def __del__(self): 1\na = A()\nsys.setprofile(lambda frame, event, arg, out=print: out(event, frame.f_code.co_name))\nprint('end')",
+		"a traceback that is hidden":        "import sys\nsys.excepthook = lambda *_: print('hidden')\n1/0",
+		"the names at the end":              "import atexit\natexit.register(lambda: print(sorted(globals())))",
+		"the names at an exit":              "import atexit, sys\natexit.register(lambda: print(sorted(globals()), __cached__))\nsys.exit(3)",
+		"a stream that cannot be flushed":   "import os, sys\nsys.stdout.write('lost'); os.close(1)",
+		"a stream that fails":               "import sys\nclass S:\n  def write(self, s): pass\n  def flush(self): raise OSError(5)\nsys.stdout = S()",
 		"a stream that is no stream":        "import sys; sys.stdout = 5",
 		"no streams":                        "import sys; sys.stdout = sys.stderr = None",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			want, status := bareOnce(t, source)
-			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, want := end(r), ended(status); got != want {
-				t.Errorf("ended with %s, and python3 with %s", got, want)
-			}
-			for i, got := range []string{string(r.Stdout.Kept), string(r.Stderr.Kept)} {
-				if got, want := address.ReplaceAllString(got, "0x"), address.ReplaceAllString(want[i], "0x"); got != want {
-					t.Errorf("said:\n%s\npython3:\n%s", got, want)
-				}
-			}
+			compareWithBare(t, j, source)
 		})
+	}
+}
+
+// compareWithBare runs a program inside and as `python3 main.py`: the same end, and the same said.
+func compareWithBare(t *testing.T, j *jail.Jail, source string) {
+	t.Helper()
+	want, status := bareOnce(t, source)
+	r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := end(r), ended(status); got != want {
+		t.Errorf("ended with %s, and python3 with %s", got, want)
+	}
+	for i, got := range []string{string(r.Stdout.Kept), string(r.Stderr.Kept)} {
+		if got, want := address.ReplaceAllString(got, "0x"), address.ReplaceAllString(want[i], "0x"); got != want {
+			t.Errorf("said:\n%s\npython3:\n%s", got, want)
+		}
 	}
 }
 

@@ -112,4 +112,4 @@ func outermost(dirs []string) []string {
 	})
 }
 
-func (i interpreter) argv() []string { return []string{i.path, compiledPath} }
+func (i interpreter) argv() []string { return []string{i.path, mainPath} }

@@ -3,10 +3,10 @@
 # behave as `python3 main.py` would.
 #
 # The interpreter has started when this runs, and waits here for the program, which comes over the
-# hand-off socket. The main program named on the command line is a compiled file that does not exist
-# until then. It is written here, and when this import returns the interpreter finds it: so no
-# frame of ours lies below the program's, and its tracebacks, its line numbers and the name "main.py"
-# are its own.
+# hand-off socket. The command line names main.py, which does not exist until then. The launcher compiles the program
+# under the name "main.py" and puts the compiled code where the interpreter opens its main program; as soon as it has,
+# the source takes that place (see Main). So no frame of ours lies below the program's, its tracebacks and
+# line numbers are its own, and the code that runs is the program's alone.
 import _signal
 import _thread
 import marshal
@@ -15,15 +15,20 @@ import sys
 
 before = set(sys.modules)
 
+import _frozen_importlib_external
 import atexit
 import gc
+from _collections import deque
 from _frozen_importlib_external import MAGIC_NUMBER
+from _functools import partial
+from _weakref import ReferenceType
+from itertools import islice
 
 for name in set(sys.modules) - before:
     del sys.modules[name]  # a program does not see that we needed them
 
 SOURCE = "main.py"
-COMPILED = "/run/main.pyc"
+ASIDE = ".main.py"  # the source, until the interpreter has opened the compiled code
 CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
 
 
@@ -34,19 +39,6 @@ def flush_and_exit(signum, frame):
         sys.__stderr__.flush()
     finally:
         os._exit(1)
-
-
-def restrict(main, nulled):
-    """Make builtins None in the main module's eyes only: what it imports has the real ones."""
-    import builtins
-
-    seen = dict(vars(builtins))
-    seen.update(dict.fromkeys(nulled))
-    if "__import__" in nulled:
-        # The import statement calls it through the builtins, the program by a global name.
-        seen["__import__"] = builtins.__import__
-        main.__dict__["__import__"] = None
-    main.__dict__["__builtins__"] = seen
 
 
 def report(kind):
@@ -77,18 +69,24 @@ def put(path, data):
 class End:
     """The end of the program.
 
-    python3 takes all of itself apart then. That takes longer than most programs run, and what is forked
-    from a template copies a good part of that for it. So what somebody can notice of it is done
-    here: what the program made is destroyed, and the streams are flushed. Where that leaves nothing
-    that wants to be told of its end, the rest is left undone; otherwise all of it is python3's.
+    python3 takes all of itself apart then. That takes longer than most programs run, and a child of a template copies
+    a good part of the template's memory for it. If nothing is left that could notice, the streams are flushed
+    and the process ends here; otherwise python3 does all of it. Nothing of the program is destroyed here: what
+    a destructor says would name our frame.
     """
 
     def __init__(self):
-        self.mark = os.urandom(16).hex()
         self.kept = {}
+        self.main = {}  # the names of the program's main module
         self.streams = sys.stdout, sys.stderr
         self.exit = None  # of a template's module: ends as C does, its own streams flushed
-        atexit.register(self.leave)  # before others want to be called: the first comes last
+        self.tracer, self.profiler = [], []
+        # The first to be registered is called last. All but leave() are calls that no tracer sees.
+        atexit.register(partial(deque, map(sys.setprofile, self.profiler), 0))
+        atexit.register(self.leave)
+        for get, set, was in ((sys.getprofile, sys.setprofile, self.profiler), (sys.gettrace, sys.settrace, self.tracer)):
+            atexit.register(set, None)
+            atexit.register(was.extend, islice(iter(get, self), 1))
 
     def keep(self):
         """Take what is there now for python3's, not the program's."""
@@ -97,24 +95,30 @@ class End:
             self.kept.pop(name, None)
         gc.freeze()
 
-    def line(self):
-        """What is added to the program, past its end: the sign that it came there, so that its status
-        is 0. The real python3 gives the main module this variable, and takes it away there."""
-        return f"\n\n__cached__ = {self.mark!r}\n".encode()
-
     def leave(self):
         try:
-            mark = vars(sys.modules["__main__"]).get("__cached__")
-            whole = type(mark) is str and mark == self.mark
-            if _thread._count() or not (self.exit or whole and self.all_is_python()) or not self.nothing_remains():
+            if sys._getframe(1):  # a program that calls what is registered, and goes on
                 return
-            if whole:
-                (self.exit or os._exit)(0)
-            for name, module in self.kept.items():
-                if sys.modules.get(name) is module:
-                    del sys.modules[name]
+        except ValueError:
+            pass
+        try:
+            whole = self.is_whole()
+            if not _thread._count() and (self.exit or whole and self.all_is_python()) and self.nothing_notices():
+                if whole:
+                    self.flush()
+                    (self.exit or os._exit)(0)
+                for name, module in self.kept.items():
+                    if sys.modules.get(name) is module:
+                        del sys.modules[name]
         except BaseException:  # python3 has words for it
             pass
+        sys.settrace(self.tracer[-1])
+
+    def is_whole(self):
+        """Whether the program came to its last line, so that its status is 0. python3 gives the main module two names
+        for its run and takes them away again, but not where SystemExit ends it (pythonrun.c)."""
+        return ("__name__" in self.main and "__file__" not in self.main and "__cached__" not in self.main
+                and not any(hasattr(sys, name) for name in ("last_exc", "last_type", "last_value")))
 
     def theirs(self):
         return sys.modules.keys() - self.kept.keys() - {"builtins", "sys"}
@@ -123,31 +127,53 @@ class End:
         """No module in C, which may have written to streams of C's."""
         return not any(is_extension(sys.modules[name]) for name in self.theirs() - {"__main__"})
 
-    def nothing_remains(self):
-        """Do what python3 does, in its order, and say whether the rest is of no interest."""
-        self.flush()
-        if gc.isenabled():
-            gc.collect()
-        gc.callbacks.clear()
-        for name in ("last_exc", "last_type", "last_value", "last_traceback"):
-            vars(sys).pop(name, None)
-        for name in self.theirs():
-            sys.modules[name] = None
-        gc.collect()
-        if any(hasattr(type(thing), "__del__") for thing in gc.get_objects()):
+    def nothing_notices(self):
+        """Whether nothing that the program made is told of its end: no destructor, no callback of a weak reference
+        or of the collector, no open file, no unfinished generator or coroutine."""
+        if gc.callbacks or gc.garbage or gc.get_debug():
             return False
-        self.flush()
+        things = gc.get_objects()
+        for kind in set(map(type, gc.get_referents(*things))):
+            if not flags_of(kind) & HAVE_GC and any("__del__" in names_of(base) for base in bases_of(kind)):
+                return False  # the collector does not know its objects
+        for kind in set(map(type, things)):
+            if any("__del__" in names_of(base) for base in bases_of(kind)):
+                remains = LEAVES_NOTHING.get(kind)
+                if not remains or not all(remains(thing) for thing in things if type(thing) is kind):
+                    return False
+            elif issubclass(kind, ReferenceType):
+                if any(self.is_noticed(thing.__callback__) for thing in things if type(thing) is kind):
+                    return False
         return True
+
+    def is_noticed(self, callback):
+        """Whether a weak reference calls back what is the program's, and not a library's book-keeping."""
+        function = getattr(callback, "__func__", callback)
+        home = getattr(function, "__globals__", {}).get("__name__")
+        return callback is not None and home not in self.kept
 
     def flush(self):
         for stream in (sys.stdout, sys.stderr) + self.streams:
             stream.flush()
 
 
-def rehearse(end):
+HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC, object.h
+
+# Without a call of what a metaclass defines.
+names_of = type.__dict__["__dict__"].__get__
+bases_of = type.__dict__["__mro__"].__get__
+flags_of = type.__dict__["__flags__"].__get__
+
+# Kinds with a destructor, and when it has nothing to do.
+LEAVES_NOTHING = dict.fromkeys(
+    map(type, (sys.stdout, sys.stdout.buffer, sys.stdout.buffer.raw)), lambda file: file.closed)
+LEAVES_NOTHING[type(_ for _ in ())] = lambda generator: generator.gi_frame is None
+
+
+def rehearse():
     """What comes with every program, for one that does nothing. A child of a template writes on memory that
     it shares, which the kernel copies page by page: so that is done before there is a program."""
-    code = marshal.dumps(compile_main(b"print(end='')\n", end.line()))
+    code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
     put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # nowhere that the program would see
     exec(marshal.loads(code), {"__name__": "__main__"})
     gc.collect()
@@ -157,42 +183,65 @@ def is_extension(module):
     return type(module.__spec__.loader).__name__ == "ExtensionFileLoader"
 
 
-def compile_main(source, addition):
-    """Compile main.py, or report why not as the interpreter does, and leave."""
-    try:
-        return compile(source + addition, SOURCE, "exec", dont_inherit=True)
-    except Exception:
-        pass
-    import warnings
+class Main:
+    """What the interpreter opens as main.py.
 
-    warnings.simplefilter("ignore")  # those have been seen
-    try:
-        return compile(source, SOURCE, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        if type(error) is ValueError:  # NUL bytes, before Python 3.12
-            error = SyntaxError(*error.args)
-        sys.__excepthook__(type(error), error.with_traceback(None), None)
-        sys.stderr.flush()
-        os._exit(1)
+    It takes a file for compiled code that begins as such. Before it runs the code it makes a loader, and looks for the
+    loader's class in importlib by name (pythonrun.c, set_main_loader): at that moment the file is open, and the
+    source can take its place.
+    """
+
+    def __init__(self, source):
+        try:
+            code = compile(source, SOURCE, "exec", dont_inherit=True)
+        except Exception:
+            self.refuse()
+            return
+        os.rename(SOURCE, ASIDE)
+        put(SOURCE, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+        self.real = _frozen_importlib_external.SourcelessFileLoader
+        _frozen_importlib_external.SourcelessFileLoader = self.loader
+
+    def loader(self, name, path):
+        _frozen_importlib_external.SourcelessFileLoader = self.real
+        os.rename(ASIDE, SOURCE)
+        return _frozen_importlib_external.SourceFileLoader(name, path)
+
+    def refuse(self):
+        """Leave main.py to the interpreter, which cannot compile it either, and has the words for a file."""
+        import warnings
+
+        def say(kind, error, traceback):
+            path = os.path.abspath(SOURCE)
+            if isinstance(error, SyntaxError) and error.msg:
+                error.msg = error.msg.replace(path, SOURCE)
+                if error.filename == path:
+                    error.filename = SOURCE
+            sys.__excepthook__(kind, error, traceback)
+
+        warnings.simplefilter("ignore")  # those have been seen
+        sys.excepthook = say
 
 
-def new_main():
-    """The main module of the program is its own. Of the first one the collector knows nothing any more."""
+def new_main(nulled):
+    """The main module of the program is its own; of the first one the collector knows nothing any more. The names
+    that the policy takes away are None in that module only: what it imports has the real builtins."""
     old = sys.modules["__main__"]
     main = sys.modules["__main__"] = type(sys)("__main__")
     main.__dict__.update(old.__dict__)
-    main.__dict__["__file__"] = os.path.join(os.getcwd(), SOURCE)
-    main.__dict__["__cached__"] = None
-    return main
+    main.__dict__.update(dict.fromkeys(nulled))
+    return main.__dict__
 
 
 def launch():
-    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONNOUSERSITE"):
+    for name in ("PYTHONPATH", "PYTHONNOUSERSITE"):
         os.environ.pop(name, None)
     here = os.path.dirname(__file__)
-    sys.path[:] = [os.getcwd()] + [entry for entry in sys.path if entry != here]
+    sys.path[:] = [entry for entry in sys.path if entry != here]
     sys.path_importer_cache.pop(here, None)
     sys.argv[:] = [SOURCE]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[1:] = [SOURCE]
     sys.stdout.reconfigure(line_buffering=True)  # what was printed survives a kill
     _signal.signal(_signal.SIGXCPU, flush_and_exit)
 
@@ -209,7 +258,7 @@ def launch():
         sys.path_importer_cache.pop(here, None)
         sandboxd_template.serve([name for name in receive().decode().split(",") if name], report, end)
         report("R")
-        sandboxd_template.wait(CHANNEL, lambda: rehearse(end))
+        sandboxd_template.wait(CHANNEL, rehearse)
         receive()
     nulled = [name for name in receive().decode().split(",") if name]
     source = receive()
@@ -217,15 +266,11 @@ def launch():
     report("S")
     os.close(CHANNEL)
 
-    code = compile_main(source, end.line())
-    put(COMPILED, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
-
     # The interpreter would find out by itself that its main program is no archive, with an import.
-    sys.path_importer_cache[COMPILED] = None
+    sys.path_importer_cache[os.path.abspath(SOURCE)] = None
 
-    main = new_main()
-    if nulled:
-        restrict(main, nulled)
+    end.main = new_main(nulled)
+    Main(source)
 
 
 def is_first():

@@ -19,15 +19,14 @@ import (
 //	/dev               null, zero, full, random, urandom; shm is scratch
 //	/proc              of the new pid namespace: processes, and what a run is told of its machine, read-only
 //	/sandbox           the launcher
-//	/home/sandbox      main.py and whatever it writes   ┐
-//	/tmp /dev/shm      writable                         ├ one scratch tmpfs: one quota
-//	/run               the launcher's compiled main     ┘
+//	/home/sandbox      main.py and whatever it writes   ┐ one scratch tmpfs: one quota
+//	/tmp /dev/shm /run writable                         ┘
 const (
-	homeDir      = inside.Home
-	userName     = "sandbox"
-	launcherDir  = "/sandbox"
-	runDir       = "/run"
-	compiledPath = runDir + "/main.pyc"
+	homeDir     = inside.Home
+	userName    = "sandbox"
+	launcherDir = "/sandbox"
+	runDir      = "/run"
+	mainPath    = homeDir + "/main.py" // the program, see launcher.py
 )
 
 // rootPlan describes the new root on this host.

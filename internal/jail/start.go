@@ -467,7 +467,6 @@ func environment() []string {
 		"NUMEXPR_NUM_THREADS=1",
 
 		"PYTHONPATH=" + launcherDir, // sitecustomize.pyc, see launcher.py
-		"PYTHONSAFEPATH=1",
 		"PYTHONNOUSERSITE=1",
 	}
 }
