@@ -377,6 +377,33 @@ echo "=== service: $SECONDS s"
 tail -n +1 -f --pid=$tests /tmp/tests
 wait $tests
 
+# The machine's table of open files is full (ENFILE). Root may still open files, the daemon may not: it answers with an
+# error, or the client waits to be accepted; nothing is left of such a run.
+full_table() {
+	local most extra status seen=
+	most=$(sysctl -n fs.file-max)
+	for extra in 0 4 8 16 24 32 48 64; do
+		sysctl -q fs.file-max=$(($(cut -f1 /proc/sys/fs/file-nr) + extra))
+		status=$(curl -s -m 5 -o /tmp/full -w '%{http_code}' -H 'Content-Type: application/json' \
+			-d '{"code":"print(1)"}' $url/playground/execute)
+		sysctl -q fs.file-max="$most"
+		seen+=" $status"
+		echo "$extra: $status $(cat /tmp/full)"
+		[[ $status =~ ^(000|200|500|503)$ ]] || return 1
+		[ "$status" != 500 ] || grep -q 'sandbox' /tmp/full || return 1
+	done
+	[[ $seen == *500* || $seen == *000* ]]
+}
+systemctl reset-failed sandboxd
+check "a daemon again" systemctl start sandboxd
+check "ready" ready
+pid=$(main_pid)
+check "a full table of files is an error, or a wait" full_table
+check "the same daemon serves on" test "$pid" = "$(main_pid)"
+check "a run after that" says '"stdout":"1\n"' 'print(1)'
+check "nothing is left of them" until_true no_runs
+systemctl stop sandboxd.socket sandboxd
+
 # The clock of the machine jumps by a day in mid-run, ahead and back: a limit is a time that passes. Some
 # tests notice when the clock jumps: so this is the last thing.
 walls 4s

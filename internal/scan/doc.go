@@ -41,6 +41,6 @@
 // Off finds nothing.
 //
 // Some steps of a ladder are ordinary by themselves and pass: gi_frame, f_back, f_code, __code__.co_name,
-// type(x).__mro__, obj.__class__.__bases__, __closure__, dir(__builtins__). What they lead to
+// type(x).__mro__, ().__class__.__bases__, __closure__, dir(__builtins__). What they lead to
 // (f_globals, __subclasses__, …) does not.
 package scan

@@ -166,11 +166,6 @@ func (w *walk) noteAttribute(word word, name string, i int) {
 			w.add(ladder, word.offset)
 		}
 		return
-	case ladderSteps.has(name):
-		if w.fromLiteral(object) {
-			w.add(ladder, word.offset)
-		}
-		return
 	case name == "__self__":
 		if builtinFunctions.has(w.dotted(object)) {
 			w.add(ladder, word.offset)
@@ -210,36 +205,6 @@ var builtinFunctions = setOf(`abs all any ascii bin callable chr delattr dir div
 // called from within.
 func (w *walk) ownClass(name string) bool {
 	return w.classes[name] || name == "cls" || name == "self.__class__"
-}
-
-// fromLiteral reports whether a chain of attributes and subscripts starts from a literal. The start of
-// a ladder is near its steps; a chain of more than 16 is something else.
-func (w *walk) fromLiteral(node *tsNode) bool {
-	k := kinds()
-	for range 16 {
-		if node == nil {
-			return false
-		}
-		switch kind(node.KindId()) {
-		case k.attribute:
-			node = node.ChildByFieldId(uint16(k.fieldObject))
-		case k.subscript:
-			node = node.ChildByFieldId(uint16(k.fieldValue))
-		case k.call: // ().__class__.mro()
-			if node = node.ChildByFieldId(uint16(k.fieldFunction)); node == nil || kind(node.KindId()) != k.attribute {
-				return false
-			}
-		case k.parenthesizedExpression:
-			node = node.NamedChild(0)
-		case k.string, k.concatenatedString, k.tuple, k.list, k.dictionary, k.set, k.integer, k.float,
-			k.trueNode, k.falseNode, k.none, k.ellipsis, k.lambda, k.listComprehension,
-			k.dictionaryComprehension, k.setComprehension, k.generatorExpression:
-			return true
-		default:
-			return false
-		}
-	}
-	return false
 }
 
 // replacesCode reports whether the access to __code__ at path[i] puts other code in its place, rather

@@ -133,9 +133,6 @@ var importFunctions = setOf("importlib.import_module importlib.__import__ builti
 // the builtins. There is no other way up a ladder than through one of them.
 var ladderEnds = setOf("__subclasses__ __globals__ __builtins__ func_globals f_globals f_builtins")
 
-// ladderSteps matter only on the way up from a literal: ().__class__.__base__.
-var ladderSteps = setOf("__base__ __bases__ __mro__ mro")
-
 // ruleset is a Config made ready for look-ups.
 type ruleset struct {
 	modules  map[string]bool // dotted; detours included
@@ -277,7 +274,7 @@ func (r *ruleset) indexWords() {
 	for name := range leaked() {
 		r.words[name] |= inImport
 	}
-	for _, names := range []wordSet{ladderEnds, ladderSteps} {
+	for _, names := range []wordSet{ladderEnds} {
 		for name := range names.make() {
 			r.words[name] |= asAttribute
 		}
