@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -129,7 +130,7 @@ func dies(t *testing.T, d *sandboxd) {
 	living := map[int]string{} // when each was started
 	spaces := map[string]bool{}
 	own, _ := os.Readlink("/proc/self/ns/pid")
-	for _, pid := range descendants(daemon) {
+	for _, pid := range programsNear(daemon) {
 		living[pid] = startOf(pid)
 		if space, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid)); err == nil && space != own {
 			spaces[space] = true
@@ -161,13 +162,31 @@ func dies(t *testing.T, d *sandboxd) {
 // havingActed counts the runs of a daemon whose attack has acted, by their scratch spaces.
 func havingActed(d *sandboxd) int {
 	runs := map[string]bool{}
-	for _, pid := range descendants(d.cmd.Process.Pid) {
+	for _, pid := range programsNear(d.cmd.Process.Pid) {
 		if _, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", pid, acted)); err == nil {
 			space, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 			runs[space] = true
 		}
 	}
 	return len(runs)
+}
+
+// programsNear returns the processes below a daemon. The unit hides the init, which is not dumpable, from its own user
+// (ProtectProc=invisible), and so the way from the daemon to the program. In the lab, where the test is
+// alone, it returns the processes of other pid namespaces instead.
+func programsNear(daemon int) (pids []int) {
+	if !testenv.InLab() {
+		return descendants(daemon)
+	}
+	own, _ := os.Readlink("/proc/self/ns/pid")
+	spaces, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
+	for _, path := range spaces {
+		pid, err := strconv.Atoi(strings.Split(path, "/")[2])
+		if space, _ := os.Readlink(path); err == nil && space != "" && space != own {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func statOf(pid int) string {
