@@ -117,7 +117,7 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// compareWithBare runs a program inside and as `python3 main.py`: the same end, and the same said.
+// compareWithBare runs a program inside and as `python3 main.py`. Both must end alike and write the same to both streams.
 func compareWithBare(t *testing.T, j *jail.Jail, source string) {
 	t.Helper()
 	want, status := bareOnce(t, source)

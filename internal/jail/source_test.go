@@ -8,7 +8,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-// A program is compiled as `python3 main.py` compiles it, and finds the same of itself.
+// The compiler says the same of a program as under `python3 main.py`, and the program sees the same of its own code, file,
+// names and arguments.
 func TestSource(t *testing.T) { underEngines(t, testSource, "exec", "fork") }
 
 func testSource(t *testing.T, edit func(*jail.Config)) {
