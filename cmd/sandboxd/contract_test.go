@@ -107,6 +107,23 @@ func contractRestrictions(t *testing.T, flags ...string) {
 			t.Errorf("%s: %+v", builtin, s)
 		}
 	}
+	// What does not compile is python3's to report, whatever else it does.
+	for code, want := range map[string]string{
+		"import os\nprint(":                          "SyntaxError: '(' was never closed",
+		"import subprocess\nif True:\nprint(1)":      "IndentationError: expected an indented block after 'if' statement on line 2",
+		"open('x'\nimport sys\n":                     "SyntaxError: '(' was never closed",
+		"import os\nreturn 5":                        "SyntaxError: 'return' outside function",
+		"import os\nx = 1 = 2\n":                     "SyntaxError: cannot assign to literal",
+		"eval('1')\nprint 'x'\n":                     "SyntaxError: Missing parentheses in call to 'print'",
+		"import os, socket as\n":                     "SyntaxError: invalid syntax",
+		"# coding: klingon\nimport os":               "SyntaxError: encoding problem: klingon",
+		"import os\n" + strings.Repeat("(", 250):     "SyntaxError: too many nested parentheses",
+		"().__subclasses__()\nfor x in y: pass else": "SyntaxError: invalid syntax",
+	} {
+		if s, _ := d.execute(t, code); s.Stdout != "" || !strings.Contains(s.Stderr, want) {
+			t.Errorf("%q: %+v, want %s", code, s, want)
+		}
+	}
 	// And at run time, for a program that the scan let through: None, and only for it.
 	s, _ := d.execute(t, "for name in ('eval', 'exec', 'compile', 'open', 'input'):\n    print(globals()[name])")
 	if s.Stdout != strings.Repeat("None\n", 5) {

@@ -253,6 +253,7 @@ func TestRunCommand(t *testing.T) {
 		{"crash", "import ctypes\nctypes.string_at(0)", []string{"--policy=off"}, 139, "", "SIGSEGV"},
 		{"denied", "import os\nfor call in os.setuid, os.setuid, os.setgid:\n    try: call(0)\n    except OSError: pass", []string{"--policy=off"}, 0, "",
 			"sandboxd: denied by the seccomp filter: setgid, setuid (2 times)\n"},
+		{"does not compile", "import os\nprint(", nil, 1, "", "  File \"main.py\", line 2\n    print(\n         ^\nSyntaxError: '(' was never closed\n"},
 		{"refused by the scan", "\nimport os", nil, 126, "", ":2:8: Security Error: Module 'os'"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

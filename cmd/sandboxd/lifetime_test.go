@@ -75,9 +75,13 @@ func TestNothingOutlivesTheDaemon(t *testing.T) {
 					d := user.start(t, append(flags, "--policy=off", "--wall=10m", "--drain-timeout=0s", fmt.Sprint("--concurrency=", len(names)))...)
 					for _, name := range names {
 						body, _ := json.Marshal(map[string]string{"code": programs[name]}) // strings
-						go d.do(t.Context(), "POST", "/playground/execute", strings.NewReader(string(body)), "Content-Type", "application/json")
+						go func() {
+							if answer, err := d.do(t.Context(), "POST", "/playground/execute", strings.NewReader(string(body)), "Content-Type", "application/json"); err == nil {
+								t.Errorf("%s has ended: %v", name, answer)
+							}
+						}()
 					}
-					waitFor(t, "these attacks to have acted: "+strings.Join(names, " "), func() bool { return havingActed(d) == len(names) })
+					waitFor(t, "these attacks to have acted: "+strings.Join(names, " "), func() bool { return havingActed(d) == len(names) || t.Failed() })
 					dies(t, d)
 				}
 			})

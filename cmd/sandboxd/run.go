@@ -45,12 +45,6 @@ func (c runCommand) Run(s *settings) error {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "sandboxd: scan given up:", err)
 	}
-	if len(findings) > 0 {
-		for _, f := range findings {
-			fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message())
-		}
-		os.Exit(statusRefused)
-	}
 	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
@@ -67,13 +61,26 @@ func (c runCommand) Run(s *settings) error {
 	if !j.Enforced() {
 		config.Log.Warn("no cgroup controllers: memory is watched, CPU is not limited (best effort)")
 	}
-	result, err := j.Run(ctx, jail.Spec{Source: source, Nulled: scanner.Nulled(), Template: c.Template, Stdout: os.Stdout, Stderr: os.Stderr})
+	spec := jail.Spec{Source: source, Nulled: scanner.Nulled(), Template: c.Template, Stdout: os.Stdout, Stderr: os.Stderr}
+	if len(findings) > 0 { // what does not compile is python3's to report
+		spec.Check, spec.Stdout, spec.Stderr = true, nil, nil
+	}
+	result, err := j.Run(ctx, spec)
 	closed := j.Close()
 	if err != nil {
 		return err
 	}
 	if closed != nil {
 		return closed
+	}
+	if spec.Check {
+		if result.Verdict == jail.Exited && result.ExitCode == 0 {
+			for _, f := range findings {
+				fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message())
+			}
+			os.Exit(statusRefused)
+		}
+		os.Stderr.Write(result.Stderr.Kept)
 	}
 	if said := denied(result); said != "" {
 		fmt.Fprintln(os.Stderr, "sandboxd:", said)

@@ -219,12 +219,20 @@ func TestEmptyProgramNeedsNoJail(t *testing.T) {
 
 func TestFindingsOfTheScanAreAnswered(t *testing.T) {
 	found := []scan.Finding{{Rule: "module", Name: "os", Line: 1, Column: 8}, {Rule: "module", Name: "sys", Line: 2, Column: 8}}
-	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) {
-		t.Error("it was run")
-		return nil, errors.New("run")
+	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
+		if !spec.Check {
+			t.Error("it was run")
+		}
+		if strings.Contains(string(spec.Source), "(") {
+			r := result(jail.Exited, "", "SyntaxError: '(' was never closed")
+			r.ExitCode = 1
+			return r, nil
+		}
+		return result(jail.Exited, "", "a warning of the compiler"), nil
 	}, func(c *Config) {
 		c.Scanner = scanFunc(func(context.Context, []byte) ([]scan.Finding, error) { return found, nil })
 	})
+	s.execute(t, `{"code":"import os\nimport sys\n("}`).want(t, 200, `{"stdout":"","stderr":"SyntaxError: '(' was never closed"}`)
 	a := s.execute(t, `{"code":"import os\nimport sys"}`)
 	a.want(t, 200, `{"stdout":"","stderr":"Security Error: Module 'os' is not allowed for security reasons."}`)
 	if got := a.Header.Get("X-Sandboxd-Verdict"); got != "rejected" {

@@ -30,6 +30,7 @@ const (
 type order struct {
 	source   []byte
 	template string // "" if it names none
+	check    bool   // whether it is only compiled, since the scan refuses it
 }
 
 // decode reads a request's body, and gives what it asks for.

@@ -48,13 +48,15 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.cfg.Metrics.ScanAbandoned()
 	}
-	if len(findings) > 0 {
-		s.reject(w, r, source, findings[0])
-		return
-	}
+	// What does not compile is python3's to report, and the scanner's grammar is not python3's.
+	order.check = len(findings) > 0
 	space := share{of: s.answers}
 	defer space.release() // when the answer is written, or nobody is there to take it
 	res, queued, err := s.run(r.Context(), order, &space)
+	if order.check && err == nil && res.Verdict == jail.Exited && res.ExitCode == 0 {
+		s.reject(w, r, source, findings[0])
+		return
+	}
 	s.record(r, source, res, queued, err)
 	if err != nil {
 		s.fail(w, err)
@@ -83,7 +85,7 @@ func (s *Server) run(ctx context.Context, order order, space *share) (res *jail.
 	if !space.grow(largestAnswer(s.cfg.Limits)) {
 		return nil, queued, errBusyAnswers
 	}
-	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: order.source, Nulled: s.cfg.Nulled, Template: order.template})
+	res, err = s.cfg.Runner.Run(ctx, jail.Spec{Source: order.source, Nulled: s.cfg.Nulled, Template: order.template, Check: order.check})
 	if err != nil {
 		// A sandbox that fails while its client goes away has failed all the same.
 		return nil, queued, &runError{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}

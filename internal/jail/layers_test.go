@@ -87,9 +87,12 @@ func showHost(j *jail.Jail) {
 }
 
 // without makes the jails of attacks, less some layers.
-func without(t *testing.T, attacks []attack, gone []layer) map[string]*jail.Jail {
+func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.Config)) map[string]*jail.Jail {
 	t.Helper()
 	made := jails(t, attacks, func(c *jail.Config) {
+		for _, edit := range edits {
+			edit(c)
+		}
 		var stages []string
 		for _, l := range gone {
 			stages = append(stages, l.stages...)
@@ -181,6 +184,22 @@ func TestEachLayerAlone(t *testing.T) {
 	}
 	if tried == claims { // each claim was tried, or is left to make test-all
 		document(t, attacks, table)
+	}
+}
+
+// Process 1 is a program of C under the engine exec, as above. Under the engine fork it is the fork of a python3, which has
+// handlers of signals, and has to hold the same attacks alone. Its template is jailed already, so there are no mounts to take away.
+func TestForkedInitAlone(t *testing.T) {
+	attacks := slices.DeleteFunc(loadAttacks(t), func(a attack) bool { return !slices.Contains(a.layers, "init") })
+	host := newHost(t)
+	jails := without(t, attacks, others("init", "mounts"), func(c *jail.Config) { c.Fork = true })
+	for _, a := range attacks {
+		t.Run(a.String(), func(t *testing.T) {
+			t.Parallel()
+			if why := a.judgeWeakened(host.attack(t, jails[a.limits], a)); why != "" {
+				t.Error(why)
+			}
+		})
 	}
 }
 

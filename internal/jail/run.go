@@ -95,6 +95,7 @@ func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error)
 	cause, err = r.process.handOver(ctx, inside.Handover{
 		Source: spec.Source,
 		Nulled: slices.Compact(slices.Sorted(slices.Values(spec.Nulled))),
+		Check:  spec.Check,
 	}, r.jail.cfg.SetUpPatience)
 	r.lap(&r.timing.Setup)
 	if err == nil && cause == "" {
@@ -112,6 +113,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	if err != nil {
 		patience = j.cfg.KillPatience // there is no answer that could come early
 	}
+	last := time.Now().Add(j.cfg.KillPatience)
 	over := p.finish(patience)
 	if over {
 		drain = drainPatience
@@ -125,7 +127,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	account := r.leaf.account()
 	how := p.howEnded()
 	r.over = over
-	j.background.Go(func() { r.clear(j.cfg.KillPatience - patience) })
+	j.background.Go(func() { r.clear(time.Until(last)) })
 	switch {
 	case errors.Is(err, errDied):
 		err = fmt.Errorf("%w (%s)", err, howItDied(how, account, stderr))

@@ -1,6 +1,7 @@
 package jail_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -59,6 +60,28 @@ func testSource(t *testing.T, edit func(*jail.Config)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			compareWithBare(t, j, source)
+			checkLikeBare(t, j, source)
 		})
 	}
 }
+
+// checkLikeBare has a program compiled only. What python3 cannot compile fails with the same words, and nothing else runs.
+func checkLikeBare(t *testing.T, j *jail.Jail, source string) {
+	t.Helper()
+	r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source), Check: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, status := "", "exit=0"
+	if said, _ := bareOnce(t, source); compilerError.MatchString(said[1]) && !strings.Contains(said[1], "Traceback") {
+		want, status = said[1], "exit=1"
+	} else if status == end(r) { // what the compiler warns of
+		r.Stderr.Kept = nil
+	}
+	if end(r) != status || len(r.Stdout.Kept) > 0 || string(r.Stderr.Kept) != want {
+		t.Errorf("compiled only, it ended with %s and said %q and %q, want %q", end(r), r.Stdout.Kept, r.Stderr.Kept, want)
+	}
+}
+
+// compilerError is the last line of python3 about a program that it cannot compile. There is no traceback then.
+var compilerError = regexp.MustCompile(`(?m)^\w*Error: .*\n\z`)

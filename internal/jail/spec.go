@@ -72,6 +72,10 @@ type Spec struct {
 	// there: what it imports keeps them.
 	Nulled []string
 
+	// Check is whether the program is only compiled. It exits with status 0 if that succeeds, and otherwise as
+	// python3 does, with python3's words for what is wrong.
+	Check bool
+
 	// Template is the one that the run is forked from; "" is DefaultTemplate.
 	Template string
 

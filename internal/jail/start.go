@@ -381,6 +381,11 @@ func (p *process) gone(patience time.Duration) bool {
 	case <-p.exited:
 		return true
 	case <-time.After(patience):
+	}
+	select { // where both were true, the choice was at random
+	case <-p.exited:
+		return true
+	default:
 		return false
 	}
 }

@@ -1,7 +1,7 @@
 // Package scan reads Python source and says what a policy forbids in it, before anything is run.
 //
-// It is a courtesy, not a wall. The jail holds with the scan off; the scan only answers sooner, and
-// in words, for programs that could not have worked. Two things follow. A program that is refused
+// It is a courtesy, not a wall. The jail holds with the scan off; the scan only answers in words, for programs that could
+// not have worked. Two things follow. A program that is refused
 // here although it is harmless is a fault, so in doubt the scan is silent: a name that the user's own
 // code binds is the user's, a string or a comment is text, and a name that is computed at run time
 // ('o' + 's') is nobody's business but the jail's. And when a source is too much work, the scan gives

@@ -13,8 +13,9 @@ import (
 //   - When process 1 ends, the kernel kills all processes of its pid namespace (pid_namespaces(7)).
 //   - Process 1 has a parent death signal, SIGKILL. It has one thread, never calls execve and never changes its
 //     ids again, so nothing takes the signal away (PR_SET_PDEATHSIG in prctl(2)).
-//   - The program cannot end, stop or change process 1. No signal from inside the namespace reaches
-//     it, since it has no handlers. It is not dumpable, so nobody without privilege over the daemon's own user
+//   - The program cannot end, stop or change process 1. No signal from inside the namespace reaches it: it blocks
+//     all that can be blocked, since a child of a template has the handlers of its python3, and the kernel drops the
+//     others (pid_namespaces(7)). It is not dumpable, so nobody without privilege over the daemon's own user
 //     namespace may trace it or open its memory and descriptors (ptrace(2)).
 
 // split forks. The child becomes the program, in a session of its own: a signal to its process
@@ -46,6 +47,7 @@ func (a *assembler) keepProgram() {
 	a.mark(a.keeper)
 	a.stage = StageSplit
 	a.takeName(initName)
+	a.call("block signals", unix.SYS_RT_SIGPROCMASK, num(unix.SIG_BLOCK), at(a.words(^uint64(0))), num(0), num(8))
 	a.loadFilter(keeperFilter(), false, false)
 	a.call("close_range", unix.SYS_CLOSE_RANGE, fd(0), fd(Channel), num(0))
 	a.add("wait for the program", callKeep, a.program.value())

@@ -102,6 +102,7 @@ func ReadEnd(from io.Reader) (End, error) {
 type Handover struct {
 	Source []byte   // the program
 	Nulled []string // the builtins that it does not get
+	Check  bool     // compile the program, and end with status 0 if that succeeds
 
 	// Template makes the interpreter one from which others are forked, when it has imported these
 	// modules. Two descriptors come with it: its end of the control socket, and the module of fork.c.
@@ -120,7 +121,11 @@ func (h Handover) Encode() (wire []byte) {
 		put([]byte(strings.Join(h.Modules, ",")))
 		return wire
 	}
-	put([]byte("run"))
+	what := "run"
+	if h.Check {
+		what = "check"
+	}
+	put([]byte(what))
 	put([]byte(strings.Join(h.Nulled, ",")))
 	put(h.Source)
 	return wire
