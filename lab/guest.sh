@@ -62,6 +62,7 @@ walls() { # TIME: what the next daemon gives a run
 	echo "wall: $1" >>/etc/sandboxd/config.yaml
 }
 walls 60s # programs are waited for here, and the processor is emulated
+echo 'prepare-fonts: false' >>/etc/sandboxd/config.yaml # a second of work for each of its many starts
 check "sysusers makes the user" systemd-sysusers
 check "tmpfiles makes the root directory" systemd-tmpfiles --create sandboxd.conf
 units=/usr/local/lib/systemd/system

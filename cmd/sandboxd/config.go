@@ -43,6 +43,7 @@ type settings struct {
 	Warm           int           `default:"0" help:"Jails at most that wait for a program, with the interpreter started. 0: every run starts its own."`
 	Templates      templates     `placeholder:"NAME=MODULE,..." help:"With engine fork, what else there is to fork from: interpreters that have imported modules. A run asks for one by its name, or gets default. In the file: templates: {data: [numpy, pandas]}."`
 	RenewTemplates time.Duration `default:"1h" help:"How long a template lives until another takes its place."`
+	PrepareFonts   bool          `default:"true" negatable:"" help:"Make matplotlib's list of fonts once at start, and not in each run that plots."`
 	Queue          int           `default:"64" help:"Runs that wait for a slot. One more is answered 503."`
 	Connections    int           `default:"1024" help:"Open HTTP connections at once. One more takes the place of the one that has been idle longest, or gets a 503."`
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -65,8 +66,21 @@ func (serveCommand) Run(s *settings) error {
 		about = append(about, "admin", doors.admin.address(), "admin_socket", doors.admin.socket())
 	}
 	log.Info("serving", about...)
+	var background sync.WaitGroup
+	if s.PrepareFonts {
+		background.Go(func() { prepareFonts(ctx, j, log) })
+	}
 	err = serve(ctx, s, server, gate, doors, log)
+	stop()
+	background.Wait()
 	return errors.Join(err, j.Close())
+}
+
+// prepareFonts makes plots fast. It runs beside the first requests, which need not wait for it.
+func prepareFonts(ctx context.Context, j *jail.Jail, log *slog.Logger) {
+	if err := j.PrepareFonts(ctx); err != nil && ctx.Err() == nil {
+		log.Warn("the first plot of each run is slow", "error", err, "remedy", "--no-prepare-fonts, if that does not matter")
+	}
 }
 
 // newServer wires the HTTP half to the jail.

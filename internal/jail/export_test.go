@@ -11,13 +11,14 @@ import (
 // Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock was
 // not told of.
 func (j *Jail) Expose(nodes ...inside.Node) {
-	j.plan = append(slices.Clip(j.plan), nodes...)
-	j.Recompile()
+	root := j.root.Load()
+	j.use(append(slices.Clip(root.plan), nodes...), root.files)
 }
 
 // Recompile is for what else was changed in the jail's parts.
 func (j *Jail) Recompile() {
-	j.script = j.compile()
+	root := j.root.Load()
+	j.use(root.plan, root.files)
 }
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).
@@ -41,7 +42,7 @@ type Parts struct {
 
 // Parts of a jail that runs nothing at the moment.
 func (j *Jail) Parts() Parts {
-	return Parts{&j.plan, &j.filter, &j.python.path, &j.zygotes.path, &j.cfg.Limits}
+	return Parts{&j.root.Load().plan, &j.filter, &j.python.path, &j.zygotes.path, &j.cfg.Limits}
 }
 
 // Warm is how many jails at most wait.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -57,12 +58,10 @@ type Config struct {
 type Jail struct {
 	cfg    Config
 	python interpreter
-	plan   []inside.Node
-	files  inside.Ruleset // what Landlock leaves of the plan
+	root   atomic.Pointer[root]
 	cpu    []inside.Prctl
-	filter []byte         // cfg.Filter as the init wants it
-	script *inside.Script // all of it: what each run's first process replays
-	tree   *tree          // nil where there is no cgroup v2 to write to (best effort only)
+	filter []byte // cfg.Filter as the init wants it
+	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *sharedLocks
 	pace   *pace // of the answers to what the filter denies
@@ -76,6 +75,13 @@ type Jail struct {
 	pools      map[string]*pool // by template; without, the one of DefaultTemplate
 	janitor    *janitor
 	background sync.WaitGroup // what goes on when a run has its result
+}
+
+// root is the file system of the runs to come. It is never changed, but replaced.
+type root struct {
+	plan   []inside.Node
+	files  inside.Ruleset // what Landlock leaves of the plan
+	script *inside.Script // all of a jail: what each run's first process replays
 }
 
 // graceForFlush is how long a program that ran into the wall clock may take to write out
@@ -143,14 +149,14 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 		return nil, errors.Join(err, nodes.close(), tree.close())
 	}
 	j := &Jail{
-		cfg: cfg, python: python, plan: plan, files: files, cpu: cpu, filter: encodeFilter(cfg.Filter),
+		cfg: cfg, python: python, cpu: cpu, filter: encodeFilter(cfg.Filter),
 		tree: tree, ids: ids, nodes: nodes, pace: new(pace), zygotes: zygotes, namespaces: namespaces,
 		janitor: newJanitor(), pools: map[string]*pool{},
 	}
 	for name := range cfg.Templates {
 		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
 	}
-	j.script = j.compile()
+	j.use(plan, files)
 	if cfg.Fork {
 		if err := j.openTemplates(); err != nil {
 			return nil, errors.Join(err, j.Close())
@@ -198,15 +204,22 @@ func (j *Jail) Close() error {
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
 
+// use makes a root that of the runs to come.
+func (j *Jail) use(plan []inside.Node, files inside.Ruleset) {
+	r := &root{plan: plan, files: files}
+	r.script = j.compile(r)
+	j.root.Store(r)
+}
+
 // order is what the first process of every run is told.
-func (j *Jail) order() *inside.Order {
+func (j *Jail) order(r *root) *inside.Order {
 	return &inside.Order{
 		UID:        insideUID,
 		GID:        insideGID,
 		KeepGroups: j.ids.by == byOwner,
-		Plan:       j.plan,
+		Plan:       r.plan,
 		Scratch:    scratchOptions(j.cfg.Limits),
-		Landlock:   j.files,
+		Landlock:   r.files,
 		CPU:        j.cpu,
 		Rlimits:    rlimits(j.cfg.Limits),
 		SmallPages: j.tree == nil || !j.tree.has("memory"), // what the watchdog goes by
@@ -219,8 +232,8 @@ func (j *Jail) order() *inside.Order {
 
 // compile writes the script of the runs: of an init that becomes python3, or of a child of a template,
 // which goes on as it is.
-func (j *Jail) compile() *inside.Script {
-	order := j.order()
+func (j *Jail) compile(r *root) *inside.Script {
+	order := j.order(r)
 	if j.cfg.Fork {
 		order.Argv = nil
 	}
@@ -233,9 +246,9 @@ func (j *Jail) compile() *inside.Script {
 // scriptNow is the script of the next run.
 func (j *Jail) scriptNow() *inside.Script {
 	if j.cfg.Alter == nil {
-		return j.script
+		return j.root.Load().script
 	}
-	return j.compile()
+	return j.compile(j.root.Load())
 }
 
 // starter is how runs start.

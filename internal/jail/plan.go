@@ -74,11 +74,12 @@ func rootPlan(python interpreter, limits Limits) []inside.Node {
 // rights that its children need to be jailed in turn. What they are to have inodes of their own of it
 // binds; and it has all of /proc, of its own pid namespace.
 func (j *Jail) templateOrder() *inside.Order {
-	o := j.order()
+	root := j.root.Load()
+	o := j.order(root)
 	o.UID, o.GID = j.templateID.uid, j.templateID.gid
 	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
 		inside.StageLandlock, inside.StageRlimits}
-	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, j.script))), false
+	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, root.script))), false
 	// Nothing may be mounted below a tree that an overlay is to show, nor on a procfs that others are to be mounted beside.
 	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Cover || n.Op == inside.Subset })
 	for i, n := range o.Plan {

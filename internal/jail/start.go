@@ -463,7 +463,7 @@ func environment() []string {
 		"USER=" + userName,
 		"LANG=C.UTF-8",
 		"TMPDIR=/tmp",
-		"MPLCONFIGDIR=/tmp/matplotlib",
+		"MPLCONFIGDIR=" + fontsDir,
 		"MPLBACKEND=Agg",
 		// One core is what a run gets: more BLAS threads only wait for each other.
 		"OPENBLAS_NUM_THREADS=1",
