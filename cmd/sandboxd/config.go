@@ -20,6 +20,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/scan"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
@@ -101,11 +102,11 @@ func (s *settings) Validate() error {
 		{"connections", int64(s.Connections), 1, 1_000_000, count},
 		{"connections-per-client", int64(s.ConnectionsPerClient), 0, 1_000_000, count},
 		{"wall", int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour), span},
-		{"memory", int64(s.Memory), jail.MinMemory, 1 << 50, size},
+		{"memory", int64(s.Memory), sandbox.MinMemory, 1 << 50, size},
 		{"cpu", int64(s.CPU * 1000), 10, 1_000_000, cores},
-		{"pids", int64(s.Pids), jail.MinPids, 1 << 22, count},
-		{"scratch", int64(s.Scratch), jail.MinScratch, 1 << 50, size},
-		{"inodes", s.Inodes, jail.MinInodes, math.MaxInt32, count},
+		{"pids", int64(s.Pids), sandbox.MinPids, 1 << 22, count},
+		{"scratch", int64(s.Scratch), sandbox.MinScratch, 1 << 50, size},
+		{"inodes", s.Inodes, sandbox.MinInodes, math.MaxInt32, count},
 		{"output-limit", int64(s.OutputLimit), 0, 1 << 30, size},
 		// Some more than jails: the readiness probe takes one outside of them.
 		{"uid-count", int64(s.UIDCount), int64(s.jails()) + 8, 1 << 31, count},
@@ -126,8 +127,8 @@ func (s *settings) Validate() error {
 	return s.Templates.validate()
 }
 
-func (s *settings) limits() jail.Limits {
-	return jail.Limits{
+func (s *settings) limits() sandbox.Limits {
+	return sandbox.Limits{
 		Wall:    s.Wall,
 		Memory:  int64(s.Memory),
 		CPU:     s.CPU,

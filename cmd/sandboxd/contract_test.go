@@ -2,13 +2,12 @@ package main
 
 import (
 	"fmt"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
 // Every row of the HTTP contract, against the running daemon with its defaults.
@@ -180,11 +179,11 @@ func TestSourceLimit(t *testing.T) { underEachEngine(t, sourceLimit) }
 
 func sourceLimit(t *testing.T, flags ...string) {
 	d := start(t, flags...)
-	s, _ := d.execute(t, "print(1)\n#"+strings.Repeat("x", jail.MaxSource-20))
+	s, _ := d.execute(t, "print(1)\n#"+strings.Repeat("x", sandbox.MaxSource-20))
 	if s.Stdout != "1\n" {
 		t.Errorf("%+v", s)
 	}
-	a := d.post(t, `{"code":"#`+strings.Repeat("x", jail.MaxSource)+`"}`)
+	a := d.post(t, `{"code":"#`+strings.Repeat("x", sandbox.MaxSource)+`"}`)
 	if a.status != http.StatusRequestEntityTooLarge || !strings.HasPrefix(a.body, `{"detail":"`) {
 		t.Errorf("status %d: %.200s", a.status, a.body)
 	}

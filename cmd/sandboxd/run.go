@@ -9,24 +9,21 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/scan"
+	"github.com/sandboxd/sandboxd/internal/service"
 )
 
 type runCommand struct {
 	File     string `arg:"" help:"The program; - is standard input."`
 	Template string `default:"default" env:"-" placeholder:"NAME" help:"The template to fork from, one of those of --templates."`
 }
-
-// Exit statuses that are not the program's own: timeout(1)'s and the shell's.
-const (
-	statusRefused = 126
-	statusTimeout = 124
-	statusSignal  = 128 // and the signal's number on top; 137 is also out of memory
-)
 
 // Run runs one file through the scan and the jail, as a request would be.
 func (c runCommand) Run(s *settings) error {
@@ -40,10 +37,6 @@ func (c runCommand) Run(s *settings) error {
 	scanner, err := s.scanner()
 	if err != nil {
 		return err
-	}
-	findings, err := scanner.Scan(context.Background(), source)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "sandboxd: scan given up:", err)
 	}
 	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
@@ -61,11 +54,16 @@ func (c runCommand) Run(s *settings) error {
 	if !j.Enforced() {
 		config.Log.Warn("no cgroup controllers: memory is watched, CPU is not limited (best effort)")
 	}
-	spec := jail.Spec{Source: source, Nulled: scanner.Nulled(), Template: c.Template, Stdout: os.Stdout, Stderr: os.Stderr}
-	if len(findings) > 0 { // what does not compile is python3's to report
-		spec.Check, spec.Stdout, spec.Stderr = true, nil, nil
-	}
-	result, err := j.Run(ctx, spec)
+	reply, err := service.New(service.Config{
+		Runner:  j,
+		Scanner: scanner,
+		Nulled:  scanner.Nulled(),
+		Limits:  s.limits(),
+		Gate:    admission.New(1, 0),
+		Memory:  service.AnswerMemory(1, s.limits()),
+		Metrics: metrics.New(version, jail.Stages(), scan.Rules(), nil),
+		Log:     s.logger(io.Discard),
+	}).Run(ctx, service.Request{Program: sandbox.Program{Source: source, Template: c.Template}}, terminal{})
 	closed := j.Close()
 	if err != nil {
 		return err
@@ -73,24 +71,30 @@ func (c runCommand) Run(s *settings) error {
 	if closed != nil {
 		return closed
 	}
-	if spec.Check {
-		if result.Verdict == jail.Exited && result.ExitCode == 0 {
-			for _, f := range findings {
-				fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message())
-			}
-			os.Exit(statusRefused)
-		}
-		os.Stderr.Write(result.Stderr.Kept)
+	for _, f := range reply.Findings {
+		fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message)
 	}
-	if said := denied(result); said != "" {
+	if said := denied(reply.Outcome); said != "" {
 		fmt.Fprintln(os.Stderr, "sandboxd:", said)
 	}
-	status, why := exitStatus(result, s.limits())
-	if why != "" {
-		fmt.Fprintln(os.Stderr, "sandboxd:", why)
+	if reason := reply.Reason(s.limits()); reason != "" {
+		fmt.Fprintln(os.Stderr, "sandboxd:", reason)
 	}
-	os.Exit(status)
+	os.Exit(reply.ExitStatus())
 	return nil
+}
+
+// terminal shows what the program writes as it comes. It holds the program up where its own reader is slow, as a pipe
+// would.
+type terminal struct{}
+
+func (terminal) Event(e sandbox.Event) { // nobody may be left to read it: the program runs on unheard
+	switch e.Kind {
+	case sandbox.Stdout:
+		_, _ = os.Stdout.Write(e.Data)
+	case sandbox.Stderr:
+		_, _ = os.Stderr.Write(e.Data)
+	}
 }
 
 // read reads the program, and no more than can be run.
@@ -103,18 +107,18 @@ func (c runCommand) read() ([]byte, error) {
 		}
 		defer file.Close()
 	}
-	source, err := io.ReadAll(io.LimitReader(file, jail.MaxSource+1))
-	if err == nil && len(source) > jail.MaxSource {
-		err = fmt.Errorf("%s is longer than %d bytes", c.File, jail.MaxSource)
+	source, err := io.ReadAll(io.LimitReader(file, sandbox.MaxSource+1))
+	if err == nil && len(source) > sandbox.MaxSource {
+		err = fmt.Errorf("%s is longer than %d bytes", c.File, sandbox.MaxSource)
 	}
 	return source, err
 }
 
 // denied says which system calls the filter denied; "" for none.
-func denied(r *jail.Result) string {
+func denied(o *sandbox.Outcome) string {
 	var calls []string
-	for _, call := range slices.Sorted(maps.Keys(r.Denials)) {
-		if n := r.Denials[call]; n > 1 {
+	for _, call := range slices.Sorted(maps.Keys(o.Denials)) {
+		if n := o.Denials[call]; n > 1 {
 			call = fmt.Sprintf("%s (%d times)", call, n)
 		}
 		calls = append(calls, call)
@@ -123,20 +127,4 @@ func denied(r *jail.Result) string {
 		return ""
 	}
 	return "denied by the seccomp filter: " + strings.Join(calls, ", ")
-}
-
-// exitStatus mirrors how the program ended, and says what the status cannot.
-func exitStatus(r *jail.Result, limits jail.Limits) (status int, why string) {
-	switch r.Verdict {
-	case jail.Timeout:
-		return statusTimeout, fmt.Sprintf("killed: still running after %v (--wall)", limits.Wall)
-	case jail.OOM:
-		return statusSignal + int(unix.SIGKILL), fmt.Sprintf("killed: wanted more than %d MiB of memory (--memory)", limits.Memory>>20)
-	case jail.Cancelled:
-		return statusSignal + int(unix.SIGINT), fmt.Sprintf("killed: interrupted after %v", r.Timing.Program.Round(time.Millisecond))
-	case jail.Signaled:
-		return statusSignal + int(r.Signal), fmt.Sprintf("killed by %s", unix.SignalName(r.Signal))
-	default:
-		return r.ExitCode, ""
-	}
 }

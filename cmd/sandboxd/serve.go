@@ -19,7 +19,9 @@ import (
 	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/scan"
+	"github.com/sandboxd/sandboxd/internal/service"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -121,14 +123,19 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 		names = s.templateNames()
 	}
 	return api.New(api.Config{
-		Runner:    j,
+		Service: service.New(service.Config{
+			Runner:  j,
+			Scanner: scanner,
+			Nulled:  scanner.Nulled(),
+			Limits:  s.limits(),
+			Gate:    gate,
+			Memory:  service.AnswerMemory(gate.Slots(), s.limits()),
+			Metrics: m,
+			Log:     log,
+		}),
 		Templates: names,
-		Scanner:   scanner,
-		Nulled:    scanner.Nulled(),
-		Gate:      gate,
 		Metrics:   m,
 		Log:       log,
-		Limits:    s.limits(),
 		Version:   version,
 		Isolation: isolation,
 		Listening: api.Listening{Address: doors.public.address(), Socket: doors.public.socket()},
@@ -150,8 +157,8 @@ func state(l jail.Layer) string {
 // ready tries a jail with a program that does nothing.
 func ready(j *jail.Jail) func(context.Context) error {
 	return func(ctx context.Context) error {
-		result, err := j.Run(ctx, jail.Spec{Source: []byte("pass")})
-		if err == nil && (result.Verdict != jail.Exited || result.ExitCode != 0) {
+		result, err := j.Run(ctx, sandbox.Program{Source: []byte("pass")}, nil)
+		if err == nil && (result.Verdict != sandbox.Exited || result.ExitCode != 0) {
 			err = fmt.Errorf("an empty program ended as %s, status %d", result.Verdict, result.ExitCode)
 		}
 		return err

@@ -8,8 +8,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // templates are the modules that each template imports, by its name. In the file they are a map of
@@ -81,7 +80,7 @@ func (t templates) validate() error {
 
 // templateNames are those that a run may ask for.
 func (s *settings) templateNames() []string {
-	names := append(slices.Collect(maps.Keys(s.Templates)), jail.DefaultTemplate)
+	names := append(slices.Collect(maps.Keys(s.Templates)), sandbox.DefaultTemplate)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -9,14 +9,13 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
-	"golang.org/x/sys/unix"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Headers that say for programs what stderr says for people. The two JSON fields are all that
 // the contract allows in the body.
 const (
-	headerVerdict   = "X-Sandboxd-Verdict"   // a jail.Verdict, or "rejected" for a finding of the scan
+	headerVerdict   = "X-Sandboxd-Verdict"   // a sandbox.Verdict
 	headerExitCode  = "X-Sandboxd-Exit-Code" // for exited
 	headerSignal    = "X-Sandboxd-Signal"    // for signaled, such as SIGSEGV
 	headerTruncated = "X-Sandboxd-Truncated" // stdout, stderr, or both
@@ -34,8 +33,8 @@ type spoken struct {
 // told gives the streams of a run as the client gets them: what the program wrote, and in
 // stderr, each on a line of its own, what we add to it: what was dropped, and last why the
 // program was ended. A program can print the same lines; only the headers are ours alone.
-func told(res *jail.Result, limits jail.Limits) spoken {
-	a := spoken{stdout: res.Stdout.Whole(), stderr: res.Stderr.Whole()}
+func told(o *sandbox.Outcome, limits sandbox.Limits) spoken {
+	a := spoken{stdout: o.Stdout.Whole(), stderr: o.Stderr.Whole()}
 	say := func(format string, args ...any) {
 		last := a.notes
 		if len(last) == 0 {
@@ -46,77 +45,35 @@ func told(res *jail.Result, limits jail.Limits) spoken {
 		}
 		a.notes = fmt.Appendf(a.notes, format, args...)
 	}
-	if res.Stdout.Truncated() {
-		say("Warning: stdout was truncated (%d of %d bytes kept).", len(a.stdout), res.Stdout.Total)
+	if o.Stdout.Truncated() {
+		say("Warning: stdout was truncated (%d of %d bytes kept).", len(a.stdout), o.Stdout.Total)
 	}
-	if res.Stderr.Truncated() {
-		say("Warning: stderr was truncated (%d of %d bytes kept).", len(a.stderr), res.Stderr.Total)
+	if o.Stderr.Truncated() {
+		say("Warning: stderr was truncated (%d of %d bytes kept).", len(a.stderr), o.Stderr.Total)
 	}
-	switch res.Verdict {
-	case jail.Timeout:
-		say("Error: Code execution timed out (%s second limit).", seconds(limits.Wall))
-	case jail.OOM:
-		say("Error: Memory limit exceeded (%s limit).", size(limits.Memory))
-	case jail.Signaled:
-		if res.Signal == unix.SIGINT {
-			break // python3 ends so after an uncaught KeyboardInterrupt, and has written a traceback
-		}
-		say("Error: Program was killed by signal %s%s.", signalName(res.Signal), signalMeaning[res.Signal])
+	if o.Verdict == sandbox.Rejected {
+		say("%s", o.Findings[0].Message)
+	} else if reason := o.Reason(limits); reason != "" {
+		say("Error: %s", reason)
 	}
 	return a
 }
 
-// signalMeaning says what a signal that needs it is a sign of, in a jail.
-var signalMeaning = map[unix.Signal]string{
-	unix.SIGSYS:  " (it made a system call that the sandbox does not allow)",
-	unix.SIGXCPU: " (CPU time limit)",
-	unix.SIGXFSZ: " (file size limit)",
-}
-
-func signalName(s unix.Signal) string {
-	if name := unix.SignalName(s); name != "" {
-		return name
-	}
-	return strconv.Itoa(int(s))
-}
-
-func seconds(d time.Duration) string {
-	return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)
-}
-
-func size(bytes int64) string {
-	for _, u := range []struct {
-		name string
-		of   int64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if bytes >= u.of && bytes%u.of == 0 {
-			return fmt.Sprintf("%d %s", bytes/u.of, u.name)
-		}
-	}
-	return fmt.Sprintf("%d bytes", bytes)
-}
-
 // verdictHeaders tells programs what happened.
-func verdictHeaders(h http.Header, res *jail.Result, queued time.Duration) {
-	h.Set(headerVerdict, string(res.Verdict))
-	switch res.Verdict {
-	case jail.Exited:
-		h.Set(headerExitCode, strconv.Itoa(res.ExitCode))
-	case jail.Signaled:
-		h.Set(headerSignal, signalName(res.Signal))
+func verdictHeaders(h http.Header, o *sandbox.Outcome) {
+	h.Set(headerVerdict, string(o.Verdict))
+	switch o.Verdict {
+	case sandbox.Exited:
+		h.Set(headerExitCode, strconv.Itoa(o.ExitCode))
+	case sandbox.Signaled:
+		h.Set(headerSignal, sandbox.SignalName(o.Signal))
 	}
-	var cut []string
-	if res.Stdout.Truncated() {
-		cut = append(cut, "stdout")
-	}
-	if res.Stderr.Truncated() {
-		cut = append(cut, "stderr")
-	}
-	if len(cut) > 0 {
+	if cut := o.Truncated(); len(cut) > 0 {
 		h.Set(headerTruncated, strings.Join(cut, ", "))
 	}
+	t := o.Timing
 	h.Set(headerTiming, fmt.Sprintf("queue;dur=%s, clone;dur=%s, setup;dur=%s, program;dur=%s, teardown;dur=%s",
-		ms(queued), ms(res.Timing.Clone), ms(res.Timing.Setup), ms(res.Timing.Program), ms(res.Timing.Teardown)))
+		ms(t.Queued), ms(t.Clone), ms(t.Setup), ms(t.Program), ms(t.Teardown)))
 }
 
 func ms(d time.Duration) string {

@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
-	"github.com/sandboxd/sandboxd/internal/scan"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,8 +39,8 @@ func TestBadRequestsGetFastAPIsShapes(t *testing.T) {
 	const noBody = `{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]}`
 	const unreadable = `{"detail":"There was an error parsing the body"}`
 
-	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
-		return result(jail.Exited, string(spec.Source), ""), nil
+	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
+		return result(sandbox.Exited, string(spec.Source), ""), nil
 	}, nil)
 	for _, tt := range []struct {
 		name, contentType, body string
@@ -130,18 +129,18 @@ func TestPathsAndMethods(t *testing.T) {
 }
 
 func TestVerdictsAreTold(t *testing.T) {
-	limits := jail.DefaultLimits()
-	output := func(kept string, total int64) jail.Output { return jail.Output{Kept: []byte(kept), Total: total} }
+	limits := sandbox.DefaultLimits()
+	output := func(kept string, total int64) sandbox.Output { return sandbox.Output{Kept: []byte(kept), Total: total} }
 	for _, tt := range []struct {
 		name    string
-		res     *jail.Result
-		change  func(*jail.Limits)
+		res     *sandbox.Outcome
+		change  func(*sandbox.Limits)
 		body    string
 		headers map[string]string
 	}{
 		{
 			name: "an ordinary run, whatever its exit code",
-			res:  &jail.Result{Verdict: jail.Exited, ExitCode: 3, Stdout: output("Hello, World!\n", 14), Stderr: output("Traceback…", 12)},
+			res:  &sandbox.Outcome{Verdict: sandbox.Exited, ExitCode: 3, Stdout: output("Hello, World!\n", 14), Stderr: output("Traceback…", 12)},
 			body: `{"stdout":"Hello, World!\n","stderr":"Traceback…"}`,
 			headers: map[string]string{
 				"X-Sandboxd-Verdict": "exited", "X-Sandboxd-Exit-Code": "3", "X-Sandboxd-Truncated": "", "X-Sandboxd-Signal": "",
@@ -149,42 +148,42 @@ func TestVerdictsAreTold(t *testing.T) {
 		},
 		{
 			name:    "timeout keeps what was printed",
-			res:     &jail.Result{Verdict: jail.Timeout, Stdout: output("1\n2", 3), Stderr: output("half a line", 11)},
+			res:     &sandbox.Outcome{Verdict: sandbox.Timeout, Stdout: output("1\n2", 3), Stderr: output("half a line", 11)},
 			body:    `{"stdout":"1\n2","stderr":"half a line\nError: Code execution timed out (5 second limit)."}`,
 			headers: map[string]string{"X-Sandboxd-Verdict": "timeout", "X-Sandboxd-Exit-Code": ""},
 		},
 		{
 			name:   "timeout follows the limit",
-			res:    &jail.Result{Verdict: jail.Timeout},
-			change: func(l *jail.Limits) { l.Wall = 1500 * time.Millisecond },
+			res:    &sandbox.Outcome{Verdict: sandbox.Timeout},
+			change: func(l *sandbox.Limits) { l.Wall = 1500 * time.Millisecond },
 			body:   `{"stdout":"","stderr":"Error: Code execution timed out (1.5 second limit)."}`,
 		},
 		{
 			name:    "out of memory",
-			res:     &jail.Result{Verdict: jail.OOM, Stderr: output("line\n", 5)},
+			res:     &sandbox.Outcome{Verdict: sandbox.OOM, Stderr: output("line\n", 5)},
 			body:    `{"stdout":"","stderr":"line\nError: Memory limit exceeded (256 MiB limit)."}`,
 			headers: map[string]string{"X-Sandboxd-Verdict": "oom"},
 		},
 		{
 			name:    "a signal has a name",
-			res:     &jail.Result{Verdict: jail.Signaled, Signal: unix.SIGSEGV},
+			res:     &sandbox.Outcome{Verdict: sandbox.Signaled, Signal: unix.SIGSEGV},
 			body:    `{"stdout":"","stderr":"Error: Program was killed by signal SIGSEGV."}`,
 			headers: map[string]string{"X-Sandboxd-Verdict": "signaled", "X-Sandboxd-Signal": "SIGSEGV"},
 		},
 		{
 			name: "a signal of the filter is explained",
-			res:  &jail.Result{Verdict: jail.Signaled, Signal: unix.SIGSYS},
+			res:  &sandbox.Outcome{Verdict: sandbox.Signaled, Signal: unix.SIGSYS},
 			body: `{"stdout":"","stderr":"Error: Program was killed by signal SIGSYS (it made a system call that the sandbox does not allow)."}`,
 		},
 		{
 			name:    "dropped output is told, and a cut character is left out",
-			res:     &jail.Result{Verdict: jail.Timeout, Stdout: output("aé\xe2\x82", 5_000_000), Stderr: output("b\n", 7)},
+			res:     &sandbox.Outcome{Verdict: sandbox.Timeout, Stdout: output("aé\xe2\x82", 5_000_000), Stderr: output("b\n", 7)},
 			body:    `{"stdout":"aé","stderr":"b\nWarning: stdout was truncated (3 of 5000000 bytes kept).\nWarning: stderr was truncated (2 of 7 bytes kept).\nError: Code execution timed out (5 second limit)."}`,
 			headers: map[string]string{"X-Sandboxd-Truncated": "stdout, stderr"},
 		},
 		{
 			name: "whatever bytes",
-			res:  &jail.Result{Verdict: jail.Exited, Stdout: output("\xff\x00é<&>\u2028\x1b[0m", 13)},
+			res:  &sandbox.Outcome{Verdict: sandbox.Exited, Stdout: output("\xff\x00é<&>\u2028\x1b[0m", 13)},
 			body: `{"stdout":"` + "\ufffd" + `\u0000é<&>` + "\u2028" + `\u001b[0m","stderr":""}`,
 		},
 	} {
@@ -193,8 +192,8 @@ func TestVerdictsAreTold(t *testing.T) {
 			if tt.change != nil {
 				tt.change(&l)
 			}
-			s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) { return tt.res, nil },
-				func(c *Config) { c.Limits = l })
+			s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { return tt.res, nil },
+				func(c *setup) { c.Limits = l })
 			a := s.execute(t, `{"code":"x"}`)
 			a.want(t, 200, tt.body)
 			for name, want := range tt.headers {
@@ -210,7 +209,7 @@ func TestVerdictsAreTold(t *testing.T) {
 }
 
 func TestEmptyProgramNeedsNoJail(t *testing.T) {
-	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) {
+	s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
 		t.Error("it was run")
 		return nil, errors.New("run")
 	}, nil)
@@ -218,19 +217,19 @@ func TestEmptyProgramNeedsNoJail(t *testing.T) {
 }
 
 func TestFindingsOfTheScanAreAnswered(t *testing.T) {
-	found := []scan.Finding{{Rule: "module", Name: "os", Line: 1, Column: 8}, {Rule: "module", Name: "sys", Line: 2, Column: 8}}
-	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
+	found := []sandbox.Finding{{Rule: "module", Name: "os", Message: "Security Error: Module 'os' is not allowed for security reasons.", Line: 1, Column: 8}, {Rule: "module", Name: "sys", Line: 2, Column: 8}}
+	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		if !spec.Check {
 			t.Error("it was run")
 		}
 		if strings.Contains(string(spec.Source), "(") {
-			r := result(jail.Exited, "", "SyntaxError: '(' was never closed")
+			r := result(sandbox.Exited, "", "SyntaxError: '(' was never closed")
 			r.ExitCode = 1
 			return r, nil
 		}
-		return result(jail.Exited, "", "a warning of the compiler"), nil
-	}, func(c *Config) {
-		c.Scanner = scanFunc(func(context.Context, []byte) ([]scan.Finding, error) { return found, nil })
+		return result(sandbox.Exited, "", "a warning of the compiler"), nil
+	}, func(c *setup) {
+		c.Scanner = scanFunc(func(context.Context, []byte) ([]sandbox.Finding, error) { return found, nil })
 	})
 	s.execute(t, `{"code":"import os\nimport sys\n("}`).want(t, 200, `{"stdout":"","stderr":"SyntaxError: '(' was never closed"}`)
 	a := s.execute(t, `{"code":"import os\nimport sys"}`)
@@ -248,9 +247,27 @@ func TestFindingsOfTheScanAreAnswered(t *testing.T) {
 	}
 }
 
+// A request that is sent away leaves a record for whoever looks for it, and none otherwise.
+func TestRejectedRequestsAreLoggedAtDebug(t *testing.T) {
+	s := serve(t, exits("", ""), func(c *setup) { c.Origins = []string{"https://good.example"} })
+	s.execute(t, `{"code":1}`)
+	s.call(t, "POST", "/playground/execute", `{"code":"x"}`, "Origin", "https://evil.example")
+	s.execute(t, `{"code":"`+strings.Repeat("x", sandbox.MaxSource+1)+`"}`)
+	s.Drain()
+	s.execute(t, `{"code":"x"}`)
+	for _, want := range []string{"status=422 reason=invalid_body", "status=403 reason=origin_refused", "status=413 reason=body_too_large", "status=503 reason=draining"} {
+		if !strings.Contains(s.logs.String(), want) {
+			t.Errorf("no %q in %s", want, s.logs.String())
+		}
+	}
+	if n := strings.Count(s.logs.String(), "level=DEBUG msg=\"request rejected\" request_id="); n != 4 {
+		t.Errorf("%d records: %s", n, s.logs.String())
+	}
+}
+
 func TestScanThatGivesUpDoesNotStopTheRun(t *testing.T) {
-	s := serve(t, exits("ran", ""), func(c *Config) {
-		c.Scanner = scanFunc(func(context.Context, []byte) ([]scan.Finding, error) { return nil, errors.New("too much work") })
+	s := serve(t, exits("ran", ""), func(c *setup) {
+		c.Scanner = scanFunc(func(context.Context, []byte) ([]sandbox.Finding, error) { return nil, errors.New("too much work") })
 	})
 	s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"ran","stderr":""}`)
 	if got := s.metric(t, "sandboxd_scans_abandoned_total"); got != "1" {
@@ -259,11 +276,11 @@ func TestScanThatGivesUpDoesNotStopTheRun(t *testing.T) {
 }
 
 func TestRunnerGetsSourceAndNulled(t *testing.T) {
-	var got jail.Spec
-	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
+	var got sandbox.Program
+	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		got = spec
-		return result(jail.Exited, "", ""), nil
-	}, func(c *Config) { c.Nulled = []string{"eval", "open"} })
+		return result(sandbox.Exited, "", ""), nil
+	}, func(c *setup) { c.Nulled = []string{"eval", "open"} })
 	s.execute(t, `{"code":" \n"}`).want(t, 200, `{"stdout":"","stderr":""}`)
 	if string(got.Source) != " \n" || strings.Join(got.Nulled, " ") != "eval open" {
 		t.Errorf("spec is %+v", got)
@@ -278,7 +295,7 @@ func TestSandboxThatFailsIsA500WithoutItsInside(t *testing.T) {
 		series string
 	}{
 		{
-			"a stage", &jail.SetupError{Stage: "cgroup", Err: errors.New("mkdir /sys/fs/cgroup/secret: ENOSPC")},
+			"a stage", &sandbox.SetupError{Stage: "cgroup", Err: errors.New("mkdir /sys/fs/cgroup/secret: ENOSPC")},
 			`{"detail":"The sandbox could not be set up (cgroup)"}`, `sandboxd_setup_errors_total{stage="cgroup"}`,
 		},
 		{
@@ -287,7 +304,7 @@ func TestSandboxThatFailsIsA500WithoutItsInside(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) { return nil, tt.err }, nil)
+			s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { return nil, tt.err }, nil)
 			s.execute(t, `{"code":"print('hidden source')"}`).want(t, 500, tt.body)
 			logs := s.logs.String()
 			if strings.Count(logs, "level=ERROR") != 1 || !strings.Contains(logs, "secret") {
@@ -299,7 +316,7 @@ func TestSandboxThatFailsIsA500WithoutItsInside(t *testing.T) {
 			if got := s.metric(t, `sandboxd_runs_total{verdict="error"}`); got != "1" {
 				t.Errorf("errors = %s", got)
 			}
-			if s.cfg.Gate.InFlight() != 0 {
+			if s.cfg.Service.Gate().InFlight() != 0 {
 				t.Error("the slot is lost")
 			}
 		})
@@ -317,8 +334,8 @@ func TestOneLogRecordPerRunAndNeverTheSource(t *testing.T) {
 		t.Errorf("logs:\n%s", logs)
 	}
 	for _, want := range []string{
-		"msg=run", "request_id=from-proxy.1", "verdict=exited", "wall=15ms", "cpu=20ms", "peak_memory=9437184",
-		"start=cold", "queued=0s", "stdout=13", "stderr=0", "truncated=false", "source_bytes=22", "source_sha256=",
+		"msg=run", "request_id=from-proxy.1", "verdict=exited", "client=127.0.0.1", "wall_seconds=0.015", "cpu_seconds=0.02", "peak_memory_bytes=9437184",
+		"start=cold", "queued_seconds=0", "setup_seconds=0.003", "stdout_bytes=13", "stderr_bytes=0", "truncated=false", "source_bytes=22", "source_sha256=",
 	} {
 		if !strings.Contains(logs, want) {
 			t.Errorf("no %s in %s", want, logs)
@@ -333,8 +350,8 @@ func TestOneLogRecordPerRunAndNeverTheSource(t *testing.T) {
 
 func TestWarmAndColdStartsAreLoggedAndCounted(t *testing.T) {
 	warm := false
-	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) {
-		return &jail.Result{Verdict: jail.Exited, Warm: warm}, nil
+	s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+		return &sandbox.Outcome{Verdict: sandbox.Exited, Warm: warm}, nil
 	}, nil)
 	for _, warm = range []bool{true, false, true} {
 		s.execute(t, `{"code":"1"}`)
@@ -351,8 +368,8 @@ func TestWarmAndColdStartsAreLoggedAndCounted(t *testing.T) {
 
 // denying runs a program that was denied these system calls.
 func denying(calls map[string]int) runFunc {
-	return func(context.Context, jail.Spec) (*jail.Result, error) {
-		return &jail.Result{Verdict: jail.Exited, Denials: calls}, nil
+	return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+		return &sandbox.Outcome{Verdict: sandbox.Exited, Denials: calls}, nil
 	}
 }
 
@@ -375,12 +392,12 @@ func TestDenialsAreLoggedAndCounted(t *testing.T) {
 }
 
 func TestPanicIsA500AndLogged(t *testing.T) {
-	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) { panic("oops") }, nil)
+	s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { panic("oops") }, nil)
 	s.execute(t, `{"code":"x"}`).want(t, 500, `{"detail":"Internal Server Error"}`)
 	if logs := s.logs.String(); strings.Count(logs, "msg=panic") != 1 || !strings.Contains(logs, "oops") {
 		t.Errorf("logs:\n%s", logs)
 	}
-	if s.cfg.Gate.InFlight() != 0 {
+	if s.cfg.Service.Gate().InFlight() != 0 {
 		t.Error("the slot is lost")
 	}
 	if got := s.metric(t, `sandboxd_http_requests_total{code="500",route="/playground/execute"}`); got != "1" {
@@ -429,7 +446,7 @@ func TestCORSLetsEveryOriginInByDefault(t *testing.T) {
 }
 
 func TestCORSByConfiguration(t *testing.T) {
-	s := serve(t, exits("ran", ""), func(c *Config) { c.Origins = []string{"https://front.example", "https://*.dev.example"} })
+	s := serve(t, exits("ran", ""), func(c *setup) { c.Origins = []string{"https://front.example", "https://*.dev.example"} })
 	const ran = `{"stdout":"ran","stderr":""}`
 	const refused = `{"detail":"pages of this origin may not run programs here"}`
 	for _, tt := range []struct {

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 const (
@@ -26,38 +27,31 @@ const (
 	maxDrained = 256 << 20
 )
 
-// order is what a request asks for.
-type order struct {
-	source   []byte
-	template string // "" if it names none
-	check    bool   // whether it is only compiled, since the scan refuses it
-}
-
 // decode reads a request's body, and gives what it asks for.
-func (s *Server) decode(w http.ResponseWriter, r *http.Request) (order, error) {
+func (s *Server) decode(w http.ResponseWriter, r *http.Request) (sandbox.Program, error) {
 	body, space, err := s.readBody(w, r)
 	if err != nil {
-		return order{}, err
+		return sandbox.Program{}, err
 	}
-	defer space.release()
+	defer space.Release()
 	if !isJSON(r.Header.Get("Content-Type")) && len(body) > 0 {
-		return order{}, notAnObject(str{text: string(body)}, len(body))
+		return sandbox.Program{}, notAnObject(str{text: string(body)}, len(body))
 	}
-	if e := detectEncoding(body); e.width > 1 && len(body) > smallBody && !space.grow(space.held+e.most(len(body))) {
-		return order{}, errBusyBodies
+	if e := detectEncoding(body); e.width > 1 && len(body) > smallBody && !space.Grow(space.Held()+e.most(len(body))) {
+		return sandbox.Program{}, errBusyBodies
 	}
 	return parse(body, s.cfg.Templates)
 }
 
 // readBody reads a whole body, not longer than the limit, and not slower than pace allows.
 // The caller releases the space when it does not need the body any more.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, space *share, err error) {
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, space *admission.Share, err error) {
 	limit := s.cfg.MaxBody
 	if r.ContentLength > limit {
 		s.refuseBody(w, r)
 		return nil, nil, &tooLargeError{"The request body", limit}
 	}
-	space = &share{of: s.bodies}
+	space = s.bodies.Share()
 	pace := newPace(time.Now(), s.cfg.ReadTimeout)
 	deadline := http.NewResponseController(w)
 	body, err = s.arrive(w, r, pace, space)
@@ -67,7 +61,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 		_ = deadline.SetReadDeadline(time.Time{})
 		return body, space, nil
 	}
-	space.release()
+	space.Release()
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errSlowBody
@@ -82,7 +76,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 
 // arrive reads a body as it comes. Memory is taken, and beyond smallBody counted, when there
 // are bytes to fill half of it, whatever was announced: silence takes nothing from others.
-func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space *share) ([]byte, error) {
+func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space *admission.Share) ([]byte, error) {
 	// One more than allowed tells a body that is too large, one more than announced its end.
 	most := s.cfg.MaxBody + 1
 	if r.ContentLength >= 0 {
@@ -106,7 +100,7 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space
 			continue
 		}
 		room := min(2*int64(cap(body)), most)
-		if room > smallBody && !space.grow(room) {
+		if room > smallBody && !space.Grow(room) {
 			return nil, errBusyBodies
 		}
 		body = append(make([]byte, 0, room), body...)
@@ -156,50 +150,50 @@ func isJSON(contentType string) bool {
 
 // parse finds in a request body the program, and the template if it names one of those that there
 // are. Its errors are *invalidError, *tooLargeError and errParse; of several the first, in this order.
-func parse(body []byte, templates []string) (o order, err error) {
+func parse(body []byte, templates []string) (p sandbox.Program, err error) {
 	if len(body) == 0 {
-		return o, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
+		return p, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
 	}
 	if body, err = detectEncoding(body).utf8(body); err != nil {
-		return o, err
+		return p, err
 	}
 	top, found, err := document(body, false, "code", "template")
 	if e := (*jsonError)(nil); errors.As(err, &e) {
-		return o, &invalidError{
+		return p, &invalidError{
 			kind: "json_invalid", loc: []any{"body", e.Pos}, msg: "JSON decode error",
 			input: []member{}, ctx: []member{{"error", e.Msg}},
 		}
 	}
 	if err != nil {
-		return o, err
+		return p, err
 	}
 	where, ok := found["code"]
 	if !ok {
-		return o, noCode(top, body)
+		return p, noCode(top, body)
 	}
 	doc := body[where.from:where.to]
 	code, err := text(doc, "code")
 	switch {
 	case err != nil:
-		return o, err
-	case len(code.text) > jail.MaxSource:
-		return o, &tooLargeError{"The program", jail.MaxSource}
+		return p, err
+	case len(code.text) > sandbox.MaxSource:
+		return p, &tooLargeError{"The program", sandbox.MaxSource}
 	case code.lone:
 		// The old service fails with a 500 on half of a surrogate pair: it cannot be
 		// written to a file as UTF-8. This is what pydantic says where it looks.
-		return o, &invalidError{
+		return p, &invalidError{
 			kind: "string_unicode", loc: []any{"body", "code"},
 			msg:   "Input should be a valid string, unable to parse raw data as a unicode string",
 			input: echo(doc),
 		}
 	}
 	if where, ok := found["template"]; ok {
-		if o.template, err = oneOf(templates, body[where.from:where.to], "template"); err != nil {
-			return o, err
+		if p.Template, err = oneOf(templates, body[where.from:where.to], "template"); err != nil {
+			return p, err
 		}
 	}
-	o.source = []byte(code.text)
-	return o, nil
+	p.Source = []byte(code.text)
+	return p, nil
 }
 
 // text reads the string that a field is to be.

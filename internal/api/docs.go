@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"github.com/mvrilo/go-redoc"
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/swaggest/swgui/v5/static"
 )
 
@@ -191,7 +191,7 @@ func describe(version string, templates []string, elsewhere bool) []byte {
 		{"title", "Template"},
 		{"description", "The interpreter that the program's own is forked from, with modules that it has imported already. The program imports them as ever, sooner."},
 		{"enum", names},
-		{"default", jail.DefaultTemplate},
+		{"default", sandbox.DefaultTemplate},
 	})
 	return bytes.Replace(text, []byte(lastOfRequest), with, 1)
 }

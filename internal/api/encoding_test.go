@@ -15,7 +15,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -43,8 +43,8 @@ func TestBodiesInEveryEncodingOfJSON(t *testing.T) {
 	invalid := func(pos, msg string) string {
 		return `{"detail":[{"type":"json_invalid","loc":["body",` + pos + `],"msg":"JSON decode error","input":{},"ctx":{"error":"` + msg + `"}}]}`
 	}
-	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
-		return result(jail.Exited, string(spec.Source), ""), nil
+	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
+		return result(sandbox.Exited, string(spec.Source), ""), nil
 	}, nil)
 	for _, tt := range []struct {
 		name, body string
@@ -60,8 +60,8 @@ func TestBodiesInEveryEncodingOfJSON(t *testing.T) {
 		{"UTF-32, big-endian, with a mark", in(4, be, "\ufeff"+doc), 200, ran},
 		{"UTF-32, little-endian", in(4, le, doc), 200, ran},
 		{"UTF-32, big-endian", in(4, be, doc), 200, ran},
-		{"the longest program", in(2, le, "\ufeff"+`{"code":"`+strings.Repeat("x", jail.MaxSource)+`"}`), 200, `{"stdout":"` + strings.Repeat("x", jail.MaxSource) + `","stderr":""}`},
-		{"one byte more", in(2, le, "\ufeff"+`{"code":"`+strings.Repeat("x", jail.MaxSource+1)+`"}`), 413, `{"detail":"The program is too large: the limit is 1048576 bytes"}`},
+		{"the longest program", in(2, le, "\ufeff"+`{"code":"`+strings.Repeat("x", sandbox.MaxSource)+`"}`), 200, `{"stdout":"` + strings.Repeat("x", sandbox.MaxSource) + `","stderr":""}`},
+		{"one byte more", in(2, le, "\ufeff"+`{"code":"`+strings.Repeat("x", sandbox.MaxSource+1)+`"}`), 413, `{"detail":"The program is too large: the limit is 1048576 bytes"}`},
 		{"two bytes that are a document", in(2, le, `5`), 422, `{"detail":[{"type":"model_attributes_type","loc":["body"],"msg":"Input should be a valid dictionary or object to extract fields from","input":5}]}`},
 		{"a mark and nothing", "\xff\xfe", 422, invalid("0", "Expecting value")},
 		{"two marks", in(2, be, "\ufeff\ufeff{}"), 422, invalid("0", "Expecting value")},
@@ -85,7 +85,7 @@ func TestBodiesInEveryEncodingOfJSON(t *testing.T) {
 			}
 		})
 	}
-	if !s.bodies.TryAcquire(bodiesInMemory) {
+	if !s.bodies.Take(bodiesInMemory) {
 		t.Error("memory for bodies is not given back")
 	}
 }
@@ -95,14 +95,14 @@ func TestEncodedBodiesShareBoundedMemory(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	body := in(2, binary.LittleEndian, "\ufeff"+`{"code":"`+strings.Repeat("x", smallBody)+`"}`)
 	const room = 256 << 10 // enough for the bytes, not for the text as well
-	if !s.bodies.TryAcquire(bodiesInMemory - room) {
+	if !s.bodies.Take(bodiesInMemory - room) {
 		t.Fatal("not free")
 	}
 	a := s.execute(t, body)
 	a.want(t, 503, `{"detail":"too many large requests at once"}`)
-	s.bodies.Release(bodiesInMemory - room)
+	s.bodies.Give(bodiesInMemory - room)
 	s.execute(t, body).want(t, 200, `{"stdout":"","stderr":""}`)
-	if !s.bodies.TryAcquire(bodiesInMemory) {
+	if !s.bodies.Take(bodiesInMemory) {
 		t.Error("memory for bodies is not given back")
 	}
 }

@@ -1,16 +1,19 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/service"
 )
 
 // parseError is what FastAPI answers when reading the body fails in any other way than
@@ -58,10 +61,10 @@ func (e *invalidError) body() []byte {
 
 var (
 	errBusyBodies  = errors.New("too many large requests at once")
-	errBusyAnswers = errors.New("too many answers are waiting to be read: try again later")
 	errSlowBody    = errors.New("the request body did not arrive in time")
 	errBrokenBody  = errors.New("the client went away while it sent its request")
 	errForeignPage = errors.New("pages of this origin may not run programs here")
+	errGone        = errors.New("the client went away while its program ran")
 	errPanic       = errors.New("panic")
 
 	errForeignReader = errors.New("this is not for web pages of other origins")
@@ -84,12 +87,12 @@ func explain(err error) (f failure, ok bool) {
 	var (
 		invalid  *invalidError
 		tooLarge *tooLargeError
-		setup    *jail.SetupError
-		begun    *runError
+		setup    *sandbox.SetupError
+		begun    *service.Error
 	)
 	switch {
-	case errors.As(err, &begun) && begun.gone:
-		return failure{}, false // record has counted it
+	case errors.As(err, &begun) && begun.Gone, errors.Is(err, errGone):
+		return failure{}, false // the service has counted it
 	case errors.As(err, &invalid):
 		return failure{status: http.StatusUnprocessableEntity, body: invalid.body(), reason: metrics.InvalidBody}, true
 	case errors.Is(err, errParse):
@@ -106,8 +109,8 @@ func explain(err error) (f failure, ok bool) {
 		return failure{status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
 	case errors.Is(err, errBusyBodies):
 		return failure{status: http.StatusServiceUnavailable, detail: errBusyBodies.Error(), reason: metrics.BodyMemory, retry: true}, true
-	case errors.Is(err, errBusyAnswers):
-		return failure{status: http.StatusServiceUnavailable, detail: errBusyAnswers.Error(), reason: metrics.AnswerMemory, retry: true}, true
+	case errors.Is(err, service.ErrBusyReplies):
+		return failure{status: http.StatusServiceUnavailable, detail: service.ErrBusyReplies.Error(), reason: metrics.AnswerMemory, retry: true}, true
 	case errors.Is(err, admission.ErrFull):
 		return failure{status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
 	case errors.Is(err, admission.ErrDraining):
@@ -122,19 +125,22 @@ func explain(err error) (f failure, ok bool) {
 }
 
 // failedAt is all that strangers are told of a sandbox that failed.
-func failedAt(e *jail.SetupError) string { return "sandbox could not be set up (" + e.Stage + ")" }
+func failedAt(e *sandbox.SetupError) string { return "sandbox could not be set up (" + e.Stage + ")" }
 
 // fail answers an error.
-func (s *Server) fail(w http.ResponseWriter, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f, ok := explain(err)
 	if f.reason != "" {
 		s.cfg.Metrics.RequestRejected(f.reason)
+		s.cfg.Log.LogAttrs(r.Context(), slog.LevelDebug, "request rejected",
+			slog.String("request_id", requestID(r)), slog.String("client", client(r)),
+			slog.Int("status", cmp.Or(f.status, statusClientGone)), slog.String("reason", f.reason))
 	}
 	if !ok {
 		panic(http.ErrAbortHandler) // the client is gone, or no longer follows: end the connection
 	}
 	if f.retry {
-		w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.Gate.RetryAfter()/time.Second)))
+		w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.Service.Gate().RetryAfter()/time.Second)))
 	}
 	if f.close {
 		w.Header().Set("Connection", "close")

@@ -16,7 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // FuzzRequest: any body of any type gets an answer in the contract's shape, the same however
@@ -42,10 +42,10 @@ func FuzzRequest(f *testing.F) {
 	var server http.Handler
 	f.Fuzz(func(t *testing.T, contentType string, body []byte, how byte) {
 		if server == nil {
-			server = configured(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
+			server = configured(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 				ran = append(ran, string(spec.Source))
-				return result(jail.Exited, string(spec.Source), ""), nil
-			}, func(c *Config) { c.Log = slog.New(slog.DiscardHandler) }, nil)
+				return result(sandbox.Exited, string(spec.Source), ""), nil
+			}, func(c *setup) { c.Config.Log = slog.New(slog.DiscardHandler) }, nil)
 		}
 		ask := func(from io.Reader, length int64) *httptest.ResponseRecorder {
 			ran = nil
@@ -153,12 +153,12 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("\x00"), 5000), bytes.Repeat([]byte("é\xed\xa0\x80"), 900), uint16(4200), byte(2))
 	f.Add([]byte("</script>&\u2028\"\\"), []byte("Error: Memory limit exceeded (256 MiB limit)."), uint16(50), byte(3))
 	f.Fuzz(func(t *testing.T, stdout, stderr []byte, keep uint16, how byte) {
-		kept := func(stream []byte) jail.Output {
-			return jail.Output{Kept: stream[:min(len(stream), int(keep))], Total: int64(len(stream))}
+		kept := func(stream []byte) sandbox.Output {
+			return sandbox.Output{Kept: stream[:min(len(stream), int(keep))], Total: int64(len(stream))}
 		}
-		verdicts := []jail.Verdict{jail.Exited, jail.Timeout, jail.OOM, jail.Signaled}
-		said := told(&jail.Result{Verdict: verdicts[int(how)%len(verdicts)], Signal: 11, Stdout: kept(stdout), Stderr: kept(stderr)},
-			jail.Limits{Wall: time.Second, Memory: 1 << 20})
+		verdicts := []sandbox.Verdict{sandbox.Exited, sandbox.Timeout, sandbox.OOM, sandbox.Signaled}
+		said := told(&sandbox.Outcome{Verdict: verdicts[int(how)%len(verdicts)], Signal: 11, Stdout: kept(stdout), Stderr: kept(stderr)},
+			sandbox.Limits{Wall: time.Second, Memory: 1 << 20})
 		var wire bytes.Buffer
 		var length counter
 		for _, to := range []io.Writer{&wire, &length} {

@@ -20,7 +20,7 @@ func (s *Server) byName(hosts Hosts, next http.Handler) http.Handler {
 		}
 		r.Pattern = "/" // for routeOf: it is no route that refuses
 		s.strangers.warn(s.cfg.Log, r)
-		s.fail(w, errUnknownHost)
+		s.fail(w, r, errUnknownHost)
 	})
 }
 
@@ -75,7 +75,7 @@ func (s *Server) byPage(table []route, routes http.Handler) http.Handler {
 		case said || rt.pages == noPages && fromElsewhere(r):
 			r.Pattern = rt.path
 			w.Header().Set("Cache-Control", "no-store")
-			s.fail(w, errForeignReader)
+			s.fail(w, r, errForeignReader)
 		case rt.pages == noPages:
 			routes.ServeHTTP(w, r)
 		default:

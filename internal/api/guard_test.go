@@ -22,7 +22,7 @@ const foreignReader = `{"detail":"this is not for web pages of other origins"}`
 func TestPagesOfOtherOriginsGetNothingOfTheOperation(t *testing.T) {
 	for name, origins := range map[string][]string{"every origin is allowed": nil, "this origin is allowed": {"http://front.example"}} {
 		t.Run(name, func(t *testing.T) {
-			s := serve(t, exits("", ""), func(c *Config) { c.Origins = origins })
+			s := serve(t, exits("", ""), func(c *setup) { c.Origins = origins })
 			own := s.url
 			for _, tt := range []struct {
 				name    string
@@ -129,7 +129,7 @@ func TestGuardedPathsAreAll(t *testing.T) {
 }
 
 func TestOperationOnAListenerOfItsOwn(t *testing.T) {
-	s := serve(t, exits("", ""), func(c *Config) {
+	s := serve(t, exits("", ""), func(c *setup) {
 		h := hosts(t, LoopbackHosts)
 		c.Admin = &h
 	})

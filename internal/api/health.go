@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Isolation is what stands between a run and the host, as it was found at start.
@@ -71,7 +71,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 
 // notReady says why not, and nothing of the sandbox's inside: anybody may ask.
 func notReady(err error) string {
-	var setup *jail.SetupError
+	var setup *sandbox.SetupError
 	switch {
 	case errors.Is(err, admission.ErrDraining):
 		return "Not ready: " + admission.ErrDraining.Error()

@@ -106,7 +106,7 @@ const unknownHost = `{"detail":"Invalid host header: the service does not go by 
 
 // What the router, CORS and each route would say does not matter: no answer but this one for a wrong host.
 func TestWrongHostIsRefusedEverywhere(t *testing.T) {
-	s := serve(t, exits("ran", ""), func(c *Config) { c.Hosts = hosts(t, LoopbackHosts) })
+	s := serve(t, exits("ran", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts) })
 	const head = "Origin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n"
 	for _, line := range []string{
 		"GET /", "HEAD /", "GET /docs", "GET /docs/docs.js", "GET /docs/", "GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics",
@@ -136,7 +136,7 @@ func TestWrongHostIsRefusedEverywhere(t *testing.T) {
 
 // Each way in which a request can name its host.
 func TestHostOfARequest(t *testing.T) {
-	s := serve(t, exits("", ""), func(c *Config) { c.Hosts = hosts(t, LoopbackHosts, "play.example") })
+	s := serve(t, exits("", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts, "play.example") })
 	for _, tt := range []struct {
 		name, request string
 		status        int
@@ -171,7 +171,7 @@ func TestHostOfARequest(t *testing.T) {
 
 // Frontends know nothing of this: whatever a page's origin, it calls a name of the service.
 func TestRightHostChangesNothing(t *testing.T) {
-	s := serve(t, exits("ran", ""), func(c *Config) { c.Hosts = hosts(t, LoopbackHosts) })
+	s := serve(t, exits("ran", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts) })
 	for _, origin := range []string{"https://front.example", "http://localhost:3000", "null"} {
 		a := s.call(t, "POST", "/playground/execute", `{"code":"x"}`, "Origin", origin, "Sec-Fetch-Site", "cross-site")
 		a.want(t, 200, `{"stdout":"ran","stderr":""}`)

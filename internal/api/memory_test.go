@@ -17,30 +17,36 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 const oneLine = "POST /playground/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"code\":\"x\"}"
 
+// What the service keeps for answers, in bytes.
+const (
+	replySlack   = 128 << 10
+	unreadMemory = 256 << 20
+)
+
 // nuls is a run that fills both streams with what JSON makes six times as long, in slices that
 // grew by append as the jail's do.
 func nuls(size int) runFunc {
-	grown := func() jail.Output {
+	grown := func() sandbox.Output {
 		var kept []byte
 		for len(kept) < size {
 			kept = append(kept, make([]byte, min(64<<10, size-len(kept)))...)
 		}
-		return jail.Output{Kept: kept, Total: int64(size)}
+		return sandbox.Output{Kept: kept, Total: int64(size)}
 	}
-	return func(context.Context, jail.Spec) (*jail.Result, error) {
-		return &jail.Result{Verdict: jail.Exited, Stdout: grown(), Stderr: grown()}, nil
+	return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+		return &sandbox.Outcome{Verdict: sandbox.Exited, Stdout: grown(), Stderr: grown()}, nil
 	}
 }
 
 // Of an answer that its client does not read, the memory holds what the run wrote, and no more.
 func TestUnreadAnswersTakeNoMoreThanWhatWasKept(t *testing.T) {
 	const clients = 20
-	s := serve(t, nuls(1<<20), func(c *Config) { c.Gate = admission.New(2, clients) })
+	s := serve(t, nuls(1<<20), func(c *setup) { c.Gate = admission.New(2, clients) })
 	before := heap()
 	for range clients {
 		c := dial(t, s)
@@ -52,7 +58,7 @@ func TestUnreadAnswersTakeNoMoreThanWhatWasKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if took := (heap() - before) / clients; took > 2<<20+answerSlack {
+	if took := (heap() - before) / clients; took > 2<<20+replySlack {
 		t.Errorf("an answer takes %d KiB", took>>10)
 	}
 }
@@ -68,13 +74,13 @@ func heap() int64 {
 
 func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 	ran := 0
-	s := serve(t, func(context.Context, jail.Spec) (*jail.Result, error) {
+	s := serve(t, func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
 		ran++
-		return result(jail.Exited, "a", ""), nil
-	}, func(c *Config) { c.Gate = admission.New(3, 0) })
+		return result(sandbox.Exited, "a", ""), nil
+	}, func(c *setup) { c.Gate = admission.New(3, 0) })
 	// Full concurrency always finds room, next to as many unread answers as there may be.
-	budget := int64(unreadInMemory + 3*(2<<20+answerSlack))
-	if !s.answers.TryAcquire(budget) || s.answers.TryAcquire(1) {
+	budget := int64(unreadMemory + 3*(2<<20+replySlack))
+	if !s.memory.Take(budget) || s.memory.Take(1) {
 		t.Fatal("the budget is another")
 	}
 	a := s.execute(t, `{"code":"x"}`)
@@ -82,24 +88,24 @@ func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 	if a.Header.Get("Retry-After") == "" || a.Close {
 		t.Errorf("Retry-After is %q, Connection: close is %v", a.Header.Get("Retry-After"), a.Close)
 	}
-	if ran != 0 || s.cfg.Gate.InFlight() != 0 {
-		t.Errorf("%d were run, %d slots are held", ran, s.cfg.Gate.InFlight())
+	if ran != 0 || s.cfg.Service.Gate().InFlight() != 0 {
+		t.Errorf("%d were run, %d slots are held", ran, s.cfg.Service.Gate().InFlight())
 	}
 	if got := s.metric(t, `sandboxd_requests_rejected_total{reason="answer_memory"}`); got != "1" {
 		t.Errorf("counted %s times", got)
 	}
 	s.call(t, "POST", "/playground/execute", `{"code":""}`).want(t, 200, `{"stdout":"","stderr":""}`)
-	s.answers.Release(budget)
+	s.memory.Give(budget)
 	s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"a","stderr":""}`)
 }
 
 // However a request ends, its space is given back; until then it is what the answer takes.
 func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
-	const budget = unreadInMemory + 2<<20 + answerSlack // of one slot
+	const budget = unreadMemory + 2<<20 + replySlack // of one slot
 	free := func(s *testServer, n int64) bool {
-		ok := s.answers.TryAcquire(n)
+		ok := s.memory.Take(n)
 		if ok {
-			s.answers.Release(n)
+			s.memory.Give(n)
 		}
 		return ok
 	}
@@ -109,13 +115,13 @@ func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
 		status int
 	}{
 		{"read", nuls(1 << 20), 200},
-		{"sandbox failed", func(context.Context, jail.Spec) (*jail.Result, error) {
-			return nil, &jail.SetupError{Stage: "clone", Err: errors.New("EPERM")}
+		{"sandbox failed", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+			return nil, &sandbox.SetupError{Stage: "clone", Err: errors.New("EPERM")}
 		}, 500},
-		{"panic", func(context.Context, jail.Spec) (*jail.Result, error) { panic("x") }, 500},
+		{"panic", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { panic("x") }, 500},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, tt.run, func(c *Config) { c.Gate = admission.New(1, 0) })
+			s := serve(t, tt.run, func(c *setup) { c.Gate = admission.New(1, 0) })
 			if a := s.execute(t, `{"code":"x"}`); a.StatusCode != tt.status {
 				t.Errorf("status is %d", a.StatusCode)
 			}
@@ -125,43 +131,31 @@ func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
 	t.Run("run, unread, gone", func(t *testing.T) {
 		const each = 900 << 10
 		begun, letGo := make(chan struct{}), make(chan struct{})
-		s := serve(t, func(ctx context.Context, spec jail.Spec) (*jail.Result, error) {
+		s := serve(t, func(ctx context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 			close(begun)
 			<-letGo
-			return nuls(each)(ctx, spec)
-		}, func(c *Config) { c.Gate = admission.New(1, 0) })
+			return nuls(each)(ctx, spec, nil)
+		}, func(c *setup) { c.Gate = admission.New(1, 0) })
 		c := dial(t, s)
 		if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprint(c, oneLine)
 		<-begun
-		if !free(s, unreadInMemory) || free(s, unreadInMemory+1) {
+		if !free(s, unreadMemory) || free(s, unreadMemory+1) {
 			t.Error("a run does not hold the space of the largest answer")
 		}
 		close(letGo)
 		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		const unread = 2*each + answerSlack
+		const unread = 2*each + replySlack
 		if !free(s, budget-unread) || free(s, budget-unread+1) {
 			t.Error("an unread answer does not hold what it takes")
 		}
 		c.Close()
 		eventually(t, "all of it", func() bool { return free(s, budget) })
 	})
-}
-
-func TestClipGivesBackWhatAStreamGrewInto(t *testing.T) {
-	for _, tt := range []struct{ size, spare, left int }{
-		{0, 0, 0}, {1 << 20, 200 << 10, clipFrom - 1}, {10, clipFrom - 1, clipFrom - 1}, {10, clipFrom, 100},
-	} {
-		o := jail.Output{Kept: make([]byte, tt.size, tt.size+tt.spare)}
-		clip(&o)
-		if len(o.Kept) != tt.size || cap(o.Kept)-len(o.Kept) > tt.left {
-			t.Errorf("%d bytes with %d to spare became %d with %d", tt.size, tt.spare, len(o.Kept), cap(o.Kept)-len(o.Kept))
-		}
-	}
 }
 
 // largest is the longest that is written to it at once.
@@ -224,7 +218,7 @@ func TestSilentBodiesDenyNobody(t *testing.T) {
 		}
 	}
 	s.execute(t, `{"code":"`+strings.Repeat("x", 100<<10)+`"}`).want(t, 200, `{"stdout":"","stderr":""}`)
-	if !s.bodies.TryAcquire(bodiesInMemory) {
+	if !s.bodies.Take(bodiesInMemory) {
 		t.Error("silence holds memory")
 	}
 }
@@ -238,9 +232,9 @@ func TestBodiesCountAsTheyCome(t *testing.T) {
 		t.Fatal(err)
 	}
 	free := func(n int64) bool {
-		ok := s.bodies.TryAcquire(n)
+		ok := s.bodies.Take(n)
 		if ok {
-			s.bodies.Release(n)
+			s.bodies.Give(n)
 		}
 		return ok
 	}
@@ -256,7 +250,7 @@ func TestBodiesCountAsTheyCome(t *testing.T) {
 func TestBodyWithoutRoomHoldsNone(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	const room = 256 << 10
-	if !s.bodies.TryAcquire(bodiesInMemory - room) {
+	if !s.bodies.Take(bodiesInMemory - room) {
 		t.Fatal("not free")
 	}
 	c := dial(t, s)
@@ -265,16 +259,16 @@ func TestBodyWithoutRoomHoldsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "all the room to be taken", func() bool {
-		taken := !s.bodies.TryAcquire(1)
+		taken := !s.bodies.Take(1)
 		if !taken {
-			s.bodies.Release(1)
+			s.bodies.Give(1)
 		}
 		return taken
 	})
 	if _, err := io.CopyN(c, &letters{left: room}, room); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it to be given back", func() bool { return s.bodies.TryAcquire(room) })
+	eventually(t, "it to be given back", func() bool { return s.bodies.Take(room) })
 }
 
 // pipes is a listener for connections in memory, whose deadlines go by the test's clock.

@@ -54,7 +54,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			if thrown != nil && rec.status == 0 && thrown != http.ErrAbortHandler {
 				s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
 					slog.String("request_id", id), slog.Any("panic", thrown), slog.String("stack", string(debug.Stack())))
-				s.fail(rec, errPanic)
+				s.fail(rec, r, errPanic)
 				thrown = nil
 			}
 			if rec.status == 0 {

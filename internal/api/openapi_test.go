@@ -18,8 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
-	"github.com/sandboxd/sandboxd/internal/scan"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/sys/unix"
 )
@@ -83,8 +82,8 @@ func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 // and every answer of the description is one that was seen.
 func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	const run = "/playground/execute"
-	returns := func(res *jail.Result) runFunc {
-		return func(context.Context, jail.Spec) (*jail.Result, error) { return res, nil }
+	returns := func(res *sandbox.Outcome) runFunc {
+		return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { return res, nil }
 	}
 	post := func(body string, headers ...string) func(*testing.T, *testServer) answerOf {
 		return func(t *testing.T, s *testServer) answerOf { return s.call(t, "POST", run, body, headers...) }
@@ -97,7 +96,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		run    runFunc
-		change func(*Config)
+		change func(*setup)
 		call   func(*testing.T, *testServer) answerOf
 		path   string
 		status int
@@ -106,22 +105,22 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		{"health", nil, nil, get("/healthz"), "/healthz", 200},
 		{"metrics", nil, nil, get("/metrics"), "/metrics", 200},
 		{"ready", nil, nil, get("/readyz"), "/readyz", 200},
-		{"not ready", nil, func(c *Config) { c.Ready = func(context.Context) error { return errors.New("no") } }, get("/readyz"), "/readyz", 503},
+		{"not ready", nil, func(c *setup) { c.Ready = func(context.Context) error { return errors.New("no") } }, get("/readyz"), "/readyz", 503},
 		{"run", exits("é\x00\xff", "b"), nil, oneLine, run, 200},
 		{"empty", nil, nil, post(`{"code":""}`), run, 200},
-		{"signal and truncated", returns(&jail.Result{
-			Verdict: jail.Signaled, Signal: unix.SIGSEGV, Stdout: jail.Output{Total: 1}, Stderr: jail.Output{Total: 1},
+		{"signal and truncated", returns(&sandbox.Outcome{
+			Verdict: sandbox.Signaled, Signal: unix.SIGSEGV, Stdout: sandbox.Output{Total: 1}, Stderr: sandbox.Output{Total: 1},
 		}), nil, oneLine, run, 200},
-		{"timeout", returns(result(jail.Timeout, "a", "")), nil, oneLine, run, 200},
-		{"out of memory", returns(result(jail.OOM, "", "")), nil, oneLine, run, 200},
-		{"finding", nil, func(c *Config) {
-			c.Scanner = scanFunc(func(context.Context, []byte) ([]scan.Finding, error) {
-				return []scan.Finding{{Rule: "module", Name: "os"}}, nil
+		{"timeout", returns(result(sandbox.Timeout, "a", "")), nil, oneLine, run, 200},
+		{"out of memory", returns(result(sandbox.OOM, "", "")), nil, oneLine, run, 200},
+		{"finding", nil, func(c *setup) {
+			c.Scanner = scanFunc(func(context.Context, []byte) ([]sandbox.Finding, error) {
+				return []sandbox.Finding{{Rule: "module", Name: "os"}}, nil
 			})
 		}, oneLine, run, 200},
 		{"unreadable", nil, nil, post("\"\xff\""), run, 400},
-		{"foreign", nil, func(c *Config) { c.Origins = []string{"https://a.example"} }, post(`{"code":"x"}`, "Origin", "https://b.example"), run, 403},
-		{"slow body", nil, func(c *Config) { c.ReadTimeout = 50 * time.Millisecond }, func(t *testing.T, s *testServer) answerOf {
+		{"foreign", nil, func(c *setup) { c.Origins = []string{"https://a.example"} }, post(`{"code":"x"}`, "Origin", "https://b.example"), run, 403},
+		{"slow body", nil, func(c *setup) { c.ReadTimeout = 50 * time.Millisecond }, func(t *testing.T, s *testServer) answerOf {
 			body, stop := io.Pipe()
 			defer stop.Close()
 			req, err := http.NewRequestWithContext(t.Context(), "POST", s.url+run, body)
@@ -136,18 +135,18 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 			got, _ := io.ReadAll(resp.Body)
 			return answerOf{resp, string(got)}
 		}, run, 408},
-		{"long source", nil, nil, post(`{"code":"` + strings.Repeat("x", jail.MaxSource+1) + `"}`), run, 413},
-		{"long body", nil, func(c *Config) { c.MaxBody = 10 }, oneLine, run, 413},
+		{"long source", nil, nil, post(`{"code":"` + strings.Repeat("x", sandbox.MaxSource+1) + `"}`), run, 413},
+		{"long body", nil, func(c *setup) { c.MaxBody = 10 }, oneLine, run, 413},
 		{"missing code", nil, nil, post(`{}`), run, 422},
 		{"broken JSON", nil, nil, post(`{`), run, 422},
 		{"list", nil, nil, post(`[]`), run, 422},
 		{"no body", nil, nil, post(``), run, 422},
-		{"sandbox failed", func(context.Context, jail.Spec) (*jail.Result, error) {
-			return nil, &jail.SetupError{Stage: "clone", Err: errors.New("EPERM")}
+		{"sandbox failed", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+			return nil, &sandbox.SetupError{Stage: "clone", Err: errors.New("EPERM")}
 		}, nil, oneLine, run, 500},
-		{"panic", func(context.Context, jail.Spec) (*jail.Result, error) { panic("x") }, nil, oneLine, run, 500},
-		{"draining", nil, func(c *Config) { c.Gate.Drain() }, oneLine, run, 503},
-		{"full", nil, func(c *Config) {
+		{"panic", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { panic("x") }, nil, oneLine, run, 500},
+		{"draining", nil, func(c *setup) { c.Gate.Drain() }, oneLine, run, 503},
+		{"full", nil, func(c *setup) {
 			c.Gate = admission.New(1, 0)
 			_, _, _ = c.Gate.Acquire(context.Background())
 		}, oneLine, run, 503},

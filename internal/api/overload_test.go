@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // held is a Runner whose runs begin and then last until they are let go, or cancelled.
@@ -30,25 +30,25 @@ type held struct {
 
 func newHeld() *held { return &held{make(chan struct{}, 100), make(chan struct{})} }
 
-func (h *held) run(ctx context.Context, _ jail.Spec) (*jail.Result, error) {
+func (h *held) run(ctx context.Context, _ sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 	h.begun <- struct{}{}
 	select {
 	case <-h.letGo:
-		return result(jail.Exited, "done", ""), nil
+		return result(sandbox.Exited, "done", ""), nil
 	case <-ctx.Done():
-		return result(jail.Cancelled, "", ""), nil
+		return result(sandbox.Cancelled, "", ""), nil
 	}
 }
 
 func TestOverloadIsToldAtOnce(t *testing.T) {
 	h := newHeld()
-	s := serve(t, h.run, func(c *Config) { c.Gate = admission.New(1, 1) })
+	s := serve(t, h.run, func(c *setup) { c.Gate = admission.New(1, 1) })
 	var clients sync.WaitGroup
 	for range 2 {
 		clients.Go(func() { s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"done","stderr":""}`) })
 	}
 	<-h.begun
-	eventually(t, "one in the queue", func() bool { return s.cfg.Gate.Depth() == 1 })
+	eventually(t, "one in the queue", func() bool { return s.cfg.Service.Gate().Depth() == 1 })
 
 	a := s.execute(t, `{"code":"x"}`)
 	a.want(t, 503, `{"detail":"Too many programs are running: try again later"}`)
@@ -71,7 +71,7 @@ func TestOverloadIsToldAtOnce(t *testing.T) {
 
 func TestDrainRefusesNewRunsAndLetsOldOnesFinish(t *testing.T) {
 	h := newHeld()
-	s := serve(t, h.run, func(c *Config) { c.Gate = admission.New(1, 1) })
+	s := serve(t, h.run, func(c *setup) { c.Gate = admission.New(1, 1) })
 	var clients sync.WaitGroup
 	clients.Go(func() { s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"done","stderr":""}`) })
 	<-h.begun
@@ -81,7 +81,7 @@ func TestDrainRefusesNewRunsAndLetsOldOnesFinish(t *testing.T) {
 			t.Errorf("the one in the queue is answered with %d", a.StatusCode)
 		}
 	})
-	eventually(t, "one in the queue", func() bool { return s.cfg.Gate.Depth() == 1 })
+	eventually(t, "one in the queue", func() bool { return s.cfg.Service.Gate().Depth() == 1 })
 	s.call(t, "GET", "/readyz", "").want(t, 200, `{"status":"ready"}`)
 
 	s.Drain()
@@ -100,7 +100,7 @@ func TestDrainRefusesNewRunsAndLetsOldOnesFinish(t *testing.T) {
 
 func TestClientThatGoesAwayIsNotRunFor(t *testing.T) {
 	h := newHeld()
-	s := serve(t, h.run, func(c *Config) { c.Gate = admission.New(1, 1) })
+	s := serve(t, h.run, func(c *setup) { c.Gate = admission.New(1, 1) })
 	post := func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, "POST", s.url+"/playground/execute", strings.NewReader(`{"code":"x"}`))
 		if err != nil {
@@ -121,17 +121,17 @@ func TestClientThatGoesAwayIsNotRunFor(t *testing.T) {
 				t.Errorf("client: %v", err)
 			}
 		})
-		eventually(t, "a run", func() bool { return s.cfg.Gate.InFlight() == 1 })
+		eventually(t, "a run", func() bool { return s.cfg.Service.Gate().InFlight() == 1 })
 	}
 	<-h.begun
-	eventually(t, "one in the queue", func() bool { return s.cfg.Gate.Depth() == 1 })
+	eventually(t, "one in the queue", func() bool { return s.cfg.Service.Gate().Depth() == 1 })
 	cancelQueued()
 	eventually(t, "the queue to be empty", func() bool {
-		return s.cfg.Gate.Depth() == 0 && s.metric(t, `sandboxd_requests_rejected_total{reason="client_gone"}`) == "1"
+		return s.cfg.Service.Gate().Depth() == 0 && s.metric(t, `sandboxd_requests_rejected_total{reason="client_gone"}`) == "1"
 	})
 	cancelRunning()
 	eventually(t, "the run to be cancelled", func() bool {
-		return s.cfg.Gate.InFlight() == 0 && s.metric(t, `sandboxd_runs_total{verdict="cancelled"}`) == "1"
+		return s.cfg.Service.Gate().InFlight() == 0 && s.metric(t, `sandboxd_runs_total{verdict="cancelled"}`) == "1"
 	})
 	clients.Wait()
 	eventually(t, "its record", func() bool { return strings.Contains(s.logs.String(), "verdict=cancelled") })
@@ -145,10 +145,10 @@ func TestClientThatGoesAwayIsNotRunFor(t *testing.T) {
 
 // A program of many bytes that JSON need not escape, or of which all are escaped.
 func TestSourceLimitCountsTheProgramNotItsJSON(t *testing.T) {
-	s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
-		return result(jail.Exited, fmt.Sprint(len(spec.Source)), ""), nil
+	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
+		return result(sandbox.Exited, fmt.Sprint(len(spec.Source)), ""), nil
 	}, nil)
-	const full = jail.MaxSource
+	const full = sandbox.MaxSource
 	const tooLarge = `{"detail":"The program is too large: the limit is 1048576 bytes"}`
 	for _, tt := range []struct {
 		name, code string
@@ -169,7 +169,7 @@ func TestSourceLimitCountsTheProgramNotItsJSON(t *testing.T) {
 	if s.metric(t, `sandboxd_requests_rejected_total{reason="body_too_large"}`) != "3" {
 		t.Error("not counted")
 	}
-	if !s.bodies.TryAcquire(bodiesInMemory) {
+	if !s.bodies.Take(bodiesInMemory) {
 		t.Error("memory for bodies is not given back")
 	}
 }
@@ -252,7 +252,7 @@ func TestClientThatAsksForLeaveIsToldNotToSend(t *testing.T) {
 
 func TestLargeBodiesShareBoundedMemory(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
-	if !s.bodies.TryAcquire(bodiesInMemory) {
+	if !s.bodies.Take(bodiesInMemory) {
 		t.Fatal("not free")
 	}
 	a := s.execute(t, `{"code":"`+strings.Repeat("x", smallBody)+`"}`)
@@ -261,7 +261,7 @@ func TestLargeBodiesShareBoundedMemory(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 	s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"","stderr":""}`)
-	s.bodies.Release(bodiesInMemory)
+	s.bodies.Give(bodiesInMemory)
 	s.execute(t, `{"code":"`+strings.Repeat("x", smallBody)+`"}`).want(t, 200, `{"stdout":"","stderr":""}`)
 }
 
@@ -279,7 +279,7 @@ func dial(t *testing.T, s *testServer) net.Conn {
 }
 
 func TestSlowClientsAreCutOff(t *testing.T) {
-	s := serve(t, exits("", ""), func(c *Config) {
+	s := serve(t, exits("", ""), func(c *setup) {
 		c.ReadHeaderTimeout, c.ReadTimeout, c.IdleTimeout = 50*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond
 	})
 	for _, tt := range []struct{ name, sent, answer string }{
@@ -307,13 +307,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 // A client that does not take its answer holds a connection until WriteTimeout, and no slot.
 func TestClientThatNeverReadsHoldsNoSlot(t *testing.T) {
 	huge := strings.Repeat("x", 32<<20) // more than the sockets' buffers hold
-	s := serve(t, exits(huge, ""), func(c *Config) {
+	s := serve(t, exits(huge, ""), func(c *setup) {
 		c.Gate, c.WriteTimeout = admission.New(1, 0), 300*time.Millisecond
 	})
 	c := dial(t, s)
 	fmt.Fprint(c, "POST /playground/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"code\":\"x\"}")
 	eventually(t, "the run to be over", func() bool { return s.metric(t, `sandboxd_runs_total{verdict="exited"}`) == "1" })
-	eventually(t, "the slot to be free", func() bool { return s.cfg.Gate.InFlight() == 0 })
+	eventually(t, "the slot to be free", func() bool { return s.cfg.Service.Gate().InFlight() == 0 })
 	eventually(t, "the writing to be given up", func() bool {
 		return s.metric(t, `sandboxd_http_request_duration_seconds_count{route="/playground/execute"}`) == "1"
 	})
@@ -325,14 +325,14 @@ func TestClientThatNeverReadsHoldsNoSlot(t *testing.T) {
 
 // The deadline for reading the request must not end a run that takes longer than it.
 func TestRunMayTakeLongerThanReadTimeout(t *testing.T) {
-	s := serve(t, func(ctx context.Context, _ jail.Spec) (*jail.Result, error) {
+	s := serve(t, func(ctx context.Context, _ sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		select {
 		case <-ctx.Done():
-			return result(jail.Cancelled, "", ""), nil
+			return result(sandbox.Cancelled, "", ""), nil
 		case <-time.After(300 * time.Millisecond):
-			return result(jail.Exited, "done", ""), nil
+			return result(sandbox.Exited, "done", ""), nil
 		}
-	}, func(c *Config) { c.ReadTimeout = 50 * time.Millisecond })
+	}, func(c *setup) { c.ReadTimeout = 50 * time.Millisecond })
 	s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"done","stderr":""}`)
 }
 
@@ -370,11 +370,11 @@ func TestReadinessTellsStrangersTheStageAndTheLogTheRest(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"the sandbox failed", &jail.SetupError{Stage: "cgroup", Err: mkdir}, "the sandbox could not be set up (cgroup)"},
+		{"the sandbox failed", &sandbox.SetupError{Stage: "cgroup", Err: mkdir}, "the sandbox could not be set up (cgroup)"},
 		{"anything else", mkdir, "a trial run failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, exits("", ""), func(c *Config) {
+			s := serve(t, exits("", ""), func(c *setup) {
 				c.Ready = func(context.Context) error { return tt.err }
 			})
 			s.call(t, "GET", "/readyz", "").want(t, 503, `{"detail":"Not ready: `+tt.want+`"}`)
@@ -391,7 +391,7 @@ func TestReadinessIsLoggedOncePerChange(t *testing.T) {
 		logs := &lockedBuffer{}
 		p := probe{try: func(context.Context) error { return err }, log: slog.New(slog.NewTextHandler(logs, nil))}
 		at := func(stage string, run int) error {
-			return &jail.SetupError{Stage: stage, Err: fmt.Errorf("run-%d", run)}
+			return &sandbox.SetupError{Stage: stage, Err: fmt.Errorf("run-%d", run)}
 		}
 		for _, err = range []error{nil, at("cgroup", 1), at("cgroup", 2), at("clone", 3), nil, nil} {
 			_ = p.result(t.Context())

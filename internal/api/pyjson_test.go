@@ -228,14 +228,14 @@ func FuzzProgram(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		asked, err := parse(body, []string{"data", "default"})
-		source := asked.source
+		source := asked.Source
 		switch {
 		case err == nil:
 			if !utf8.Valid(source) {
 				t.Errorf("source %q is not UTF-8", source)
 			}
-			if !slices.Contains([]string{"", "data", "default"}, asked.template) {
-				t.Errorf("there is no template %q", asked.template)
+			if !slices.Contains([]string{"", "data", "default"}, asked.Template) {
+				t.Errorf("there is no template %q", asked.Template)
 			}
 		default:
 			failure, ok := explain(err)

@@ -1,6 +1,6 @@
 // Package api is the HTTP half of the daemon: it turns requests into runs and runs into the
 // answers that the frontends of an existing FastAPI service expect. See hosts.go and guard.go for
-// who may ask, execute.go for the way of a run, errors.go for what errors mean, decode.go, encoding.go
+// who may ask, execute.go for how a request becomes a run, errors.go for what errors mean, decode.go, encoding.go
 // and pyjson.go for what FastAPI says of bad requests.
 package api
 
@@ -17,26 +17,22 @@ import (
 
 	"github.com/rs/cors"
 	"github.com/sandboxd/sandboxd/internal/admission"
-	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
-	"golang.org/x/sync/semaphore"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/service"
 )
 
 // Config is what a Server is made of. What is marked optional has a default.
 type Config struct {
-	Runner  Runner
-	Scanner Scanner
-	Nulled  []string // builtins that are None for the program, as the policy wants it
+	Service *service.Service
 
 	// Templates are the names that a request may give for the one its run is forked from, the
 	// default among them. Optional: without, there is the default and nothing to choose, and the
 	// description of the API does not mention it.
 	Templates []string
 
-	Gate    *admission.Gate
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
-	Limits  jail.Limits // for words, and for the memory of answers; the Runner enforces them
 
 	Version   string
 	Isolation Isolation
@@ -68,7 +64,7 @@ type Config struct {
 
 // DefaultMaxBody is what a body needs at most for a program of jail.MaxSource bytes: six bytes,
 // as in \u0041, for each.
-const DefaultMaxBody = 6*jail.MaxSource + 1<<10
+const DefaultMaxBody = 6*sandbox.MaxSource + 1<<10
 
 // Server answers HTTP. It is safe for concurrent use.
 type Server struct {
@@ -77,8 +73,7 @@ type Server struct {
 	admin    http.Handler // nil where the handler has what it would have
 	cors     *cors.Cors
 	ownPages *http.CrossOriginProtection // nil where every origin is welcome
-	bodies   *semaphore.Weighted         // bytes of large bodies in memory
-	answers  *semaphore.Weighted         // bytes of answers in memory, or soon
+	bodies   *admission.Memory           // for large bodies
 	probe    probe
 	draining atomic.Bool
 
@@ -89,12 +84,12 @@ type Server struct {
 
 // New returns a Server. Its error names the setting that is wrong.
 func New(cfg Config) (*Server, error) {
-	if cfg.Runner == nil || cfg.Scanner == nil || cfg.Gate == nil || cfg.Metrics == nil || cfg.Log == nil {
-		return nil, errors.New("api: Runner, Scanner, Gate, Metrics and Log must be set")
+	if cfg.Service == nil || cfg.Metrics == nil || cfg.Log == nil {
+		return nil, errors.New("api: Service, Metrics and Log must be set")
 	}
 	description := describe(cfg.Version, cfg.Templates, cfg.Admin != nil)
 	if cfg.Templates == nil {
-		cfg.Templates = []string{jail.DefaultTemplate}
+		cfg.Templates = []string{sandbox.DefaultTemplate}
 	}
 	orDefault(&cfg.MaxBody, DefaultMaxBody)
 	orDefault(&cfg.ReadHeaderTimeout, 5*time.Second)
@@ -102,17 +97,16 @@ func New(cfg Config) (*Server, error) {
 	orDefault(&cfg.WriteTimeout, 30*time.Second)
 	orDefault(&cfg.IdleTimeout, 75*time.Second)
 	s := &Server{
-		cfg:     cfg,
-		bodies:  semaphore.NewWeighted(max(bodiesInMemory, cfg.MaxBody+1)),
-		answers: semaphore.NewWeighted(unreadInMemory + int64(cfg.Gate.Slots())*largestAnswer(cfg.Limits)),
-		probe:   probe{try: cfg.Ready, log: cfg.Log},
+		cfg:    cfg,
+		bodies: admission.NewMemory(max(bodiesInMemory, cfg.MaxBody+1)),
+		probe:  probe{try: cfg.Ready, log: cfg.Log},
 
 		description: description,
 	}
 	if err := s.allowOrigins(cfg.Origins); err != nil {
 		return nil, err
 	}
-	cfg.Metrics.Watch(cfg.Gate)
+	cfg.Metrics.Watch(cfg.Service.Gate())
 	table := s.table()
 	s.handler = s.observe(s.byName(cfg.Hosts, s.byPage(table, s.routes(table))))
 	if cfg.Admin != nil {
@@ -248,7 +242,7 @@ func (s *Server) foreign(r *http.Request) bool {
 // Shutting down the http.Server is the caller's, who does so next.
 func (s *Server) Drain() {
 	s.draining.Store(true)
-	s.cfg.Gate.Drain()
+	s.cfg.Service.Gate().Drain()
 }
 
 // ServeHTTP answers one request.

@@ -15,48 +15,58 @@ import (
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/scan"
+	"github.com/sandboxd/sandboxd/internal/service"
 )
 
 // runFunc stands for a jail that does on demand what a real one cannot be made to do.
-type runFunc func(context.Context, jail.Spec) (*jail.Result, error)
+type runFunc func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error)
 
-func (f runFunc) Run(ctx context.Context, spec jail.Spec) (*jail.Result, error) { return f(ctx, spec) }
+func (f runFunc) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*jail.Result, error) {
+	outcome, err := f(ctx, program, live)
+	if err != nil {
+		return nil, err
+	}
+	return &jail.Result{Outcome: *outcome}, nil
+}
 
 // exits is a run that ends by itself.
 func exits(stdout, stderr string) runFunc {
-	return func(context.Context, jail.Spec) (*jail.Result, error) {
-		return result(jail.Exited, stdout, stderr), nil
+	return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
+		return result(sandbox.Exited, stdout, stderr), nil
 	}
 }
 
-func result(v jail.Verdict, stdout, stderr string) *jail.Result {
-	return &jail.Result{
+func result(v sandbox.Verdict, stdout, stderr string) *sandbox.Outcome {
+	return &sandbox.Outcome{
 		Verdict: v,
-		Stdout:  jail.Output{Kept: []byte(stdout), Total: int64(len(stdout))},
-		Stderr:  jail.Output{Kept: []byte(stderr), Total: int64(len(stderr))},
-		Usage:   jail.Usage{CPU: 20 * time.Millisecond, PeakMemory: 9 << 20},
-		Timing:  jail.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: 15 * time.Millisecond, Teardown: time.Millisecond},
+		Stdout:  sandbox.Output{Kept: []byte(stdout), Total: int64(len(stdout))},
+		Stderr:  sandbox.Output{Kept: []byte(stderr), Total: int64(len(stderr))},
+		Usage:   sandbox.Usage{CPU: 20 * time.Millisecond, PeakMemory: 9 << 20},
+		Timing:  sandbox.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: 15 * time.Millisecond, Teardown: time.Millisecond},
 	}
 }
 
-type scanFunc func(ctx context.Context, source []byte) ([]scan.Finding, error)
+type scanFunc func(ctx context.Context, source []byte) ([]sandbox.Finding, error)
 
-func (f scanFunc) Scan(ctx context.Context, source []byte) ([]scan.Finding, error) {
+func (f scanFunc) Scan(ctx context.Context, source []byte) ([]sandbox.Finding, error) {
 	return f(ctx, source)
 }
 
-func findsNothing(context.Context, []byte) ([]scan.Finding, error) { return nil, nil }
+func findsNothing(context.Context, []byte) ([]sandbox.Finding, error) { return nil, nil }
 
-// testServer is a Server on a real socket, and what it logged and counted.
+// testServer is a Server on a real socket, what it logged and counted, and the memory for its answers.
 type testServer struct {
 	*Server
 	url  string
 	logs *lockedBuffer
+
+	memory *admission.Memory
 }
 
 // serve starts a Server whose configuration change may change.
-func serve(t *testing.T, run runFunc, change func(*Config)) *testServer {
+func serve(t *testing.T, run runFunc, change func(*setup)) *testServer {
 	t.Helper()
 	logs := &lockedBuffer{}
 	s := configured(t, run, change, logs)
@@ -64,33 +74,49 @@ func serve(t *testing.T, run runFunc, change func(*Config)) *testServer {
 	srv.Config = s.HTTPServer()
 	srv.Start()
 	t.Cleanup(srv.Close)
-	return &testServer{Server: s, url: srv.URL, logs: logs}
+	s.url, s.logs = srv.URL, logs
+	return s
 }
 
-func configured(t *testing.T, run runFunc, change func(*Config), logs io.Writer) *Server {
+func configured(t *testing.T, run runFunc, change func(*setup), logs io.Writer) *testServer {
 	t.Helper()
-	cfg := Config{
-		Runner:  run,
-		Scanner: scanFunc(findsNothing),
-		Gate:    admission.New(2, 2),
-		Metrics: metrics.New("v0.0.0-test", []string{"clone", "cgroup"}, scan.Rules(), []string{"ptrace", "setuid"}),
-		Log:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Limits:  jail.DefaultLimits(),
-		Version: "v0.0.0-test",
-		Isolation: Isolation{Mode: "required", Engine: "exec", Layers: []Layer{
-			{"seccomp", "works"}, {"memory", "works"},
-		}},
-		Listening: Listening{Address: "http://127.0.0.1:8000", Socket: "own"},
+	both := &setup{
+		Config: service.Config{
+			Runner:  run,
+			Scanner: scanFunc(findsNothing),
+			Limits:  sandbox.DefaultLimits(),
+			Gate:    admission.New(2, 2),
+			Metrics: metrics.New("v0.0.0-test", []string{"clone", "cgroup"}, scan.Rules(), []string{"ptrace", "setuid"}),
+			Log:     slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		},
+		front: front{
+			Version: "v0.0.0-test",
+			Isolation: Isolation{Mode: "required", Engine: "exec", Layers: []Layer{
+				{"seccomp", "works"}, {"memory", "works"},
+			}},
+			Listening: Listening{Address: "http://127.0.0.1:8000", Socket: "own"},
+		},
 	}
 	if change != nil {
-		change(&cfg)
+		change(both)
 	}
+	both.Memory = service.AnswerMemory(both.Gate.Slots(), both.Limits)
+	cfg := Config(both.front)
+	cfg.Service, cfg.Metrics, cfg.Log = service.New(both.Config), both.Config.Metrics, both.Config.Log
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return &testServer{Server: s, memory: both.Memory}
 }
+
+// setup is the configuration of a Server and of the service behind it.
+type setup struct {
+	service.Config
+	front
+}
+
+type front Config
 
 // answerOf is a response that has been read.
 type answerOf struct {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 func TestRequestMayNameATemplate(t *testing.T) {
@@ -48,9 +48,9 @@ func TestRequestMayNameATemplate(t *testing.T) {
 		{"nothing to choose, a number", none, `{"code":"x","template":5}`, 422, wrongType(`5`)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, func(_ context.Context, spec jail.Spec) (*jail.Result, error) {
-				return result(jail.Exited, "ran in <"+spec.Template+">", ""), nil
-			}, func(c *Config) { c.Templates = tt.templates })
+			s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
+				return result(sandbox.Exited, "ran in <"+spec.Template+">", ""), nil
+			}, func(c *setup) { c.Templates = tt.templates })
 			s.execute(t, tt.body).want(t, tt.status, tt.answer)
 			if got := s.metric(t, `sandboxd_requests_rejected_total{reason="invalid_body"}`); (got == "1") != (tt.status == 422) {
 				t.Errorf("invalid_body is %s", got)
@@ -60,7 +60,7 @@ func TestRequestMayNameATemplate(t *testing.T) {
 }
 
 func TestDescriptionNamesTheTemplates(t *testing.T) {
-	s := serve(t, exits("", ""), func(c *Config) { c.Templates = []string{"data", "default"} })
+	s := serve(t, exits("", ""), func(c *setup) { c.Templates = []string{"data", "default"} })
 	doc := description(t, s)
 	if err := doc.Validate(t.Context()); err != nil {
 		t.Fatal(err)

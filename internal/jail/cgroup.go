@@ -16,6 +16,8 @@ import (
 
 	"github.com/containerd/cgroups/v3/cgroup2"
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // The cgroup v2 tree of one daemon:
@@ -257,7 +259,7 @@ type leaf struct {
 
 // newLeaf makes a cgroup with the limits of one run. The template's user, if there is one, may put
 // processes into it.
-func (t *tree) newLeaf(limits Limits, template hostID) (*leaf, error) {
+func (t *tree) newLeaf(limits sandbox.Limits, template hostID) (*leaf, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -295,7 +297,7 @@ func (t *tree) openTo(leaf string, user hostID) bool {
 }
 
 // limit writes the limits that the kernel enforces for a leaf as a whole.
-func (t *tree) limit(path string, limits Limits) error {
+func (t *tree) limit(path string, limits sandbox.Limits) error {
 	var r cgroup2.Resources
 	if t.has("memory") {
 		var swap int64
@@ -413,8 +415,8 @@ func (p *process) cpuTime() time.Duration {
 
 // usage prefers the kernel's account of the leaf to what was seen from outside.
 // spent is the time before the program's own.
-func (a account) usage(e exit, spent time.Duration, peakSeen int64) Usage {
-	u := Usage{CPU: a.cpu, PeakMemory: a.peak}
+func (a account) usage(e exit, spent time.Duration, peakSeen int64) sandbox.Usage {
+	u := sandbox.Usage{CPU: a.cpu, PeakMemory: a.peak}
 	if u.CPU == 0 {
 		u.CPU = e.cpu
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -595,7 +596,7 @@ func talk(t *testing.T, j *jail.Jail, source string) *talker {
 	p := &talker{lines: make(chan string, 1<<14), ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
-		p.result, p.err = j.Run(ctx, jail.Spec{Source: []byte(source), Stdout: p})
+		p.result, p.err = j.Run(ctx, sandbox.Program{Source: []byte(source)}, jailtest.Live(p, nil))
 	}()
 	p.end = func() { cancel(); <-p.ended }
 	t.Cleanup(p.end)

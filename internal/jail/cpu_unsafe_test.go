@@ -14,6 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // coreCookie reads the core scheduling cookie of a process (PR_SCHED_CORE_GET); 0 is none.
@@ -36,7 +37,7 @@ func TestCoreScheduling(t *testing.T) {
 	config.CPU.CoreScheduling = true
 	if _, unable := coreCookie(os.Getpid()); unable != nil {
 		j := jailtest.New(t, func(c *jail.Config) { c.CPU = config.CPU })
-		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if jailtest.SetupStage(err) != inside.StageCPU {
 			t.Errorf("got %v", err)
 		}

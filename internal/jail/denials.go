@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -17,12 +18,6 @@ import (
 // listener, answers it (seccomp_unotify(2)). The answer is the errno that the filter has for that
 // very struct seccomp_data, so there is nothing to race for. A daemon that dies closes the
 // listener, and all that waits, or comes later, gets ENOSYS.
-
-// Names in Result.Denials that are not those of a system call.
-const (
-	DenialUnknown = "unknown" // a number that has no name on this machine
-	DenialKilled  = "killed"  // the filter killed the program, which is all that the kernel tells
-)
 
 // The pace at which denials are answered. A program that asks for what it cannot have in a loop is
 // to cost the daemon next to nothing; one that does it some hundred times is not to notice.
@@ -131,7 +126,7 @@ func (l *listener) answer(fd uintptr, buffers notifBuffers) (answered, ended boo
 	}
 	name := seccompprofiles.Name(n.number)
 	if name == "" {
-		name = DenialUnknown
+		name = sandbox.DenialUnknown
 	}
 	l.counts[name]++
 	err = buffers.refuse(fd, n.id, errno)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
@@ -83,7 +84,7 @@ func TestDenialsWithoutAName(t *testing.T) {
 	}
 	j := jailtest.New(t, nil)
 	r := jailtest.Run(t, j, byNumber+"print(call(390), call(391))")
-	if want := map[string]int{jail.DenialUnknown: 2}; !maps.Equal(r.Denials, want) || string(r.Stdout.Kept) != "ENOSYS ENOSYS\n" {
+	if want := map[string]int{sandbox.DenialUnknown: 2}; !maps.Equal(r.Denials, want) || string(r.Stdout.Kept) != "ENOSYS ENOSYS\n" {
 		t.Errorf("denials %v, want %v; %s", r.Denials, want, r.Stdout.Kept)
 	}
 }
@@ -108,7 +109,7 @@ func TestUsualProgramsCauseNoDenial(t *testing.T) {
 			if r.Denials == nil || len(r.Denials) > 0 {
 				t.Errorf("denials %v", r.Denials)
 			}
-			if r.Verdict != jail.Exited || r.ExitCode != 0 {
+			if r.Verdict != sandbox.Exited || r.ExitCode != 0 {
 				t.Errorf("verdict %s, status %d: %s", r.Verdict, r.ExitCode, r.Stderr.Kept)
 			}
 		})
@@ -155,12 +156,12 @@ func TestKilledByTheFilter(t *testing.T) {
 	}
 	j := jailtest.New(t, nil)
 	r := jailtest.Run(t, j, byNumber+"call(0x40000000 | 39)")
-	if r.Verdict != jail.Signaled || r.Signal != unix.SIGSYS || !maps.Equal(r.Denials, map[string]int{jail.DenialKilled: 1}) {
+	if r.Verdict != sandbox.Signaled || r.Signal != unix.SIGSYS || !maps.Equal(r.Denials, map[string]int{sandbox.DenialKilled: 1}) {
 		t.Errorf("%s, %v, %v", r.Verdict, r.Signal, r.Denials)
 	}
 	// It cannot pretend that.
 	r = jailtest.Run(t, j, "import os, signal\nif os.fork() == 0: os.kill(1, signal.SIGSYS); os._exit(0)\nos.kill(1, signal.SIGSYS); os.wait()")
-	if r.Verdict != jail.Exited || len(r.Denials) > 0 {
+	if r.Verdict != sandbox.Exited || len(r.Denials) > 0 {
 		t.Errorf("%s, %v", r.Verdict, r.Denials)
 	}
 }
@@ -193,7 +194,7 @@ print("up", flush=True)
 		begin, before := time.Now(), cpuTime(t)
 		r := jailtest.Run(t, j, source+"work()")
 		took, cpu := time.Since(begin), cpuTime(t)-before
-		if r.Verdict != jail.Timeout || took > wall+grace {
+		if r.Verdict != sandbox.Timeout || took > wall+grace {
 			t.Errorf("verdict %s after %v", r.Verdict, took)
 		}
 		share := took / 3 // unpaced, it takes more than all of it
@@ -211,7 +212,7 @@ print("up", flush=True)
 	})
 	t.Run("until it ends itself", func(t *testing.T) {
 		r := jailtest.Run(t, j, source+"os._exit(7)")
-		if r.Verdict != jail.Exited || r.ExitCode != 7 {
+		if r.Verdict != sandbox.Exited || r.ExitCode != 7 {
 			t.Errorf("verdict %s, status %d", r.Verdict, r.ExitCode)
 		}
 	})
@@ -221,8 +222,8 @@ print("up", flush=True)
 		before := jailtest.Count(t, os.Getpid())
 		up := &notifyWriter{written: make(chan struct{})}
 		go func() { <-up.written; cancel() }()
-		r, err := j.Run(ctx, jail.Spec{Source: []byte(source + "work()"), Stdout: up})
-		if err != nil || r.Verdict != jail.Cancelled || r.Timing.Program > grace {
+		r, err := j.Run(ctx, sandbox.Program{Source: []byte(source + "work()")}, jailtest.Live(up, nil))
+		if err != nil || r.Verdict != sandbox.Cancelled || r.Timing.Program > grace {
 			t.Errorf("%+v, %v", r, err)
 		}
 		jailtest.Settled(t, os.Getpid(), before)
@@ -233,13 +234,13 @@ print("up", flush=True)
 		up := &notifyWriter{written: make(chan struct{})}
 		go func() {
 			defer close(done)
-			_, _ = j.Run(ctx, jail.Spec{Source: []byte(source + "work()"), Stdout: up})
+			_, _ = j.Run(ctx, sandbox.Program{Source: []byte(source + "work()")}, jailtest.Live(up, nil))
 		}()
 		<-up.written
 		r := jailtest.Run(t, j, byNumber+deniedNumbers+"for i in range(500): call(SETUID, 0)")
 		cancel()
 		<-done
-		if r.Denials["setuid"] != 500 || r.Verdict != jail.Exited {
+		if r.Denials["setuid"] != 500 || r.Verdict != sandbox.Exited {
 			t.Errorf("verdict %s, %v", r.Verdict, r.Denials)
 		}
 	})
@@ -285,12 +286,12 @@ func TestDescriptorsInFlightOfAnotherRun(t *testing.T) {
 	const hostUID = "print(open('/proc/self/uid_map').read().split()[1], flush=True)\n"
 	done := make(chan *jail.Result)
 	go func() {
-		hog, _ := j.Run(ctx, jail.Spec{Source: []byte(`
+		hog, _ := j.Run(ctx, sandbox.Program{Source: []byte(`
 import socket, time
 a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 try:
     for i in range(1000): socket.send_fds(a, [b"x"], [0] * 10)
-except OSError: ` + hostUID + `time.sleep(60)`), Stdout: up})
+except OSError: ` + hostUID + `time.sleep(60)`)}, jailtest.Live(up, nil))
 		done <- hog
 	}()
 	<-up.written

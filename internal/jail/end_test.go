@@ -17,6 +17,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // A program ends as under `python3 main.py`, though most of what that does at its end is left undone:
@@ -121,7 +122,7 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 func compareWithBare(t *testing.T, j *jail.Jail, source string) {
 	t.Helper()
 	want, status := bareOnce(t, source)
-	r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -138,7 +139,7 @@ func loadAttacks(t *testing.T) (attacks []attack) {
 }
 
 // limit sets what the head of an attack says.
-func (a attack) limit(t *testing.T, l *jail.Limits) {
+func (a attack) limit(t *testing.T, l *sandbox.Limits) {
 	t.Helper()
 	l.Wall = time.Minute // the lab computes slowly
 	for _, setting := range strings.Fields(a.limits) {
@@ -172,9 +173,9 @@ func (a attack) limit(t *testing.T, l *jail.Limits) {
 // end says how a run ended, in the words of an expectation.
 func end(r *jail.Result) string {
 	switch r.Verdict {
-	case jail.Exited:
+	case sandbox.Exited:
 		return "exit=" + strconv.Itoa(r.ExitCode)
-	case jail.Signaled:
+	case sandbox.Signaled:
 		return "signal=" + unix.SignalName(r.Signal)
 	default:
 		return string(r.Verdict)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock was
@@ -37,7 +38,7 @@ type Parts struct {
 	Filter *[]byte
 	Python *string
 	Init   *string
-	Limits *Limits
+	Limits *sandbox.Limits
 }
 
 // Parts of a jail that runs nothing at the moment.

@@ -20,6 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -97,7 +98,7 @@ func TestFaultsOfTheHost(t *testing.T) {
 			plan, filter, python, init, limits := *parts.Plan, *parts.Filter, *parts.Python, *parts.Init, *parts.Limits
 			tt.fault()
 			j.Recompile()
-			_, err := j.Run(t.Context(), jail.Spec{Source: fmt.Appendf(nil, "print(1)\n# %s", bytes.Repeat([]byte("x"), 1<<16))})
+			_, err := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, "print(1)\n# %s", bytes.Repeat([]byte("x"), 1<<16))}, nil)
 			if jailtest.SetupStage(err) != tt.stage || (tt.errno != 0 && !errors.Is(err, tt.errno)) || !strings.Contains(fmt.Sprint(err), tt.object) {
 				t.Errorf("got %v; want stage %s, %q, %v", err, tt.stage, tt.object, tt.errno)
 			}
@@ -132,7 +133,7 @@ func TestNoLeafIsToBeHad(t *testing.T) {
 		if err := os.WriteFile(limit, []byte(tt.most), 0); err != nil {
 			t.Fatal(err)
 		}
-		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if jailtest.SetupStage(err) != tt.stage || (tt.stage != "" && !errors.Is(err, unix.EAGAIN)) {
 			t.Errorf("%s leaves: %v", tt.most, err)
 		}
@@ -167,7 +168,7 @@ func TestLeafThatCannotBeRemoved(t *testing.T) {
 		moved <- os.WriteFile(leaves[0], []byte(strconv.Itoa(stranger.Process.Pid)), 0)
 		return len(p), nil
 	})
-	r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)"), Stdout: intrude})
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, jailtest.Live(intrude, nil))
 	if moveErr := <-moved; moveErr != nil || err != nil {
 		t.Fatal(moveErr, err)
 	}
@@ -211,8 +212,8 @@ func TestSurvivorOfAKill(t *testing.T) {
 	up := &notifyWriter{written: make(chan struct{})}
 	failed := make(chan error, 1)
 	go func() {
-		r, err := j.Run(ctx, jail.Spec{Stdout: up, Source: []byte("import os, time\nif os.fork() == 0: time.sleep(3600)\nprint('up', flush=True)\ntime.sleep(3600)")})
-		if err != nil || r.Verdict != jail.Cancelled {
+		r, err := j.Run(ctx, sandbox.Program{Source: []byte("import os, time\nif os.fork() == 0: time.sleep(3600)\nprint('up', flush=True)\ntime.sleep(3600)")}, jailtest.Live(up, nil))
+		if err != nil || r.Verdict != sandbox.Cancelled {
 			t.Errorf("the answer, which need not wait: %+v, %v", r, err)
 		}
 		failed <- r.Wait()
@@ -226,7 +227,7 @@ func TestSurvivorOfAKill(t *testing.T) {
 	if err := <-failed; jailtest.SetupStage(err) != "kill" || !strings.Contains(err.Error(), "survives SIGKILL") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != "clone" || !strings.Contains(err.Error(), "uids are taken") {
+	if _, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); jailtest.SetupStage(err) != "clone" || !strings.Contains(err.Error(), "uids are taken") {
 		t.Errorf("a run under the survivor's uid: %v", err)
 	}
 	if _, err := unix.Wait4(child, nil, unix.WALL, nil); err != nil {
@@ -234,7 +235,7 @@ func TestSurvivorOfAKill(t *testing.T) {
 	}
 	jailtest.Settled(t, os.Getpid(), before)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if err == nil {
 			break
 		}
@@ -270,7 +271,7 @@ func TestInitOutOfMemory(t *testing.T) {
 	fault.Set(inside.StageRoot, inside.FaultHang)
 	failed := make(chan error, 1)
 	go func() {
-		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		failed <- err
 	}()
 	jailtest.InitAt(t, inside.StageRoot)
@@ -311,7 +312,7 @@ func TestStuckInit(t *testing.T) {
 		done := make(chan error, 1)
 		failed[stage] = done
 		go func() {
-			_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+			_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 			done <- err
 		}()
 		jailtest.InitAt(t, stage)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // taken is what this process, which is the daemon of these tests, has taken so far.
@@ -50,9 +51,8 @@ func testLinesAreReadManyAtATime(t *testing.T, edit func(*jail.Config)) {
 		t.Run(stream, func(t *testing.T) {
 			var out, err pieces
 			before := takenSoFar(t)
-			r, runErr := j.Run(t.Context(), jail.Spec{Stdout: &out, Stderr: &err,
-				Source: fmt.Appendf(nil, "import sys\nfor i in range(%d): print(i, file=sys.%s)", lines, stream)})
-			if runErr != nil || r.Verdict != jail.Exited {
+			r, runErr := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, "import sys\nfor i in range(%d): print(i, file=sys.%s)", lines, stream)}, jailtest.Live(&out, &err))
+			if runErr != nil || r.Verdict != sandbox.Exited {
 				t.Fatalf("%+v, %v", r, runErr)
 			}
 			waits := takenSoFar(t).waits - before.waits
@@ -104,14 +104,14 @@ def flood(fd, piece):
 		for _, live := range tt.live {
 			t.Run(fmt.Sprintf("%s, live %t", tt.name, live), func(t *testing.T) {
 				var reader pieces
-				spec := jail.Spec{Source: []byte(tt.source)}
+				var stream *sandbox.Stream
 				if live {
-					spec.Stdout, spec.Stderr = &reader, &reader
+					stream = jailtest.Live(&reader, &reader)
 				}
 				before, begin := takenSoFar(t), time.Now()
-				r, err := j.Run(t.Context(), spec)
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source)}, stream)
 				took, cpu := time.Since(begin), takenSoFar(t).cpu-before.cpu
-				if err != nil || r.Verdict != jail.Timeout {
+				if err != nil || r.Verdict != sandbox.Timeout {
 					t.Fatalf("%+v, %v", r, err)
 				}
 				t.Logf("CPU %v of %v, %d pieces", cpu, took, reader.calls.Load())

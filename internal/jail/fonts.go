@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // fontsDir is where matplotlib keeps its list of the fonts that there are (MPLCONFIGDIR). It has to be writable, so each run
@@ -28,11 +29,11 @@ const maxFonts = 1 << 20
 // then on. Without it the first plot of each run looks at every font, which takes longer than most programs. It does nothing
 // where there is no matplotlib.
 func (j *Jail) PrepareFonts(ctx context.Context) error {
-	result, err := j.Run(ctx, Spec{Source: fontsProgram})
+	result, err := j.Run(ctx, sandbox.Program{Source: fontsProgram}, nil)
 	if err != nil {
 		return err
 	}
-	if result.Verdict != Exited || result.ExitCode != 0 {
+	if result.Verdict != sandbox.Exited || result.ExitCode != 0 {
 		return fmt.Errorf("matplotlib's list of fonts: the program ended as %s: %s", result.Verdict, lastLine(result.Stderr.Kept))
 	}
 	if result.Stdout.Total == 0 {

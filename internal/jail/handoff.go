@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // The daemon's side of the hand-off; the protocol is in inside, wire.go.
@@ -24,7 +25,7 @@ var errDied = errors.New("died without a report")
 // that is cancelled meanwhile reports that as its cause; err is a SetupError. The ends of the processes are
 // waited for from then on. listen is called with the descriptor of the filter's listener as soon as that is
 // there: the init may need an answer to get any further.
-func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) (cause Verdict, err error) {
+func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) (cause sandbox.Verdict, err error) {
 	defer p.watch()
 	return p.converse(ctx, patience, script, script.Image(), func() (stage string, err error) {
 		reports := newReports(p.channel)
@@ -43,7 +44,7 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 }
 
 // handOver gives python3 its program and waits until that runs.
-func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) (cause Verdict, err error) {
+func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) (cause sandbox.Verdict, err error) {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
 		err = await(p.channel, nil, inside.Started)
 		if err == nil {
@@ -57,24 +58,24 @@ func (p *process) handOver(ctx context.Context, what inside.Handover, patience t
 
 // converse says something and listens to the answer. An error without a stage of its own is of the
 // step of the script that the jail is at, or of the stage that listen says.
-func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) (cause Verdict, err error) {
+func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) (cause sandbox.Verdict, err error) {
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p.channel.SetDeadline(time.Now().Add(patience))
 	if ctx.Err() != nil {
-		return Cancelled, nil
+		return sandbox.Cancelled, nil
 	}
 	_, err = p.channel.Write(say)
 	stage := stageHandOff
 	if err == nil || errors.Is(err, unix.EPIPE) { // of one that failed early: it says why
 		stage, err = listen()
 	}
-	var failed *SetupError
+	var failed *sandbox.SetupError
 	switch {
 	case err == nil:
 		return "", nil
 	case ctx.Err() != nil:
-		return Cancelled, nil
+		return sandbox.Cancelled, nil
 	case errors.As(err, &failed):
 		return "", err
 	}
@@ -88,7 +89,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 	case errors.Is(err, errDied):
 		err = fmt.Errorf("%s %w", who, errDied)
 	}
-	return "", &SetupError{stage, err}
+	return "", &sandbox.SetupError{Stage: stage, Err: err}
 }
 
 // step is the step that the jail is at or died at; "" before the first step and after the last one. Where the child
@@ -131,7 +132,7 @@ func await(channel io.Reader, script *inside.Script, kind byte) error {
 		return nil
 	case r.Kind == inside.Failure && script != nil:
 		if stage, object, ok := script.Step(r.Call); ok {
-			return &SetupError{stage, fmt.Errorf("%s: %w", object, r.Err)}
+			return &sandbox.SetupError{Stage: stage, Err: fmt.Errorf("%s: %w", object, r.Err)}
 		}
 	}
 	return errNonsense

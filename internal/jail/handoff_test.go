@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // told is our end of a socket on which an init has said something and then ended.
@@ -83,7 +84,7 @@ func TestAwait(t *testing.T) {
 				}
 				return
 			}
-			var setup *SetupError
+			var setup *sandbox.SetupError
 			stage := ""
 			if errors.As(err, &setup) {
 				stage = setup.Stage
@@ -117,7 +118,7 @@ func FuzzReport(f *testing.F) {
 			if expected != (err == nil) {
 				t.Errorf("%q: %v", wire, err)
 			}
-			var setup *SetupError
+			var setup *sandbox.SetupError
 			if errors.As(err, &setup) && !slices.Contains(inside.Stages, setup.Stage) {
 				t.Errorf("stage %q", setup.Stage)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 	"golang.org/x/sys/unix"
 )
@@ -295,7 +296,7 @@ func TestCPUIsThrottled(t *testing.T) {
 	jailtest.RequireControllers(t)
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.CPU, c.Limits.Wall = 0.25, 2*time.Second })
 	r := jailtest.Run(t, j, "while True: pass")
-	if r.Verdict != jail.Timeout || r.Usage.CPU > 800*time.Millisecond {
+	if r.Verdict != sandbox.Timeout || r.Usage.CPU > 800*time.Millisecond {
 		t.Errorf("verdict %s after %v of CPU in 2 s of a quarter of a core", r.Verdict, r.Usage.CPU)
 	}
 }
@@ -315,12 +316,12 @@ func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
 		"import mmap\nkeep = []\nwhile True:\n    m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); keep.append(m)",
 	} {
 		r := jailtest.Run(t, j, source)
-		if r.Verdict != jail.OOM && !strings.Contains(string(r.Stderr.Kept), "No space left") && !strings.Contains(string(r.Stderr.Kept), "File too large") {
+		if r.Verdict != sandbox.OOM && !strings.Contains(string(r.Stderr.Kept), "No space left") && !strings.Contains(string(r.Stderr.Kept), "File too large") {
 			t.Errorf("verdict %s for %q: %s", r.Verdict, source, r.Stderr.Kept)
 		}
 		neighbour.news(t)
 	}
-	if neighbour.end(); neighbour.err != nil || neighbour.result.Verdict != jail.Cancelled {
+	if neighbour.end(); neighbour.err != nil || neighbour.result.Verdict != sandbox.Cancelled {
 		t.Errorf("the neighbour: %+v, %v", neighbour.result, neighbour.err)
 	}
 }

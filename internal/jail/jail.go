@@ -15,12 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Config is what all runs of a Jail share.
 type Config struct {
 	Python     string            // path of the interpreter on the host
-	Limits     Limits            // of each run
+	Limits     sandbox.Limits    // of each run
 	Filter     []unix.SockFilter // seccomp program
 	BestEffort bool              // go on without cgroup controllers; every other layer stays required
 	CPU        CPU               // settings against what leaks through a processor
@@ -93,7 +94,7 @@ const (
 	killPatience  = 10 * time.Second
 )
 
-var errSourceTooLong = fmt.Errorf("source is longer than %d bytes", MaxSource)
+var errSourceTooLong = fmt.Errorf("source is longer than %d bytes", sandbox.MaxSource)
 
 // New prepares what the runs share: it asks the interpreter where it lives, plans the root
 // file system, takes a place in the cgroup tree and sweeps away what a killed daemon left
@@ -108,7 +109,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	cfg.SetUpPatience = cmp.Or(cfg.SetUpPatience, setUpPatience)
 	cfg.RenewTemplates = cmp.Or(cfg.RenewTemplates, renewTemplates)
 	cfg.KillPatience = cmp.Or(cfg.KillPatience, killPatience)
-	templates := map[string][]string{DefaultTemplate: {}} // without cfg.Fork in name only
+	templates := map[string][]string{sandbox.DefaultTemplate: {}} // without cfg.Fork in name only
 	if cfg.Fork {
 		maps.Copy(templates, cfg.Templates)
 	}
@@ -265,20 +266,21 @@ func (j *Jail) HasTemplate(name string) bool {
 	return ok
 }
 
-// Run runs one program to its end and leaves nothing behind. An error means that the sandbox
-// failed (SetupError) or was asked for the impossible; whatever the program did is a Result.
+// Run runs one program to its end and leaves nothing behind. live, nil for nobody, is told of its start and of what it
+// writes, without a cap; the kept copy in the Result is unaffected. An error means that the sandbox failed
+// (sandbox.SetupError) or was asked for the impossible; whatever the program did is a Result.
 // When ctx ends first the program is killed at once and the verdict is Cancelled.
-func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
-	if len(spec.Source) > MaxSource {
+func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*Result, error) {
+	if len(program.Source) > sandbox.MaxSource {
 		return nil, errSourceTooLong
 	}
-	template := cmp.Or(spec.Template, DefaultTemplate)
+	template := cmp.Or(program.Template, sandbox.DefaultTemplate)
 	if !j.HasTemplate(template) {
 		return nil, ErrNoSuchTemplate
 	}
 	if r := j.pools[template].take(); r != nil {
 		r.warm()
-		cause, err := r.execute(ctx, spec)
+		cause, err := r.execute(ctx, program, live)
 		result, err := r.finish(cause, err)
 		if !errors.Is(err, errDied) {
 			return result, err
@@ -291,7 +293,7 @@ func (j *Jail) Run(ctx context.Context, spec Spec) (*Result, error) {
 	}
 	cause, err := r.getReady(ctx, j.scriptNow())
 	if err == nil && cause == "" {
-		cause, err = r.execute(ctx, spec)
+		cause, err = r.execute(ctx, program, live)
 	}
 	return r.finish(cause, err)
 }

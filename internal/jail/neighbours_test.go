@@ -12,6 +12,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -26,14 +27,14 @@ func TestNeighboursOfAttacks(t *testing.T) {
 			continue
 		}
 		t.Run(a.String(), func(t *testing.T) {
-			var limits jail.Limits
+			var limits sandbox.Limits
 			j := jailtest.New(t, func(c *jail.Config) { a.limit(t, &c.Limits); limits = c.Limits })
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			before := available(t)
 			ended := make(chan error, 1)
 			go func() {
-				_, err := j.Run(ctx, jail.Spec{Source: []byte(host.program(a))})
+				_, err := j.Run(ctx, sandbox.Program{Source: []byte(host.program(a))}, nil)
 				ended <- err
 			}()
 			least := before
@@ -96,19 +97,19 @@ func meminfo(t *testing.T, key string) int64 {
 func TestSourcesThatAreAttacks(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 5 * time.Second; c.Limits.Memory = 128 << 20 })
 	before := jailtest.Count(t, os.Getpid())
-	fill := func(s string) string { return strings.Repeat(s, jail.MaxSource/len(s)) }
+	fill := func(s string) string { return strings.Repeat(s, sandbox.MaxSource/len(s)) }
 	t.Run("all", func(t *testing.T) {
 		for _, tt := range []struct{ name, source string }{
 			{"empty", ""},
 			{"open brackets", fill("(")},
-			{"nested lists", strings.Repeat("[", jail.MaxSource/2) + strings.Repeat("]", jail.MaxSource/2)},
-			{"one giant line", "x=1" + fill("+1")[:jail.MaxSource-10]},
-			{"a chain of attributes", "x=0\nx" + fill(".a")[:jail.MaxSource-10]},
-			{"a chain of calls", "f" + fill("()")[:jail.MaxSource-10]},
+			{"nested lists", strings.Repeat("[", sandbox.MaxSource/2) + strings.Repeat("]", sandbox.MaxSource/2)},
+			{"one giant line", "x=1" + fill("+1")[:sandbox.MaxSource-10]},
+			{"a chain of attributes", "x=0\nx" + fill(".a")[:sandbox.MaxSource-10]},
+			{"a chain of calls", "f" + fill("()")[:sandbox.MaxSource-10]},
 			{"lambdas", fill("lambda:")},
 			{"nots", fill("not ")},
-			{"minus signs", "x=" + fill("-")[:jail.MaxSource-10] + "1"},
-			{"powers", "x=" + fill("9**")[:jail.MaxSource-10] + "9"},
+			{"minus signs", "x=" + fill("-")[:sandbox.MaxSource-10] + "1"},
+			{"powers", "x=" + fill("9**")[:sandbox.MaxSource-10] + "9"},
 			{"a constant without end", "x='x'*(1<<60)"},
 			{"deep indentation", deep(1400)},
 			{"line breaks", fill("\n")},
@@ -116,14 +117,14 @@ func TestSourcesThatAreAttacks(t *testing.T) {
 			{"NUL bytes", fill("\x00")},
 			{"invalid UTF-8", fill("\xff")},
 			{"a byte order mark for each line", fill("\ufeff\n")},
-			{"right to left", "print('\u202e" + fill("\u202e")[:jail.MaxSource-20] + "')"},
-			{"a huge number", "x=" + fill("9")[:jail.MaxSource-10]},
-			{"a huge hexadecimal number", "x=0x" + fill("f")[:jail.MaxSource-10]},
-			{"a string that does not end", `x="""` + fill("x")[:jail.MaxSource-10]},
+			{"right to left", "print('\u202e" + fill("\u202e")[:sandbox.MaxSource-20] + "')"},
+			{"a huge number", "x=" + fill("9")[:sandbox.MaxSource-10]},
+			{"a huge hexadecimal number", "x=0x" + fill("f")[:sandbox.MaxSource-10]},
+			{"a string that does not end", `x="""` + fill("x")[:sandbox.MaxSource-10]},
 			{"strings in strings", "x=" + strings.Repeat("f'{", 1000) + "1" + strings.Repeat("}'", 1000)},
 			{"names", func() string {
 				var b strings.Builder
-				for b.Len() < jail.MaxSource-20 {
+				for b.Len() < sandbox.MaxSource-20 {
 					b.WriteString("a")
 					b.WriteString(strings.Repeat("b", b.Len()%50))
 					b.WriteString("=1\n")
@@ -133,11 +134,11 @@ func TestSourcesThatAreAttacks(t *testing.T) {
 			{"an unknown encoding", "# coding: rot13\nprint(1)"},
 			{"an encoding that is a path", "# coding: ../../../../etc/passwd\nprint(1)"},
 			{"UTF-7", "# coding: utf-7\n+AHAAcgBpAG4AdAAoADEAKQ-"},
-			{"stars", "(" + fill("*a,")[:jail.MaxSource-10] + ")=1"},
+			{"stars", "(" + fill("*a,")[:sandbox.MaxSource-10] + ")=1"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
-				r, err := j.Run(t.Context(), jail.Spec{Source: []byte(tt.source)})
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source)}, nil)
 				if err != nil {
 					t.Fatal(err)
 				}

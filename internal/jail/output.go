@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // drainPatience is how long a stream may stay open when the program is dead. It ends with its
@@ -16,12 +18,12 @@ type streams struct {
 }
 
 // collect starts to read both streams.
-func (p *process) collect(keep int64, spec Spec) *streams {
-	return &streams{newCollector(p.stdout, keep, spec.Stdout), newCollector(p.stderr, keep, spec.Stderr)}
+func (p *process) collect(keep int64, live *sandbox.Stream) *streams {
+	return &streams{newCollector(p.stdout, keep, sandbox.Stdout, live), newCollector(p.stderr, keep, sandbox.Stderr, live)}
 }
 
 // wait returns when both streams have ended, or patience is over.
-func (s *streams) wait(patience time.Duration) (stdout, stderr Output) {
+func (s *streams) wait(patience time.Duration) (stdout, stderr sandbox.Output) {
 	deadline := time.Now().Add(patience)
 	return s.stdout.wait(deadline), s.stderr.wait(deadline)
 }
@@ -30,15 +32,15 @@ func (s *streams) wait(patience time.Duration) (stdout, stderr Output) {
 // daemon's memory is bounded. How often it reads is the pipe's business.
 type collector struct {
 	from *pipe
-	out  Output
+	out  sandbox.Output
 	done chan struct{}
 }
 
-func newCollector(from *os.File, keep int64, live io.Writer) *collector {
+func newCollector(from *os.File, keep int64, kind sandbox.Kind, live *sandbox.Stream) *collector {
 	c := &collector{from: openPipe(from, keep), done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.copy(c.from, keep, live)
+		c.copy(c.from, keep, kind, live)
 	}()
 	return c
 }
@@ -48,9 +50,8 @@ type skipper interface {
 	Skip() (int, error)
 }
 
-// copy reads until the end of the stream. An error of the live writer silences it and nothing
-// else: the reader of our own output may go away, and the program is not to blame.
-func (c *collector) copy(from io.Reader, keep int64, live io.Writer) {
+// copy reads until the end of the stream.
+func (c *collector) copy(from io.Reader, keep int64, kind sandbox.Kind, live *sandbox.Stream) {
 	buffer := make([]byte, pipeSize)
 	skipper, skips := from.(skipper)
 	for err := error(nil); err == nil; {
@@ -67,15 +68,13 @@ func (c *collector) copy(from io.Reader, keep int64, live io.Writer) {
 		c.out.Total += int64(n)
 		room := keep - int64(len(c.out.Kept))
 		c.out.Kept = append(c.out.Kept, buffer[:min(int64(n), room)]...)
-		if live != nil && n > 0 {
-			if _, err := live.Write(buffer[:n]); err != nil {
-				live = nil
-			}
+		if n > 0 {
+			live.Output(kind, buffer[:n])
 		}
 	}
 }
 
-func (c *collector) wait(deadline time.Time) Output {
+func (c *collector) wait(deadline time.Time) sandbox.Output {
 	c.from.finish(deadline)
 	<-c.done
 	_ = c.from.Close()

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // The file system that a program sees, described as data by the daemon (rootPlan) and replayed
@@ -30,7 +31,7 @@ const (
 )
 
 // rootPlan describes the new root on this host.
-func rootPlan(python interpreter, limits Limits) []inside.Node {
+func rootPlan(python interpreter, limits sandbox.Limits) []inside.Node {
 	plan := hostTree("/usr")
 	for _, dir := range []string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
 		plan = append(plan, mirror(dir)...)
@@ -147,7 +148,7 @@ func parents(path string) []string {
 }
 
 // scratchOptions bound what a program can write.
-func scratchOptions(limits Limits) []string {
+func scratchOptions(limits sandbox.Limits) []string {
 	return []string{
 		"size=" + strconv.FormatInt(limits.Scratch, 10),
 		"nr_inodes=" + strconv.FormatInt(limits.Inodes, 10),

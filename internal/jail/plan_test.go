@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // The unit's root directory holds what the plan takes from the host, where the host has it.
@@ -24,7 +25,7 @@ func TestUnitShowsWhatThePlanTakes(t *testing.T) {
 		}
 	}
 	taken := etcFromHost // also what this host lacks
-	for _, n := range rootPlan(interpreter{}, DefaultLimits()) {
+	for _, n := range rootPlan(interpreter{}, sandbox.DefaultLimits()) {
 		if n.Op == inside.Tree || n.Op == inside.Bind || n.Op == inside.Link && !strings.HasPrefix(n.Source, "/") {
 			taken = append(taken, n.Path)
 		}
@@ -39,7 +40,7 @@ func TestUnitShowsWhatThePlanTakes(t *testing.T) {
 // Every version of Landlock takes every rule: one without a right, or with one that the version does not know, is refused.
 func TestLandlockRulesOfEachVersion(t *testing.T) {
 	for abi := 1; abi <= 8; abi++ {
-		set := landlockRules(abi, rootPlan(interpreter{}, DefaultLimits()))
+		set := landlockRules(abi, rootPlan(interpreter{}, sandbox.DefaultLimits()))
 		for _, rule := range set.Rules {
 			if rule.Rights == 0 || rule.Rights&^set.Handled != 0 {
 				t.Errorf("version %d: the rule for %s has the rights %#x of %#x", abi, rule.Path, rule.Rights, set.Handled)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // pool keeps jails that wait for a program: each built, confined and with python3 started in it. A
@@ -176,7 +178,7 @@ func (p *pool) close() {
 
 // discard ends a jail that served no run, while the caller goes on; Close waits for it.
 func (j *Jail) discard(r *run) {
-	j.background.Go(func() { _, _ = r.finish(Cancelled, nil) })
+	j.background.Go(func() { _, _ = r.finish(sandbox.Cancelled, nil) })
 }
 
 // demand counts events by the second, for the last minute.

@@ -21,6 +21,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // eventually waits for something that happens in its own time.
@@ -116,14 +117,14 @@ func TestWaitingIsNotCounted(t *testing.T) {
 		waiting(t, j, 1)
 		time.Sleep(j.Parts().Limits.Wall) // it waits as long as a program may run
 		r := jailtest.Run(t, j, "import time\ntime.sleep(0.5)\nprint('whole')")
-		if !r.Warm || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "whole\n" {
+		if !r.Warm || r.Verdict != sandbox.Exited || string(r.Stdout.Kept) != "whole\n" {
 			t.Errorf("warm %v, verdict %s, %q", r.Warm, r.Verdict, r.Stdout.Kept)
 		}
 		if r.Timing.Program < 500*time.Millisecond || r.Timing.Program > time.Second || r.Timing.Setup > 500*time.Millisecond {
 			t.Errorf("timing %+v", r.Timing)
 		}
 		waiting(t, j, 1)
-		if r := jailtest.Run(t, j, "while True: pass"); r.Verdict != jail.Timeout || r.Timing.Program < time.Second {
+		if r := jailtest.Run(t, j, "while True: pass"); r.Verdict != sandbox.Timeout || r.Timing.Program < time.Second {
 			t.Errorf("warm %v, verdict %s after %v", r.Warm, r.Verdict, r.Timing.Program)
 		}
 	}, "exec", "fork")
@@ -166,7 +167,7 @@ func TestWaitingJailIsKilled(t *testing.T) {
 			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
 			for range 20 {
 				eventually(t, "one waits and is killed", func() bool { return j.KillWaiting() > 0 })
-				if r := jailtest.Run(t, j, "print(1)"); r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+				if r := jailtest.Run(t, j, "print(1)"); r.Verdict != sandbox.Exited || string(r.Stdout.Kept) != "1\n" {
 					t.Fatalf("verdict %s, signal %v, %q", r.Verdict, r.Signal, r.Stdout.Kept)
 				}
 			}
@@ -186,8 +187,8 @@ func TestWaitingJailIsKilled(t *testing.T) {
 				}
 			})
 			for range 20 {
-				r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
-				if err != nil || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
+				if err != nil || r.Verdict != sandbox.Exited || string(r.Stdout.Kept) != "1\n" {
 					t.Errorf("%+v, %v", r, err)
 				}
 			}
@@ -216,14 +217,14 @@ func TestWaitingJailDiesAtTheHandOver(t *testing.T) {
 		var err error
 		go func() {
 			defer close(done)
-			r, err = j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+			r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		}()
 		eventually(t, "it is taken", func() bool { return !slices.Contains(j.WaitingPIDs(), pid) })
 		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		<-done
-		if err != nil || r.Verdict != jail.Exited || string(r.Stdout.Kept) != "1\n" {
+		if err != nil || r.Verdict != sandbox.Exited || string(r.Stdout.Kept) != "1\n" {
 			t.Errorf("%+v, %v", r, err)
 		}
 		waiting(t, j, 1)
@@ -253,7 +254,7 @@ func TestPoolFollowsDemand(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for range 2 * most {
-		wg.Go(func() { _, _ = j.Run(t.Context(), jail.Spec{Source: []byte("pass")}) })
+		wg.Go(func() { _, _ = j.Run(t.Context(), sandbox.Program{Source: []byte("pass")}, nil) })
 	}
 	wg.Wait()
 	waiting(t, j, most)
@@ -311,7 +312,7 @@ func TestPoolOfJailsThatDoNotStart(t *testing.T) {
 		if took := time.Since(begin); took < time.Second {
 			t.Errorf("three starts within %v", took)
 		}
-		if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != inside.StageHostname || !errors.Is(err, unix.EIO) {
+		if _, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); jailtest.SetupStage(err) != inside.StageHostname || !errors.Is(err, unix.EIO) {
 			t.Errorf("a run: %v", err)
 		}
 		if n := j.Waiting(); n != 0 {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Layer is one layer of the isolation as the probe found it: by doing it, not by asking for a
@@ -291,11 +292,11 @@ func probeJail(ctx context.Context, cfg Config) (view, error) {
 		return seen, err
 	}
 	defer j.Close()
-	result, err := j.Run(ctx, Spec{Source: probeProgram})
+	result, err := j.Run(ctx, sandbox.Program{Source: probeProgram}, nil)
 	if err != nil {
 		return seen, err
 	}
-	if result.Verdict != Exited || result.ExitCode != 0 {
+	if result.Verdict != sandbox.Exited || result.ExitCode != 0 {
 		return seen, fmt.Errorf("the probe's program ended as %s, status %d: %s",
 			result.Verdict, result.ExitCode, lastLine(result.Stderr.Kept))
 	}
@@ -311,7 +312,7 @@ type claim struct {
 }
 
 // claims judges what was seen, where this was planned.
-func (i view) claims(limits Limits, plan []inside.Node) []claim {
+func (i view) claims(limits sandbox.Limits, plan []inside.Node) []claim {
 	strangers := i.Root.beyond(plan)
 	return []claim{
 		// First: what it takes to start any jail shows here.

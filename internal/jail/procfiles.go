@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // What programs read of the machine in /proc: psutil, joblib and many others end with an error where these files are
@@ -16,7 +17,7 @@ import (
 // file that changes would need a process that serves it.
 
 // ownProc plans the files. The limits are those of the runs.
-func ownProc(limits Limits) []inside.Node {
+func ownProc(limits sandbox.Limits) []inside.Node {
 	cpus := runtime.NumCPU()
 	if most := int(math.Ceil(limits.CPU)); most < cpus {
 		cpus = most
@@ -35,7 +36,7 @@ func ownProc(limits Limits) []inside.Node {
 }
 
 // memInfo has the fields that programs look for (proc_meminfo(5)), in kB as the kernel writes it.
-func memInfo(limits Limits) string {
+func memInfo(limits sandbox.Limits) string {
 	const started = 16 << 20 // what the interpreter has before the program begins, in bytes
 	total := limits.Memory
 	free := max(0, total-started)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // strictNulled are the builtins that the strict policy takes from the user's module.
@@ -124,11 +125,11 @@ print(math.pi > 3, json.dumps({"a": 1}), re.findall("b+", "abbc"), P(1, 2), D())
 		{name: "both streams keep to themselves", source: "import sys\nprint('o1'); print('e1', file=sys.stderr); print('o2'); print('e2', file=sys.stderr)", stdout: "o1\no2\n", stderr: "e1\ne2\n"},
 		{name: "closes its own stdout", source: "import os\nos.close(1)\nimport sys\nprint('to stderr', file=sys.stderr)\nos._exit(0)", stderr: "to stderr\n"},
 		{name: "invalid UTF-8 is passed on as it is", source: `import sys; sys.stdout.buffer.write(b"a\xff\xfeb\x00c")`, stdout: "a\xff\xfeb\x00c"},
-		{name: "a megabyte of source", source: "#" + strings.Repeat("x", jail.MaxSource-10) + "\nprint(1)", stdout: "1\n"},
+		{name: "a megabyte of source", source: "#" + strings.Repeat("x", sandbox.MaxSource-10) + "\nprint(1)", stdout: "1\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(tt.source), Nulled: tt.nulled})
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source), Nulled: tt.nulled}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +152,7 @@ print(math.pi > 3, json.dumps({"a": 1}), re.findall("b+", "abbc"), P(1, 2), D())
 
 func TestSourceTooLong(t *testing.T) {
 	j := jailtest.New(t, nil)
-	if _, err := j.Run(t.Context(), jail.Spec{Source: make([]byte, jail.MaxSource+1)}); err == nil {
+	if _, err := j.Run(t.Context(), sandbox.Program{Source: make([]byte, sandbox.MaxSource+1)}, nil); err == nil {
 		t.Error("a source over the limit was run")
 	}
 }

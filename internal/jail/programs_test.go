@@ -16,6 +16,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -154,7 +155,7 @@ func TestPrograms(t *testing.T) {
 					outside[p.name] = want
 				}
 				r := jailtest.Run(t, j, p.source)
-				if r.Verdict != jail.Exited {
+				if r.Verdict != sandbox.Exited {
 					t.Fatalf("verdict %s, signal %v; denied %v\n%s", r.Verdict, r.Signal, r.Denials, r.Stderr.Kept)
 				}
 				p.judge(t, did{string(r.Stdout.Kept), string(r.Stderr.Kept), r.ExitCode}, want, r.Denials)

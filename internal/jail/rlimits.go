@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // ownProcesses is how many of the processes that the kernel counts for a run are ours: the init.
@@ -15,7 +16,7 @@ const ownProcesses = 1
 // rlimits are the limits of each process. Memory is not among them: address space (RLIMIT_AS) and private
 // mappings (RLIMIT_DATA) say how much a process has reserved, not how much it uses, and BLAS and threads reserve
 // much more than they use. A limit for each process would not bound their sum either.
-func rlimits(limits Limits) []inside.Rlimit {
+func rlimits(limits sandbox.Limits) []inside.Rlimit {
 	// All cores for as long as the wall clock runs is all the time that there is. The second
 	// on top keeps this limit from ending a run before the clock does: it is for the case that
 	// the daemon with the clock is stopped.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // run is one program's jail, from its first step to its last. It never serves two.
@@ -27,7 +28,7 @@ type run struct {
 	goneBy error         // why something may be left; valid after gone
 
 	wasWarm bool // it waited for a program
-	timing  Timing
+	timing  sandbox.Timing
 	last    time.Time // where the part of timing begins that is under way
 }
 
@@ -51,7 +52,7 @@ func (j *Jail) prepare(start starter) (*run, error) {
 }
 
 // prepareAs is prepare with an id that was taken.
-func (j *Jail) prepareAs(id hostID, limits Limits, start starter) (*run, error) {
+func (j *Jail) prepareAs(id hostID, limits sandbox.Limits, start starter) (*run, error) {
 	r := &run{jail: j, id: id, last: time.Now(), gone: make(chan struct{})}
 	var err error
 	r.leaf, err = j.tree.newLeaf(limits, j.templateID)
@@ -68,7 +69,7 @@ func (j *Jail) prepareAs(id hostID, limits Limits, start starter) (*run, error) 
 }
 
 // warm begins the timing anew: what was done before was not for the run that comes now.
-func (r *run) warm() { r.timing, r.last, r.wasWarm = Timing{}, time.Now(), true }
+func (r *run) warm() { r.timing, r.last, r.wasWarm = sandbox.Timing{}, time.Now(), true }
 
 // lap adds the time since the last one to a part.
 func (r *run) lap(part *time.Duration) {
@@ -78,7 +79,7 @@ func (r *run) lap(part *time.Duration) {
 }
 
 // getReady has the init build the jail, and python3 start in it.
-func (r *run) getReady(ctx context.Context, script *inside.Script) (cause Verdict, err error) {
+func (r *run) getReady(ctx context.Context, script *inside.Script) (cause sandbox.Verdict, err error) {
 	j := r.jail
 	cause, err = r.process.getReady(ctx, script, j.cfg.SetUpPatience, func(fd int) (err error) {
 		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
@@ -89,16 +90,17 @@ func (r *run) getReady(ctx context.Context, script *inside.Script) (cause Verdic
 }
 
 // execute hands the program over and waits for its end, or for a reason to end it.
-func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error) {
-	r.streams = r.process.collect(r.jail.cfg.Limits.Output, spec)
+func (r *run) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (cause sandbox.Verdict, err error) {
+	r.streams = r.process.collect(r.jail.cfg.Limits.Output, live)
 	r.spent = r.process.cpuTime()
 	cause, err = r.process.handOver(ctx, inside.Handover{
-		Source: spec.Source,
-		Nulled: slices.Compact(slices.Sorted(slices.Values(spec.Nulled))),
-		Check:  spec.Check,
+		Source: program.Source,
+		Nulled: slices.Compact(slices.Sorted(slices.Values(program.Nulled))),
+		Check:  program.Check,
 	}, r.jail.cfg.SetUpPatience)
 	r.lap(&r.timing.Setup)
 	if err == nil && cause == "" {
+		live.Start()
 		cause = r.process.attend(ctx, r.jail.cfg.Limits)
 	}
 	return cause, err
@@ -107,7 +109,7 @@ func (r *run) execute(ctx context.Context, spec Spec) (cause Verdict, err error)
 // finish ends what is left of the run, for a cause of our own or an error if there was one, and says how it went. The
 // answer does not wait for the jail to be taken apart (see Result.Wait), since nothing that happens then changes it: for
 // an ordinary program that is the end of the init, and for a killed one with much memory the kernel may need seconds.
-func (r *run) finish(cause Verdict, err error) (*Result, error) {
+func (r *run) finish(cause sandbox.Verdict, err error) (*Result, error) {
 	j, p := r.jail, r.process
 	patience, drain := min(lateEnd, j.cfg.KillPatience), drainLate
 	if err != nil {
@@ -120,7 +122,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	}
 	r.lap(&r.timing.Program)
 	if r.streams == nil {
-		r.streams = p.collect(j.cfg.Limits.Output, Spec{}) // what python3 said when it did not start
+		r.streams = p.collect(j.cfg.Limits.Output, nil) // what python3 said when it did not start
 	}
 	stdout, stderr := r.streams.wait(drain)
 	denied := r.denials.stop()
@@ -140,7 +142,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 	r.lap(&r.timing.Teardown)
 
 	end := ended{cause: cause, oom: account.oomKills > 0, status: how.status}
-	return &Result{
+	return &Result{sandbox.Outcome{
 		Verdict:  end.verdict(),
 		ExitCode: end.status.ExitStatus(),
 		Signal:   signalOf(end.status),
@@ -150,8 +152,7 @@ func (r *run) finish(cause Verdict, err error) (*Result, error) {
 		Usage:    account.usage(how, r.spent, p.peakSeen()),
 		Timing:   r.timing,
 		Warm:     r.wasWarm,
-		run:      r,
-	}, nil
+	}, r}, nil
 }
 
 const (
@@ -178,7 +179,7 @@ func (r *run) clear(patience time.Duration) {
 		r.goneBy = release()
 		return
 	}
-	r.goneBy = &SetupError{stageKill, fmt.Errorf("process %d survives SIGKILL for %v", p.pid, j.cfg.KillPatience)}
+	r.goneBy = &sandbox.SetupError{Stage: stageKill, Err: fmt.Errorf("process %d survives SIGKILL for %v", p.pid, j.cfg.KillPatience)}
 	go func() { // for as long as it takes: the jail does not wait for it
 		<-p.exited
 		_ = release() // a leaf that is left goes with the tree
@@ -192,7 +193,7 @@ func (r *run) left() error {
 }
 
 // howItDied is for the operator.
-func howItDied(e exit, a account, stderr Output) string {
+func howItDied(e exit, a account, stderr sandbox.Output) string {
 	how := e.String()
 	if a.oomKills > 0 {
 		how += ": out of memory in its cgroup"

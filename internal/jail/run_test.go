@@ -17,6 +17,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -46,7 +47,7 @@ func testTimeout(t *testing.T, edit func(*jail.Config)) {
 			if took := time.Since(begin); took < time.Second || took > time.Second+grace {
 				t.Errorf("took %v", took)
 			}
-			if r.Verdict != jail.Timeout || string(r.Stdout.Kept) != tt.stdout {
+			if r.Verdict != sandbox.Timeout || string(r.Stdout.Kept) != tt.stdout {
 				t.Errorf("verdict %s, stdout %q", r.Verdict, r.Stdout.Kept)
 			}
 		})
@@ -60,7 +61,7 @@ func TestOutputIsCappedAndCounted(t *testing.T) {
 func testOutputIsCappedAndCounted(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1000 })
 	r := jailtest.Run(t, j, "import sys\nfor i in range(100000): print('x' * 99)\nprint('done', file=sys.stderr)")
-	if r.Verdict != jail.Exited || r.ExitCode != 0 {
+	if r.Verdict != sandbox.Exited || r.ExitCode != 0 {
 		t.Errorf("the program died of its output: %s", r.Verdict)
 	}
 	if len(r.Stdout.Kept) != 1000 || r.Stdout.Total != 10_000_000 || !r.Stdout.Truncated() {
@@ -76,7 +77,7 @@ func TestLiveStreams(t *testing.T) { underEngines(t, testLiveStreams) }
 func testLiveStreams(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1 })
 	var stdout, stderr bytes.Buffer
-	_, err := j.Run(t.Context(), jail.Spec{Source: []byte("import sys\nprint('out')\nprint('err', file=sys.stderr)"), Stdout: &stdout, Stderr: &stderr})
+	_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import sys\nprint('out')\nprint('err', file=sys.stderr)")}, jailtest.Live(&stdout, &stderr))
 	if err != nil || stdout.String() != "out\n" || stderr.String() != "err\n" {
 		t.Errorf("got %q and %q, %v", stdout.String(), stderr.String(), err)
 	}
@@ -94,13 +95,13 @@ func testCancelledRunIsKilledAtOnce(t *testing.T, edit func(*jail.Config)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r, err = j.Run(ctx, jail.Spec{Source: []byte("print('up')\nwhile True: pass"), Stdout: started})
+		r, err = j.Run(ctx, sandbox.Program{Source: []byte("print('up')\nwhile True: pass")}, jailtest.Live(started, nil))
 	}()
 	<-started.written
 	begin := time.Now()
 	cancel()
 	<-done
-	if err != nil || r.Verdict != jail.Cancelled {
+	if err != nil || r.Verdict != sandbox.Cancelled {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if took := time.Since(begin); took > grace {
@@ -114,8 +115,8 @@ func testCancelledBeforeItBegan(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	r, err := j.Run(ctx, jail.Spec{Source: []byte("print(1)")})
-	if err != nil || r.Verdict != jail.Cancelled || r.Stdout.Total != 0 {
+	r, err := j.Run(ctx, sandbox.Program{Source: []byte("print(1)")}, nil)
+	if err != nil || r.Verdict != sandbox.Cancelled || r.Stdout.Total != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -135,7 +136,7 @@ func TestCrashIsSignaled(t *testing.T) { underEngines(t, testCrashIsSignaled) }
 func testCrashIsSignaled(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
 	r := jailtest.Run(t, j, "import ctypes\nctypes.string_at(0)")
-	if r.Verdict != jail.Signaled || r.Signal.String() != "segmentation fault" {
+	if r.Verdict != sandbox.Signaled || r.Signal.String() != "segmentation fault" {
 		t.Errorf("verdict %s, signal %v", r.Verdict, r.Signal)
 	}
 }
@@ -155,7 +156,7 @@ func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := jailtest.Run(t, j, tt.source)
-			if r.Verdict != jail.OOM || string(r.Stdout.Kept) != "before\n" {
+			if r.Verdict != sandbox.OOM || string(r.Stdout.Kept) != "before\n" {
 				t.Errorf("verdict %s, status %d, signal %v, stdout %q, stderr %q", r.Verdict, r.ExitCode, r.Signal, r.Stdout.Kept, r.Stderr.Kept)
 			}
 			if j.Enforced() && r.Usage.PeakMemory > 128<<20 {
@@ -189,7 +190,7 @@ import time
 time.sleep(60)`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if r := jailtest.Run(t, j, tt.source); r.Verdict != jail.OOM {
+			if r := jailtest.Run(t, j, tt.source); r.Verdict != sandbox.OOM {
 				t.Errorf("verdict %s, status %d, stderr %s", r.Verdict, r.ExitCode, r.Stderr.Kept)
 			}
 		})
@@ -224,7 +225,7 @@ func TestJailsStartTogether(t *testing.T) {
 				return
 			}
 			defer j.Close()
-			if r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); err != nil || string(r.Stdout.Kept) != "1\n" {
+			if r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); err != nil || string(r.Stdout.Kept) != "1\n" {
 				t.Errorf("%+v, %v", r, err)
 			}
 		})
@@ -241,9 +242,9 @@ func TestUIDsRunOut(t *testing.T) {
 	up := &notifyWriter{written: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go j.Run(ctx, jail.Spec{Source: []byte("print('up')\nimport time\ntime.sleep(60)"), Stdout: up})
+	go j.Run(ctx, sandbox.Program{Source: []byte("print('up')\nimport time\ntime.sleep(60)")}, jailtest.Live(up, nil))
 	<-up.written
-	if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != "clone" {
+	if _, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); jailtest.SetupStage(err) != "clone" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -312,7 +313,7 @@ func testConcurrentRunsHaveDifferentUIDs(t *testing.T, edit func(*jail.Config)) 
 	for range 3 {
 		wg.Go(func() {
 			// Inside, uid_map tells which uid of the parent namespace is ours.
-			r, err := j.Run(t.Context(), jail.Spec{Source: []byte("import time\nprint(open('/proc/self/uid_map').read().split()[1])\ntime.sleep(1)")})
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\nprint(open('/proc/self/uid_map').read().split()[1])\ntime.sleep(1)")}, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -361,7 +362,7 @@ func TestSetupErrorNamesItsStage(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			j := jailtest.New(t, tt.edit)
 			before := jailtest.Count(t, os.Getpid())
-			r, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 			if got := jailtest.SetupStage(err); got != tt.stage {
 				t.Errorf("stage %q, want %q: %v, %+v", got, tt.stage, err, r)
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // The compiler says the same of a program as under `python3 main.py`, and the program sees the same of its own code, file,
@@ -68,7 +69,7 @@ func testSource(t *testing.T, edit func(*jail.Config)) {
 // checkLikeBare has a program compiled only. What python3 cannot compile fails with the same words, and nothing else runs.
 func checkLikeBare(t *testing.T, j *jail.Jail, source string) {
 	t.Helper()
-	r, err := j.Run(t.Context(), jail.Spec{Source: []byte(source), Check: true})
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Check: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Ids inside the jail.
@@ -234,7 +235,7 @@ func readable(fd int) bool {
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.
-func (p *process) attend(ctx context.Context, limits Limits) Verdict {
+func (p *process) attend(ctx context.Context, limits sandbox.Limits) sandbox.Verdict {
 	clock := time.NewTimer(limits.Wall)
 	defer clock.Stop()
 	memory := p.watchMemory(limits.Memory)
@@ -242,13 +243,13 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 	select {
 	case <-p.ended:
 		if memory.hasExceeded() {
-			return OOM
+			return sandbox.OOM
 		}
 		return ""
 	case <-ctx.Done():
-		return Cancelled
+		return sandbox.Cancelled
 	case <-memory.exceeded:
-		return OOM
+		return sandbox.OOM
 	case <-clock.C:
 		if p.hasEnded() { // while the daemon was stalled: whether it was in time nobody knows, so this is no timeout
 			return ""
@@ -256,7 +257,7 @@ func (p *process) attend(ctx context.Context, limits Limits) Verdict {
 		memory.stop()
 		<-memory.done // who is stopped flushes nothing
 		p.askToFlush()
-		return Timeout
+		return sandbox.Timeout
 	}
 }
 

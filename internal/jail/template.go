@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Engine fork: a template is a jail whose python3 has imported what the operator names, and from
@@ -27,9 +28,6 @@ import (
 // The template itself is no run: it has the capabilities that jailing takes, over its own namespaces, for
 // as long as it lives, and no code or data of a user ever reaches it. It is renewed on a schedule,
 // and when it fails.
-
-// DefaultTemplate is the one of a run that asks for none.
-const DefaultTemplate = "default"
 
 const (
 	renewTemplates   = time.Hour
@@ -93,7 +91,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 	defer cancel()
 	_, err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
 	if err == nil {
-		t.run.streams = t.run.process.collect(64<<10, Spec{}) // what it says when it fails
+		t.run.streams = t.run.process.collect(64<<10, nil) // what it says when it fails
 		err = t.importing(theirs, modules)
 	}
 	if err != nil {
@@ -288,7 +286,7 @@ func (t *template) listen() {
 	t.mu.Lock()
 	t.lose(errTemplateGone)
 	t.mu.Unlock()
-	_, _ = t.run.finish(Cancelled, nil)
+	_, _ = t.run.finish(sandbox.Cancelled, nil)
 	_ = t.run.left()
 	t.control.Close()
 	close(t.ended)

@@ -19,6 +19,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // virtualEnvironment makes an interpreter that has modules of its own, besides those of the
@@ -56,7 +57,7 @@ func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]str
 // withTemplate is a configuration in which the default template imports modules.
 func withTemplate(modules ...string) func(*jail.Config) {
 	return func(c *jail.Config) {
-		c.Fork, c.Templates = true, map[string][]string{jail.DefaultTemplate: modules}
+		c.Fork, c.Templates = true, map[string][]string{sandbox.DefaultTemplate: modules}
 	}
 }
 
@@ -66,16 +67,16 @@ func TestTemplates(t *testing.T) {
 	})
 	const program = "import sys\nprint([m for m in ('json', 'xml.dom.minidom', 'decimal') if m in sys.modules])"
 	for template, want := range map[string]string{
-		"": "[]\n", jail.DefaultTemplate: "[]\n", "text": "['json', 'xml.dom.minidom']\n", "numbers": "['decimal']\n",
+		"": "[]\n", sandbox.DefaultTemplate: "[]\n", "text": "['json', 'xml.dom.minidom']\n", "numbers": "['decimal']\n",
 	} {
 		t.Run("named "+template, func(t *testing.T) {
-			r, err := j.Run(t.Context(), jail.Spec{Source: []byte(program), Template: template})
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(program), Template: template}, nil)
 			if err != nil || string(r.Stdout.Kept) != want {
 				t.Errorf("%+v, %v; want %s", r, err, want)
 			}
 		})
 	}
-	if _, err := j.Run(t.Context(), jail.Spec{Template: "poems"}); !errors.Is(err, jail.ErrNoSuchTemplate) {
+	if _, err := j.Run(t.Context(), sandbox.Program{Template: "poems"}, nil); !errors.Is(err, jail.ErrNoSuchTemplate) {
 		t.Errorf("of one that is not: %v", err)
 	}
 	if j.HasTemplate("poems") || !j.HasTemplate("text") {
@@ -219,11 +220,11 @@ func TestChildrenDrawTheirOwn(t *testing.T) {
 // renewed has the next run come from another template.
 func renewed(t *testing.T, j *jail.Jail) {
 	t.Helper()
-	old := j.TemplatePID(jail.DefaultTemplate)
+	old := j.TemplatePID(sandbox.DefaultTemplate)
 	if err := j.RenewTemplates(); err != nil {
 		t.Fatal(err)
 	}
-	if j.TemplatePID(jail.DefaultTemplate) == old {
+	if j.TemplatePID(sandbox.DefaultTemplate) == old {
 		t.Fatal("the template is the same")
 	}
 }
@@ -373,7 +374,7 @@ func status(t *testing.T, pid int) map[string]string {
 // What each process is, seen from outside: the daemon, a template, and two of its children.
 func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
-	template := j.TemplatePID(jail.DefaultTemplate)
+	template := j.TemplatePID(sandbox.DefaultTemplate)
 	for range 2 {
 		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
 	}
@@ -455,7 +456,7 @@ func TestTemplateIsInAJail(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork = true })
-	pid := j.TemplatePID(jail.DefaultTemplate)
+	pid := j.TemplatePID(sandbox.DefaultTemplate)
 	s := status(t, pid)
 	uid, err := strconv.Atoi(strings.Fields(s["Uid"])[0])
 	if uids := jailtest.UIDs(); err != nil || (os.Geteuid() == 0 && (uid < uids.First || uid >= uids.First+uids.Count)) {
@@ -520,7 +521,7 @@ func TestTemplateThatIsKilled(t *testing.T) {
 //lab:as user
 func TestTemplateThatIsStopped(t *testing.T) {
 	testTemplateThatFails(t, unix.SIGSTOP, func(t *testing.T, flying *talker) {
-		if flying.err != nil || flying.result.Verdict != jail.Exited || flying.result.ExitCode != 3 {
+		if flying.err != nil || flying.result.Verdict != sandbox.Exited || flying.result.ExitCode != 3 {
 			t.Errorf("the run that it had: %+v, %v", flying.result, flying.err)
 		}
 	})
@@ -534,14 +535,14 @@ func testTemplateThatFails(t *testing.T, signal unix.Signal, ended func(*testing
 	for range 2 {
 		flying := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(1)\nraise SystemExit(3)")
 		flying.line(t)
-		old := j.TemplatePID(jail.DefaultTemplate)
+		old := j.TemplatePID(sandbox.DefaultTemplate)
 		if err := unix.Kill(old, signal); err != nil {
 			t.Fatal(err)
 		}
 		if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
 			t.Errorf("the next run: %q", got)
 		}
-		if j.TemplatePID(jail.DefaultTemplate) == old {
+		if j.TemplatePID(sandbox.DefaultTemplate) == old {
 			t.Error("the template is the same")
 		}
 		<-flying.ended
@@ -559,7 +560,7 @@ func TestCloseWithAStoppedTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Kill(j.TemplatePID(jail.DefaultTemplate), unix.SIGSTOP); err != nil {
+	if err := unix.Kill(j.TemplatePID(sandbox.DefaultTemplate), unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.Close(); err != nil {
@@ -580,7 +581,7 @@ func TestTemplatesAreRenewed(t *testing.T) {
 				t.Fatal(err)
 			}
 			// One that outlives its template as the one that is forked from.
-			first := j.TemplatePID(jail.DefaultTemplate)
+			first := j.TemplatePID(sandbox.DefaultTemplate)
 			long := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
 			long.line(t)
 			templates := map[int]bool{first: true}
@@ -589,12 +590,12 @@ func TestTemplatesAreRenewed(t *testing.T) {
 			for range 3 {
 				wg.Go(func() {
 					for enough := false; !enough; {
-						r, err := j.Run(t.Context(), jail.Spec{Source: []byte("import time\ntime.sleep(0.05)\nprint(1)")})
+						r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(0.05)\nprint(1)")}, nil)
 						if err != nil || string(r.Stdout.Kept) != "1\n" {
 							t.Errorf("%+v, %v", r, err)
 						}
 						mu.Lock()
-						templates[j.TemplatePID(jail.DefaultTemplate)] = true
+						templates[j.TemplatePID(sandbox.DefaultTemplate)] = true
 						enough = len(templates) > 5 || t.Failed()
 						mu.Unlock()
 					}
@@ -605,7 +606,7 @@ func TestTemplatesAreRenewed(t *testing.T) {
 				t.Error("the first template ended before its child")
 			}
 			long.end()
-			if long.err != nil || long.result.Verdict != jail.Cancelled {
+			if long.err != nil || long.result.Verdict != sandbox.Cancelled {
 				t.Errorf("%+v, %v", long.result, long.err)
 			}
 			eventually(t, "no old template is left", func() bool {
@@ -624,33 +625,33 @@ func TestTemplatesAreRenewed(t *testing.T) {
 func TestStepsOfAChildFail(t *testing.T) {
 	var fault jailtest.Fault
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.SetUpPatience = true, 3*time.Second; fault = jailtest.NewFault(c) })
-	template := j.TemplatePID(jail.DefaultTemplate)
+	template := j.TemplatePID(sandbox.DefaultTemplate)
 	before := jailtest.Count(t, os.Getpid())
 	for _, stage := range inside.Stages {
 		if stage == inside.StageExec {
 			continue // there is none
 		}
 		fault.Set(stage, int(unix.EIO))
-		_, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if jailtest.SetupStage(err) != stage || !errors.Is(err, unix.EIO) {
 			t.Errorf("%s fails: %v", stage, err)
 		}
 		// The template may have waited for it before anybody looked at its name.
 		fault.Set(stage, inside.FaultExit)
-		_, err = j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")})
+		_, err = j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if got := jailtest.SetupStage(err); (got != stage && got != "hand-off") || !strings.Contains(err.Error(), "init died without a report") {
 			t.Errorf("%s ends: %v", stage, err)
 		}
 	}
 	fault.Set(inside.StageRoot, inside.FaultHang)
-	if _, err := j.Run(t.Context(), jail.Spec{Source: []byte("print(1)")}); jailtest.SetupStage(err) != inside.StageRoot || !strings.Contains(fmt.Sprint(err), "init is stuck") {
+	if _, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); jailtest.SetupStage(err) != inside.StageRoot || !strings.Contains(fmt.Sprint(err), "init is stuck") {
 		t.Errorf("stuck: %v", err)
 	}
 	fault.Clear()
 	if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
 		t.Errorf("the next run: %q", got)
 	}
-	if j.TemplatePID(jail.DefaultTemplate) != template {
+	if j.TemplatePID(sandbox.DefaultTemplate) != template {
 		t.Error("the template was replaced")
 	}
 	jailtest.Settled(t, os.Getpid(), before)
@@ -707,7 +708,7 @@ func TestManyChildren(t *testing.T) {
 	for range 20 {
 		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
 	}
-	if n := len(jailtest.Children(j.TemplatePID(jail.DefaultTemplate))); n != 20 {
+	if n := len(jailtest.Children(j.TemplatePID(sandbox.DefaultTemplate))); n != 20 {
 		t.Errorf("the template has %d children", n)
 	}
 }

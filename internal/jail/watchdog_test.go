@@ -13,6 +13,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // takers are what the attacks on the watchdog are made of.
@@ -286,13 +287,13 @@ end()`, true},
 			}
 			t.Run(tt.name+engine.name, func(t *testing.T) {
 				outside := watchFromOutside(tt.exact)
-				r, err := j.Run(t.Context(), jail.Spec{Source: []byte(takers + tt.source), Stdout: outside})
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(takers + tt.source)}, jailtest.Live(outside, nil))
 				outside.stop()
 				if err != nil {
 					t.Fatal(err)
 				}
 				t.Logf("%d MiB, after %v", outside.peak>>20, r.Timing.Program)
-				if r.Verdict != jail.OOM || outside.peak == 0 {
+				if r.Verdict != sandbox.OOM || outside.peak == 0 {
 					t.Errorf("verdict %s, status %d, stdout %q, stderr %s", r.Verdict, r.ExitCode, r.Stdout.Kept, r.Stderr.Kept)
 				}
 				if outside.peak > 2*watchedLimit { // where nobody stops it, it takes four times as much and more

@@ -4,6 +4,7 @@ package jailtest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
@@ -136,7 +138,7 @@ func Config(t testing.TB) jail.Config {
 	}
 	return jail.Config{
 		Python:     Python,
-		Limits:     jail.DefaultLimits(),
+		Limits:     sandbox.DefaultLimits(),
 		Filter:     filter.Program,
 		BestEffort: true,
 		UIDs:       UIDs(),
@@ -166,7 +168,7 @@ func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
 // Run runs a program, which must not fail for the sandbox's fault.
 func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
 	t.Helper()
-	result, err := j.Run(t.Context(), jail.Spec{Source: []byte(source)})
+	result, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source)}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +179,7 @@ func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
 func Output(t testing.TB, j *jail.Jail, source string) string {
 	t.Helper()
 	r := Run(t, j, source)
-	if r.Verdict != jail.Exited || r.ExitCode != 0 {
+	if r.Verdict != sandbox.Exited || r.ExitCode != 0 {
 		t.Fatalf("verdict %s, exit status %d, signal %v, stderr:\n%s", r.Verdict, r.ExitCode, r.Signal, r.Stderr.Kept)
 	}
 	return string(r.Stdout.Kept)
@@ -275,9 +277,25 @@ func Settled(t testing.TB, pid int, before Host) {
 
 // SetupStage is the stage of a SetupError, "" for any other error.
 func SetupStage(err error) string {
-	var setup *jail.SetupError
+	var setup *sandbox.SetupError
 	if errors.As(err, &setup) {
 		return setup.Stage
 	}
 	return ""
+}
+
+// Live is a stream to writers of what a program writes, nil for nobody.
+func Live(stdout, stderr io.Writer) *sandbox.Stream {
+	return sandbox.NewStream(writers{stdout, stderr})
+}
+
+type writers struct{ stdout, stderr io.Writer }
+
+func (w writers) Event(e sandbox.Event) {
+	switch {
+	case e.Kind == sandbox.Stdout && w.stdout != nil:
+		_, _ = w.stdout.Write(e.Data)
+	case e.Kind == sandbox.Stderr && w.stderr != nil:
+		_, _ = w.stderr.Write(e.Data)
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Listeners, as label values.
@@ -25,19 +27,6 @@ const (
 	Full       = "full"        // every connection has a request under way
 	ClientFull = "client_full" // every connection of its client has
 )
-
-// Ways in which a run ends, as label values. The first five are the jail's verdicts.
-const (
-	Exited    = "exited"
-	Signaled  = "signaled"
-	Timeout   = "timeout"
-	OOM       = "oom"
-	Cancelled = "cancelled"
-	Rejected  = "rejected" // by the scan: it never ran
-	Error     = "error"    // the sandbox failed, not the program
-)
-
-var verdicts = []string{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Error}
 
 // Reasons why a request is sent away before there is a run, or another answer.
 const (
@@ -54,18 +43,6 @@ const (
 )
 
 var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, ClientGone}
-
-// How a run starts: in a jail that waited for a program, or in one that was made for it.
-const (
-	Warm = "warm"
-	Cold = "cold"
-)
-
-// Denials that have no system call's name, as the jail gives them (jail.DenialUnknown, jail.DenialKilled).
-const (
-	DeniedUnknown = "unknown"
-	DeniedKilled  = "killed"
-)
 
 const other = "other"
 
@@ -104,7 +81,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		registry: r,
 		stages:   stages,
 		rules:    rules,
-		calls:    append(slices.Clone(calls), DeniedKilled, DeniedUnknown),
+		calls:    append(slices.Clone(calls), sandbox.DenialKilled, sandbox.DenialUnknown),
 
 		runs:           counterVec(r, "sandboxd_runs_total", "Runs by how they ended.", "verdict"),
 		starts:         counterVec(r, "sandboxd_starts_total", "Runs by how they started: in a jail that waited for a program (warm), or in one that was made for it (cold).", "start"),
@@ -150,8 +127,10 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	// A series that appears with its first event hides that event from rate().
-	zero(m.runs, verdicts...)
-	zero(m.starts, Warm, Cold)
+	for _, v := range sandbox.Verdicts {
+		m.runs.WithLabelValues(string(v))
+	}
+	zero(m.starts, sandbox.Warm, sandbox.Cold)
 	zero(m.setupErrors, append(slices.Clone(stages), other)...)
 	zero(m.scanRejections, append(slices.Clone(rules), other)...)
 	zero(m.denials, m.calls...)
@@ -192,62 +171,46 @@ func (m *Metrics) Handler() http.Handler {
 // Gatherer is the registry, to be read.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Run is a program that was started, and how it went.
-type Run struct {
-	Verdict          string // Exited, Signaled, Timeout, OOM or Cancelled
-	Start            string // Warm or Cold
-	Setup, Wall, CPU time.Duration
-	PeakMemory       int64 // bytes; 0 if it is not known
-	StdoutTruncated  bool
-	StderrTruncated  bool
-	Denials          map[string]int // by system call
-}
-
-// RunEnded counts a program that was started.
-func (m *Metrics) RunEnded(r Run) {
-	m.runs.WithLabelValues(oneOf(verdicts, r.Verdict, Error)).Inc()
-	m.starts.WithLabelValues(oneOf([]string{Warm}, r.Start, Cold)).Inc()
-	switch r.Verdict {
-	case Timeout:
+// RunEnded counts a run that has an outcome.
+func (m *Metrics) RunEnded(o *sandbox.Outcome) {
+	m.runs.WithLabelValues(string(o.Verdict)).Inc()
+	if o.Verdict == sandbox.Rejected {
+		m.scanRejections.WithLabelValues(oneOf(m.rules, o.Findings[0].Rule, other)).Inc()
+		return
+	}
+	m.starts.WithLabelValues(o.Start()).Inc()
+	switch o.Verdict {
+	case sandbox.Timeout:
 		m.wallClockKills.Inc()
-	case OOM:
+	case sandbox.OOM:
 		m.oomKills.Inc()
 	}
-	m.setup.Observe(r.Setup.Seconds())
-	m.wall.Observe(r.Wall.Seconds())
-	m.cpu.Observe(r.CPU.Seconds())
-	if r.PeakMemory > 0 {
-		m.peakMemory.Observe(float64(r.PeakMemory))
+	m.setup.Observe((o.Timing.Clone + o.Timing.Setup).Seconds())
+	m.wall.Observe(o.Timing.Program.Seconds())
+	m.cpu.Observe(o.Usage.CPU.Seconds())
+	if o.Usage.PeakMemory > 0 { // otherwise it is not known
+		m.peakMemory.Observe(float64(o.Usage.PeakMemory))
 	}
-	for call, n := range r.Denials {
-		m.denials.WithLabelValues(oneOf(m.calls, call, DeniedUnknown)).Add(float64(n))
+	for call, n := range o.Denials {
+		m.denials.WithLabelValues(oneOf(m.calls, call, sandbox.DenialUnknown)).Add(float64(n))
 	}
-	if r.StdoutTruncated {
-		m.truncated.WithLabelValues("stdout").Inc()
-	}
-	if r.StderrTruncated {
-		m.truncated.WithLabelValues("stderr").Inc()
+	for _, stream := range o.Truncated() {
+		m.truncated.WithLabelValues(stream).Inc()
 	}
 }
 
 // RunCancelled counts a run that its client gave up before the program was started.
-func (m *Metrics) RunCancelled() { m.runs.WithLabelValues(Cancelled).Inc() }
+func (m *Metrics) RunCancelled() { m.runs.WithLabelValues(string(sandbox.Cancelled)).Inc() }
 
 // RunFailed counts a run whose sandbox failed, at this stage.
 func (m *Metrics) RunFailed(stage string) {
-	m.runs.WithLabelValues(Error).Inc()
+	m.runs.WithLabelValues(string(sandbox.Failed)).Inc()
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
 }
 
 // RunLeftBehind counts a run that was answered, and of which something is left: a failure of the sandbox at this stage.
 func (m *Metrics) RunLeftBehind(stage string) {
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
-}
-
-// ScanRejected counts a program that the scan refused by this rule.
-func (m *Metrics) ScanRejected(rule string) {
-	m.runs.WithLabelValues(Rejected).Inc()
-	m.scanRejections.WithLabelValues(oneOf(m.rules, rule, other)).Inc()
 }
 
 // ScanAbandoned counts a scan that gave up.

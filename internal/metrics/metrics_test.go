@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // used returns metrics in which every series has been touched.
@@ -21,18 +22,21 @@ func used(t *testing.T) *Metrics {
 	m.WatchWaiting(func() int { return 3 })
 	m.WatchConnections(Public, connections{4, 3, 2, 1})
 	m.WatchConnections(Admin, connections{})
-	for _, v := range []string{Exited, Signaled, Timeout, OOM, Cancelled} {
-		m.RunEnded(Run{
-			Verdict: v, Start: map[string]string{Exited: Warm, OOM: "a start nobody knows"}[v], Setup: 3 * time.Millisecond, Wall: time.Second, CPU: time.Second,
-			PeakMemory: 10 << 20, StdoutTruncated: true, StderrTruncated: true,
-			Denials: map[string]int{"ptrace": 3, DeniedKilled: 1, "a call nobody knows": 2},
+	for _, v := range []sandbox.Verdict{sandbox.Exited, sandbox.Signaled, sandbox.Timeout, sandbox.OOM, sandbox.Cancelled} {
+		m.RunEnded(&sandbox.Outcome{
+			Verdict: v, Warm: v == sandbox.Exited,
+			Timing: sandbox.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: time.Second},
+			Usage:  sandbox.Usage{CPU: time.Second, PeakMemory: 10 << 20},
+			Stdout: sandbox.Output{Total: 1}, Stderr: sandbox.Output{Total: 1}, // of which nothing is kept
+			Denials: map[string]int{"ptrace": 3, sandbox.DenialKilled: 1, "a call nobody knows": 2},
 		})
+	}
+	for _, rule := range []string{"module", "a rule nobody knows"} {
+		m.RunEnded(&sandbox.Outcome{Verdict: sandbox.Rejected, Findings: []sandbox.Finding{{Rule: rule}}})
 	}
 	m.RunCancelled()
 	m.RunFailed("clone")
 	m.RunFailed("a stage nobody knows")
-	m.ScanRejected("module")
-	m.ScanRejected("a rule nobody knows")
 	m.ScanAbandoned()
 	m.Queued(0)
 	m.RequestRejected(QueueFull)

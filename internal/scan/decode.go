@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // codingCookie is the expression of PEP 263.
@@ -21,11 +23,11 @@ var rewriting = setOf("utf_7 unicode_escape raw_unicode_escape")
 // decode prepares the text as CPython would read it, at the same offsets but for a byte order mark in
 // front. It returns no text for a source that CPython refuses, and a finding for one that is in a
 // rewriting codec.
-func decode(src []byte) ([]byte, *Finding) {
+func decode(src []byte) ([]byte, *sandbox.Finding) {
 	text := bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	codec, line, column := cookie(text)
 	if rewriting.has(codec) {
-		return nil, &Finding{Rule: RuleEncoding, Name: codec, Line: line, Column: column}
+		return nil, &sandbox.Finding{Rule: RuleEncoding, Name: codec, Message: message(RuleEncoding, codec), Line: line, Column: column}
 	}
 	if !utf8.Valid(text) && (codec == "" || strings.HasPrefix(codec, "utf_8")) {
 		return nil, nil

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // FuzzScan looks for what must hold for any bytes. `go test -fuzz FuzzScan ./internal/scan` goes on
@@ -51,7 +53,7 @@ func FuzzScan(f *testing.F) {
 }
 
 // checkShifted puts an empty line before the source: every finding moves down by one.
-func checkShifted(t *testing.T, s *Scanner, src []byte, findings []Finding) {
+func checkShifted(t *testing.T, s *Scanner, src []byte, findings []sandbox.Finding) {
 	t.Helper()
 	if bytes.Contains(src, []byte("coding")) || bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
 		return // these mean something at the beginning only
@@ -65,7 +67,7 @@ func checkShifted(t *testing.T, s *Scanner, src []byte, findings []Finding) {
 	}
 }
 
-func checkFindings(t *testing.T, src []byte, findings []Finding) {
+func checkFindings(t *testing.T, src []byte, findings []sandbox.Finding) {
 	t.Helper()
 	if len(findings) > MaxFindings {
 		t.Errorf("%d findings", len(findings))

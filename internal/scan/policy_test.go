@@ -23,7 +23,7 @@ func TestMessagesAreTheContracts(t *testing.T) {
 			if err != nil || len(findings) != 1 {
 				t.Fatalf("got %v and %v, want one finding", findings, err)
 			}
-			if got := findings[0].Message(); got != tt.want {
+			if got := findings[0].Message; got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // ErrBudget says that a source was too much work and the scan gave up without a finding. The run
@@ -40,24 +42,15 @@ func Rules() []string {
 	return []string{RuleModule, RuleBuiltin, RuleMember, RuleDetour, RuleDunder, RuleEncoding}
 }
 
-// Finding is one place in the source that the policy forbids.
-type Finding struct {
-	Rule string // one of Rules
-	Name string // what is forbidden: "os", "open", "io.open", "__subclasses__"
-
-	// Line and Column count from 1; columns are characters, and a tab is one.
-	Line, Column int
-}
-
-// Message is the sentence of the contract, which frontends show as it is.
-func (f Finding) Message() string {
-	switch f.Rule {
+// message is the sentence of the contract, which frontends show as it is.
+func message(rule, name string) string {
+	switch rule {
 	case RuleModule:
-		return fmt.Sprintf("Security Error: Module '%s' is not allowed for security reasons.", f.Name)
+		return fmt.Sprintf("Security Error: Module '%s' is not allowed for security reasons.", name)
 	case RuleBuiltin:
-		return fmt.Sprintf("Security Error: Operation '%s(' is not allowed for security reasons.", f.Name)
+		return fmt.Sprintf("Security Error: Operation '%s(' is not allowed for security reasons.", name)
 	default:
-		return fmt.Sprintf("Security Error: Operation '%s' is not allowed for security reasons.", f.Name)
+		return fmt.Sprintf("Security Error: Operation '%s' is not allowed for security reasons.", name)
 	}
 }
 
@@ -83,7 +76,7 @@ func (s *Scanner) Nulled() []string { return slices.Clone(s.rules.nulled) }
 // Scan returns what the policy forbids in src, in source order, at most MaxFindings. The error is
 // ErrBudget, or the context's cause when it ended while the source waited for its turn; there are
 // no findings with an error. src is only read.
-func (s *Scanner) Scan(ctx context.Context, src []byte) ([]Finding, error) {
+func (s *Scanner) Scan(ctx context.Context, src []byte) ([]sandbox.Finding, error) {
 	if len(s.rules.words) == 0 {
 		return nil, nil
 	}
@@ -95,7 +88,7 @@ func (s *Scanner) Scan(ctx context.Context, src []byte) ([]Finding, error) {
 		if !s.rules.detours {
 			return nil, nil
 		}
-		return []Finding{*finding}, nil
+		return []sandbox.Finding{*finding}, nil
 	}
 	if text == nil {
 		return nil, nil
@@ -129,8 +122,8 @@ func (s *Scanner) Scan(ctx context.Context, src []byte) ([]Finding, error) {
 }
 
 // place turns byte offsets into lines and columns. Verdicts are in order, so one pass does.
-func place(src []byte, shift int, verdicts []verdict) []Finding {
-	var findings []Finding
+func place(src []byte, shift int, verdicts []verdict) []sandbox.Finding {
+	var findings []sandbox.Finding
 	line, lineStart, at := 1, shift, shift
 	for _, v := range verdicts {
 		for end := v.offset + shift; at < end; at++ {
@@ -139,7 +132,7 @@ func place(src []byte, shift int, verdicts []verdict) []Finding {
 			}
 		}
 		column := utf8.RuneCount(src[lineStart:at]) + 1
-		findings = append(findings, Finding{Rule: v.rule, Name: v.name, Line: line, Column: column})
+		findings = append(findings, sandbox.Finding{Rule: v.rule, Name: v.name, Message: message(v.rule, v.name), Line: line, Column: column})
 	}
 	return findings
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // A case is a program and the findings it must have, as "rule name line:column", parted by commas.
@@ -21,7 +23,7 @@ func mustNew(t testing.TB, config Config) *Scanner {
 	return s
 }
 
-func describe(findings []Finding) string {
+func describe(findings []sandbox.Finding) string {
 	var all []string
 	for _, f := range findings {
 		all = append(all, fmt.Sprintf("%s %s %d:%d", f.Rule, f.Name, f.Line, f.Column))

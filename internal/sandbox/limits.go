@@ -1,8 +1,7 @@
-package jail
+package sandbox
 
 import (
 	"fmt"
-	"io"
 	"time"
 )
 
@@ -61,25 +60,4 @@ func (l Limits) Validate() error {
 		}
 	}
 	return nil
-}
-
-// Spec is one run: a program and what is done with its output. What is the same for
-// every run (limits, interpreter, filter) belongs to the Jail.
-type Spec struct {
-	Source []byte // main.py; at most MaxSource bytes
-
-	// Nulled are the names of builtins that are None in the program's own module, and only
-	// there: what it imports keeps them.
-	Nulled []string
-
-	// Check is whether the program is only compiled. It exits with status 0 if that succeeds, and otherwise as
-	// python3 does, with python3's words for what is wrong.
-	Check bool
-
-	// Template is the one that the run is forked from; "" is DefaultTemplate.
-	Template string
-
-	// Stdout and Stderr, where set, receive the streams as they come and without a cap; the
-	// kept copy in Result is unaffected. A slow writer slows the program down.
-	Stdout, Stderr io.Writer
 }

@@ -1,0 +1,106 @@
+// Package internal_test looks at the packages of the program from outside.
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sandboxd/sandboxd/"
+
+// arrows are the packages of ours that each package may import; docs/design.md draws them. Each row names
+// packages of rows above it only, so there is no way back.
+var arrows = []struct {
+	from string
+	to   []string
+}{
+	{"internal/sandbox", nil},
+	{"internal/admission", nil},
+	{"internal/connlimit", nil},
+	{"internal/hostile", nil},
+	{"internal/testenv", nil},
+	{"internal/jail/inside", nil},
+	{"seccomp-profiles", nil},
+	{"internal/browsertest", []string{"internal/testenv"}},
+	{"internal/scan", []string{"internal/sandbox"}},
+	{"internal/metrics", []string{"internal/sandbox"}},
+	{"internal/jail", []string{"internal/jail/inside", "internal/sandbox", "seccomp-profiles"}},
+	{"internal/jailtest", []string{"internal/jail", "internal/jail/inside", "internal/sandbox", "internal/testenv", "seccomp-profiles"}},
+	{"internal/service", []string{"internal/admission", "internal/jail", "internal/metrics", "internal/sandbox"}},
+	{"internal/api", []string{"internal/admission", "internal/metrics", "internal/sandbox", "internal/service"}},
+	{"cmd/sandboxd", []string{"internal/admission", "internal/api", "internal/connlimit", "internal/jail", "internal/metrics",
+		"internal/sandbox", "internal/scan", "internal/service", "seccomp-profiles"}},
+	{"bench", nil},
+}
+
+func TestArrows(t *testing.T) {
+	above := map[string]bool{}
+	allowed := map[string][]string{}
+	for _, row := range arrows {
+		for _, to := range row.to {
+			if !above[to] {
+				t.Errorf("%s may import %s, which is not above it", row.from, to)
+			}
+		}
+		above[row.from], allowed[row.from] = true, row.to
+	}
+	for from, imports := range ours(t, "..") {
+		to, ok := allowed[from]
+		if !ok {
+			t.Errorf("%s is in no row", from)
+		}
+		for _, imported := range imports {
+			if !slices.Contains(to, imported) {
+				t.Errorf("%s imports %s", from, imported)
+			}
+		}
+	}
+}
+
+// ours are the packages of ours that each package imports, tests aside.
+func ours(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), ".") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		from, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if found[from] == nil {
+			found[from] = []string{}
+		}
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if name, is := strings.CutPrefix(imported, module); is && !slices.Contains(found[from], name) {
+				found[from] = append(found[from], name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

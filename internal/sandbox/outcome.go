@@ -1,0 +1,104 @@
+package sandbox
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+// Verdict is how a run ended.
+type Verdict string
+
+const (
+	Exited    Verdict = "exited"    // the program ended by itself, with Outcome.ExitCode
+	Signaled  Verdict = "signaled"  // a signal that was not ours ended it: Outcome.Signal
+	Timeout   Verdict = "timeout"   // the wall clock ran out and we killed it
+	OOM       Verdict = "oom"       // it wanted more memory than its limit
+	Rejected  Verdict = "rejected"  // the policy forbids it: it was not run
+	Cancelled Verdict = "cancelled" // the caller's context ended first
+	Failed    Verdict = "error"     // the sandbox failed, not the program: there is an error and no Outcome
+)
+
+// Verdicts are all that there are.
+var Verdicts = []Verdict{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Failed}
+
+// Outcome is what came of a run.
+type Outcome struct {
+	Verdict  Verdict
+	ExitCode int            // for Exited
+	Signal   syscall.Signal // for Signaled
+	Findings []Finding      // for Rejected, in the order of the source
+	Stdout   Output
+	Stderr   Output
+
+	// Denials are how often which system call was denied by the seccomp filter, those that the
+	// filter denies quietly left out. Names are the kernel's, DenialUnknown and DenialKilled. Nil where
+	// they are not counted: another filter below the daemon's has a listener already.
+	Denials map[string]int
+
+	Usage  Usage
+	Timing Timing
+	Warm   bool // the jail was waiting for a program
+}
+
+// Names in Outcome.Denials that are no system call's.
+const (
+	DenialUnknown = "unknown" // a call that has no name here
+	DenialKilled  = "killed"  // the call for which the filter killed the program
+)
+
+// Output is one stream of a run.
+type Output struct {
+	Kept  []byte // the first Limits.Output bytes, as written
+	Total int64  // bytes written, the dropped ones included
+}
+
+// Truncated reports whether bytes were dropped.
+func (o Output) Truncated() bool { return o.Total > int64(len(o.Kept)) }
+
+// Whole is what was kept, less the character at its end of which the cap left only the beginning.
+func (o Output) Whole() []byte {
+	kept := o.Kept
+	if !o.Truncated() {
+		return kept
+	}
+	for i := 1; i < utf8.UTFMax && i <= len(kept); i++ {
+		if tail := kept[len(kept)-i:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRune(tail) {
+				kept = kept[:len(kept)-i]
+			}
+			break
+		}
+	}
+	return kept
+}
+
+// Usage is what a run took. Without cgroup controllers it is what the kernel tells of
+// processes that have ended, and what the watchdog saw.
+type Usage struct {
+	CPU        time.Duration // user and system time of the whole jail
+	PeakMemory int64         // bytes
+}
+
+// Timing says where the time of a run went. The parts do not overlap. What was done for a jail
+// before the run came is in none.
+type Timing struct {
+	Queued   time.Duration // for a slot
+	Clone    time.Duration // until the kernel had made the init in its namespaces and its cgroup
+	Setup    time.Duration // until the jail was built, python3 had started in it, and taken the program
+	Program  time.Duration // what the wall limit bounds
+	Teardown time.Duration // until the answer was ready; what remains of the jail then is taken apart afterwards
+}
+
+// SetupError says that the sandbox failed, never the program. Stage is one of a closed set
+// (jail.Stages), fit for the label of a metric.
+type SetupError struct {
+	Stage string
+	Err   error
+}
+
+func (e *SetupError) Error() string {
+	return fmt.Sprintf("sandbox set-up failed at %s: %v", e.Stage, e.Err)
+}
+func (e *SetupError) Unwrap() error { return e.Err }

@@ -1,0 +1,92 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+)
+
+// record writes the one log record of a run, and counts it. What is sent away before there is
+// a run is the door's to count.
+func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcome, err error) {
+	begun := (*Error)(nil)
+	if err != nil && !errors.As(err, &begun) {
+		return
+	}
+	attrs := about(request)
+	level := slog.LevelInfo
+	switch {
+	case o != nil:
+		s.cfg.Metrics.RunEnded(o)
+		attrs = append(attrs, describe(o)...)
+	case begun.Gone:
+		s.cfg.Metrics.RunCancelled()
+		attrs = append(attrs, verdict(sandbox.Cancelled))
+	default:
+		level = slog.LevelError
+		s.cfg.Metrics.RunFailed(stageOf(err))
+		attrs = append(attrs, verdict(sandbox.Failed), slog.String("stage", stageOf(err)), slog.Any("error", begun.Err))
+	}
+	s.cfg.Log.LogAttrs(ctx, level, "run", attrs...)
+}
+
+// about says which request and which program, never the program itself.
+func about(request Request) []slog.Attr {
+	sum := sha256.Sum256(request.Program.Source)
+	attrs := []slog.Attr{slog.String("request_id", request.ID)}
+	if request.Client != "" {
+		attrs = append(attrs, slog.String("client", request.Client))
+	}
+	return append(attrs,
+		slog.Int("source_bytes", len(request.Program.Source)),
+		slog.String("source_sha256", hex.EncodeToString(sum[:6])))
+}
+
+// describe says how a run went.
+func describe(o *sandbox.Outcome) []slog.Attr {
+	attrs := []slog.Attr{slog.Float64("queued_seconds", o.Timing.Queued.Seconds()), verdict(o.Verdict)}
+	if o.Verdict == sandbox.Rejected {
+		f := o.Findings[0]
+		return append(attrs, slog.String("rule", f.Rule), slog.Int("line", f.Line), slog.Int("column", f.Column))
+	}
+	attrs = append(attrs,
+		slog.String("start", o.Start()),
+		slog.Float64("setup_seconds", (o.Timing.Clone+o.Timing.Setup).Seconds()),
+		slog.Float64("wall_seconds", o.Timing.Program.Seconds()),
+		slog.Float64("cpu_seconds", o.Usage.CPU.Seconds()),
+		slog.Int64("peak_memory_bytes", o.Usage.PeakMemory),
+		slog.Int64("stdout_bytes", o.Stdout.Total),
+		slog.Int64("stderr_bytes", o.Stderr.Total),
+		slog.Bool("truncated", len(o.Truncated()) > 0))
+	if len(o.Denials) > 0 {
+		var calls []slog.Attr
+		for _, call := range slices.Sorted(maps.Keys(o.Denials)) {
+			calls = append(calls, slog.Int(call, o.Denials[call]))
+		}
+		attrs = append(attrs, slog.GroupAttrs("denials", calls...))
+	}
+	switch o.Verdict {
+	case sandbox.Exited:
+		attrs = append(attrs, slog.Int("exit_code", o.ExitCode))
+	case sandbox.Signaled:
+		attrs = append(attrs, slog.String("signal", sandbox.SignalName(o.Signal)))
+	}
+	return attrs
+}
+
+func verdict(v sandbox.Verdict) slog.Attr { return slog.String("verdict", string(v)) }
+
+// stageOf is the stage at which a sandbox failed, "" if that is not known.
+func stageOf(err error) string {
+	var setup *sandbox.SetupError
+	if errors.As(err, &setup) {
+		return setup.Stage
+	}
+	return ""
+}
