@@ -90,7 +90,7 @@ func latency(ctx context.Context, b *bench) error {
 // inside compares a program's speed in a run with the same outside, as the program sees it: what the
 // filter and the cgroup cost it while it runs.
 func inside(ctx context.Context, b *bench) error {
-	for _, p := range []program{computing, calling} {
+	for _, p := range []program{computing, calling, talking} {
 		took := map[*way][]float64{}
 		ways := b.alternate(ctx, "inside "+p.name, max(b.n/3, 5), b.ready, func(w *way) error {
 			a, err := w.run(ctx, p)

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -51,6 +50,13 @@ print(time.perf_counter() - begin)
 `}
 )
 
+// talking prints many lines: bare python3 writes a pipe's worth at once, a run each line.
+var talking = program{name: "lines", source: `import time
+begin = time.perf_counter()
+for i in range(100_000): print(i)
+print(time.perf_counter() - begin)
+`}
+
 // sleeper sleeps and then prints when that was.
 func sleeper(until time.Time) program {
 	return program{name: "sleep", source: fmt.Sprintf(`import time
@@ -69,7 +75,7 @@ func (p program) right(stdout string) bool {
 	return err == nil
 }
 
-// seconds reads what programs that time themselves print.
+// seconds reads what programs that time themselves print, in their last line.
 func seconds(stdout string) (float64, error) {
-	return strconv.ParseFloat(strings.TrimSpace(stdout), 64)
+	return strconv.ParseFloat(lastLine(stdout), 64)
 }

@@ -86,6 +86,7 @@ var aims = []aim{
 	{what: "print, runs a second with all cores busy", part: "throughput", name: "print", of: "8 clients", ways: []string{"forked", "forked-warm"}, least: 2},
 	{what: "numpy, pandas, matplotlib, p50", part: "latency", name: "data", of: "p50", ways: []string{"forked", "forked-warm"}, most: .03},
 	{what: "computation inside against outside", part: "inside", name: "compute", of: "p50", ways: []string{"cold", "forked"}, most: 1.01},
+	{what: "100,000 lines inside against outside", part: "inside", name: "lines", of: "p50", ways: []string{"cold", "forked"}, most: 4},
 	{what: "p99/p50 at half load", part: "overload", name: "print", of: "half: p99/p50", ways: []string{"cold", "warm", "forked", "forked-warm"}, value: true, most: 3},
 	{what: "MiB of a waiting jail", part: "memory", name: "waiting", of: "a jail", ways: []string{"warm"}, value: true, most: 8},
 	{what: "MiB of a waiting jail", part: "memory", name: "waiting", of: "a jail", ways: []string{"forked-warm"}, value: true, most: 3},
@@ -137,6 +138,8 @@ var columns = []column{
 	{"8", "throughput", "print", "8 clients"},
 	{"64", "throughput", "print", "64 clients"},
 	{"CPU", "cpu", "print", "a run"},
+	{"page faults", "counts", "print", "page faults"},
+	{"context switches", "counts", "print", "context switches"},
 	{"memory", "memory", "sleep", "a run"},
 }
 

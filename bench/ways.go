@@ -34,9 +34,10 @@ type way struct {
 	hides   bool // ends without having waited for the program: whose CPU time nobody gets to know
 	waiting bool // keeps jails waiting, and makes another one after each run
 
-	up  *exec.Cmd
-	url string
-	cpu atomic.Int64 // of the commands so far, in nanoseconds
+	held func(cmd *exec.Cmd, told io.WriteCloser) // lets a held server go
+	up   *exec.Cmd
+	url  string
+	cpu  atomic.Int64 // of the commands so far, in nanoseconds
 }
 
 //go:embed oldway.py
@@ -170,12 +171,19 @@ func (w *way) start(ctx context.Context, flags ...string) {
 	cmd.Env = append(os.Environ(), w.env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	stderr, err := cmd.StderrPipe()
+	var told io.WriteCloser
+	if err == nil && w.held != nil {
+		told, err = cmd.StdinPipe()
+	}
 	if err == nil {
 		err = cmd.Start()
 	}
 	if err != nil {
 		w.Absent = err.Error()
 		return
+	}
+	if w.held != nil {
+		w.held(cmd, told)
 	}
 	// A template takes seconds to import what it is told to; never a minute.
 	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
