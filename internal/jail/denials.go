@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
@@ -27,29 +27,14 @@ const (
 	denialsPatch    = 10                 // so many are answered in one go
 )
 
-// pace hands out turns to all runs of a daemon.
-type pace struct {
-	mu   sync.Mutex
-	next time.Time
-}
-
-// turn reserves the next denialsPatch answers and says how long to wait for them.
-func (p *pace) turn() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	p.next = p.next.Add(denialsPatch * denialsInterval)
-	return p.next.Sub(now)
-}
+// newPace is the pace of all runs of a daemon: each turn is denialsPatch answers.
+func newPace() *rate.Limiter { return rate.NewLimiter(rate.Every(denialsPatch*denialsInterval), 1) }
 
 // listener answers what the filter of one run denies, in one goroutine.
 type listener struct {
 	file    *os.File // in Go's poller
 	filter  seccompprofiles.Filter
-	pace    *pace
+	pace    *rate.Limiter
 	stopped chan struct{} // closed by stop
 	done    chan struct{} // closed when the goroutine has ended
 
@@ -57,7 +42,7 @@ type listener struct {
 }
 
 // listen begins to answer. It takes the descriptor; the caller must call stop.
-func listen(fd int, program []unix.SockFilter, pace *pace) (*listener, error) {
+func listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*listener, error) {
 	if err := unix.SetNonblock(fd, true); err != nil { // for os.NewFile, which then takes the poller
 		return nil, errors.Join(os.NewSyscallError("fcntl of the listener", err), unix.Close(fd))
 	}
@@ -79,9 +64,11 @@ func listen(fd int, program []unix.SockFilter, pace *pace) (*listener, error) {
 		buffers, budget := newNotifBuffers(), denialsAtOnce
 		for {
 			if budget == 0 {
+				turn := l.pace.Reserve()
 				select {
-				case <-time.After(l.pace.turn()):
+				case <-time.After(turn.Delay()):
 				case <-l.stopped:
+					turn.Cancel()
 					return
 				}
 				budget = denialsPatch

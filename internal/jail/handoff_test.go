@@ -214,16 +214,3 @@ func TestReportsHaveADeadline(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-// The pace is one for all runs together.
-func TestPace(t *testing.T) {
-	p := new(pace)
-	var last time.Duration
-	begin := time.Now()
-	for range 100 {
-		last = p.turn()
-	}
-	if want := 100 * denialsPatch * denialsInterval; last > want || last < want-time.Since(begin) {
-		t.Errorf("the hundredth turn is in %v, want %v", last, want)
-	}
-}

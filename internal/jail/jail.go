@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
@@ -65,7 +66,7 @@ type Jail struct {
 	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
 	ids    *idPool
 	nodes  *sharedLocks
-	pace   *pace // of the answers to what the filter denies
+	pace   *rate.Limiter // of the answers to what the filter denies
 
 	zygotes    *zygotes
 	namespaces uintptr // see the constant; a test leaves some of them out
@@ -151,7 +152,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	}
 	j := &Jail{
 		cfg: cfg, python: python, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, pace: new(pace), zygotes: zygotes, namespaces: namespaces,
+		tree: tree, ids: ids, nodes: nodes, pace: newPace(), zygotes: zygotes, namespaces: namespaces,
 		janitor: newJanitor(), pools: map[string]*pool{},
 	}
 	for name := range cfg.Templates {
@@ -260,12 +261,6 @@ func (j *Jail) starter(template string) starter {
 	return func(leaf *leaf, id hostID) (*process, error) { return j.templates.start(template, leaf, id) }
 }
 
-// HasTemplate reports whether there is a template of that name.
-func (j *Jail) HasTemplate(name string) bool {
-	_, ok := j.pools[name]
-	return ok
-}
-
 // Run runs one program to its end and leaves nothing behind. live, nil for nobody, is told of its start and of what it
 // writes, without a cap; the kept copy in the Result is unaffected. An error means that the sandbox failed
 // (sandbox.SetupError) or was asked for the impossible; whatever the program did is a Result.
@@ -275,10 +270,11 @@ func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.S
 		return nil, errSourceTooLong
 	}
 	template := cmp.Or(program.Template, sandbox.DefaultTemplate)
-	if !j.HasTemplate(template) {
+	pool := j.pools[template]
+	if pool == nil {
 		return nil, ErrNoSuchTemplate
 	}
-	if r := j.pools[template].take(); r != nil {
+	if r := pool.take(); r != nil {
 		r.warm()
 		cause, err := r.execute(ctx, program, live)
 		result, err := r.finish(cause, err)

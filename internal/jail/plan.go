@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
+
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
@@ -126,16 +128,12 @@ func hostTree(path string) []inside.Node {
 	return []inside.Node{{Op: inside.Dir, Path: path, Mode: 0o755}, {Op: op, Path: path, Source: path}}
 }
 
-// mountedBelow reports whether something is mounted below path (proc_pid_mountinfo(5): the mount
-// point is the fifth field).
+// mountedBelow reports whether something is mounted below path.
 func mountedBelow(path string) bool {
-	table, _ := os.ReadFile("/proc/self/mountinfo") // that /proc is there has been probed
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], path+"/") {
-			return true
-		}
-	}
-	return false
+	below, _ := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { // that /proc is there has been probed
+		return !strings.HasPrefix(m.Mountpoint, path+"/"), false
+	})
+	return len(below) > 0
 }
 
 // parents lists the directories above path, the topmost first, without the root.

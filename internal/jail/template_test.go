@@ -79,9 +79,6 @@ func TestTemplates(t *testing.T) {
 	if _, err := j.Run(t.Context(), sandbox.Program{Template: "poems"}, nil); !errors.Is(err, jail.ErrNoSuchTemplate) {
 		t.Errorf("of one that is not: %v", err)
 	}
-	if j.HasTemplate("poems") || !j.HasTemplate("text") {
-		t.Error("what templates there are")
-	}
 }
 
 // A template that cannot be is the operator's to know, with python3's words.
