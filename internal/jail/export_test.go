@@ -13,13 +13,14 @@ import (
 // not told of.
 func (j *Jail) Expose(nodes ...inside.Node) {
 	root := j.root.Load()
-	j.use(append(slices.Clip(root.plan), nodes...), root.files)
+	root.plan = append(slices.Clip(root.plan), nodes...)
+	j.Recompile()
 }
 
 // Recompile is for what else was changed in the jail's parts.
 func (j *Jail) Recompile() {
 	root := j.root.Load()
-	j.use(root.plan, root.files)
+	root.script = j.compile(root)
 }
 
 // ShareNamespaces leaves the runs in our own of these kinds (CLONE_NEW*).

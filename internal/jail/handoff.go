@@ -22,10 +22,10 @@ import (
 var errDied = errors.New("died without a report")
 
 // getReady sends the script and waits until python3 waits for its program, as long as patience. A run
-// that is cancelled meanwhile reports that as its cause; err is a SetupError. The ends of the processes are
+// that is cancelled meanwhile has been stopped; any other error is a SetupError. The ends of the processes are
 // waited for from then on. listen is called with the descriptor of the filter's listener as soon as that is
 // there: the init may need an answer to get any further.
-func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) (cause sandbox.Verdict, err error) {
+func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) error {
 	defer p.watch()
 	return p.converse(ctx, patience, script, script.Image(), func() (stage string, err error) {
 		reports := newReports(p.channel)
@@ -44,7 +44,7 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 }
 
 // handOver gives python3 its program and waits until that runs.
-func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) (cause sandbox.Verdict, err error) {
+func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) error {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
 		err = await(p.channel, nil, inside.Started)
 		if err == nil {
@@ -58,14 +58,14 @@ func (p *process) handOver(ctx context.Context, what inside.Handover, patience t
 
 // converse says something and listens to the answer. An error without a stage of its own is of the
 // step of the script that the jail is at, or of the stage that listen says.
-func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) (cause sandbox.Verdict, err error) {
+func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) error {
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p.channel.SetDeadline(time.Now().Add(patience))
 	if ctx.Err() != nil {
-		return sandbox.Cancelled, nil
+		return stopped(sandbox.Cancelled)
 	}
-	_, err = p.channel.Write(say)
+	_, err := p.channel.Write(say)
 	stage := stageHandOff
 	if err == nil || errors.Is(err, unix.EPIPE) { // of one that failed early: it says why
 		stage, err = listen()
@@ -73,11 +73,11 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 	var failed *sandbox.SetupError
 	switch {
 	case err == nil:
-		return "", nil
+		return nil
 	case ctx.Err() != nil:
-		return sandbox.Cancelled, nil
+		return stopped(sandbox.Cancelled)
 	case errors.As(err, &failed):
-		return "", err
+		return err
 	}
 	who := "python3"
 	if step := p.step(script, errors.Is(err, errDied)); step != "" || stage == stageHandOff {
@@ -89,7 +89,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 	case errors.Is(err, errDied):
 		err = fmt.Errorf("%s %w", who, errDied)
 	}
-	return "", &sandbox.SetupError{Stage: stage, Err: err}
+	return &sandbox.SetupError{Stage: stage, Err: err}
 }
 
 // step is the step that the jail is at or died at; "" before the first step and after the last one. Where the child

@@ -276,8 +276,7 @@ func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.S
 	}
 	if r := pool.take(); r != nil {
 		r.warm()
-		cause, err := r.execute(ctx, program, live)
-		result, err := r.finish(cause, err)
+		result, err := r.finish(r.execute(ctx, program, live))
 		if !errors.Is(err, errDied) {
 			return result, err
 		}
@@ -287,11 +286,11 @@ func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.S
 	if err != nil {
 		return nil, err
 	}
-	cause, err := r.getReady(ctx, j.scriptNow())
-	if err == nil && cause == "" {
-		cause, err = r.execute(ctx, program, live)
+	err = r.getReady(ctx, j.scriptNow())
+	if err == nil {
+		err = r.execute(ctx, program, live)
 	}
-	return r.finish(cause, err)
+	return r.finish(err)
 }
 
 // Waiting is how many jails wait for a program.

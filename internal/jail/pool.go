@@ -2,7 +2,6 @@ package jail
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -178,7 +177,7 @@ func (p *pool) close() {
 
 // discard ends a jail that served no run, while the caller goes on; Close waits for it.
 func (j *Jail) discard(r *run) {
-	j.background.Go(func() { _, _ = r.finish(sandbox.Cancelled, nil) })
+	j.background.Go(func() { _, _ = r.finish(stopped(sandbox.Cancelled)) })
 }
 
 // demand counts events by the second, for the last minute.
@@ -212,9 +211,9 @@ func (j *Jail) startWaiting(template string) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cause, err := r.getReady(context.Background(), j.scriptNow()); err != nil || cause != "" {
-		_, finishErr := r.finish(cause, err)
-		return nil, errors.Join(err, finishErr)
+	if err := r.getReady(context.Background(), j.scriptNow()); err != nil {
+		_, err = r.finish(err)
+		return nil, err
 	}
 	return r, nil
 }

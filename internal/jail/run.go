@@ -79,37 +79,41 @@ func (r *run) lap(part *time.Duration) {
 }
 
 // getReady has the init build the jail, and python3 start in it.
-func (r *run) getReady(ctx context.Context, script *inside.Script) (cause sandbox.Verdict, err error) {
+func (r *run) getReady(ctx context.Context, script *inside.Script) error {
 	j := r.jail
-	cause, err = r.process.getReady(ctx, script, j.cfg.SetUpPatience, func(fd int) (err error) {
+	err := r.process.getReady(ctx, script, j.cfg.SetUpPatience, func(fd int) (err error) {
 		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
 		return err
 	})
 	r.lap(&r.timing.Setup)
-	return cause, err
+	return err
 }
 
 // execute hands the program over and waits for its end, or for a reason to end it.
-func (r *run) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (cause sandbox.Verdict, err error) {
+func (r *run) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
 	r.streams = r.process.collect(r.jail.cfg.Limits.Output, live)
 	r.spent = r.process.cpuTime()
-	cause, err = r.process.handOver(ctx, inside.Handover{
+	err := r.process.handOver(ctx, inside.Handover{
 		Source: program.Source,
 		Nulled: slices.Compact(slices.Sorted(slices.Values(program.Nulled))),
 		Check:  program.Check,
 	}, r.jail.cfg.SetUpPatience)
 	r.lap(&r.timing.Setup)
-	if err == nil && cause == "" {
+	if err == nil {
 		live.Start()
-		cause = r.process.attend(ctx, r.jail.cfg.Limits)
+		err = r.process.attend(ctx, r.jail.cfg.Limits)
 	}
-	return cause, err
+	return err
 }
 
-// finish ends what is left of the run, for a cause of our own or an error if there was one, and says how it went. The
+// finish ends what is left of the run, which an error has kept from going on if there is one, and says how it went. The
 // answer does not wait for the jail to be taken apart (see Result.Wait), since nothing that happens then changes it: for
 // an ordinary program that is the end of the init, and for a killed one with much memory the kernel may need seconds.
-func (r *run) finish(cause sandbox.Verdict, err error) (*Result, error) {
+func (r *run) finish(err error) (*Result, error) {
+	var cause stopped
+	if errors.As(err, &cause) {
+		err = nil
+	}
 	j, p := r.jail, r.process
 	patience, drain := min(lateEnd, j.cfg.KillPatience), drainLate
 	if err != nil {

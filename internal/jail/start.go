@@ -235,7 +235,7 @@ func readable(fd int) bool {
 }
 
 // attend waits for the program's end or for a reason to end it, and returns that reason.
-func (p *process) attend(ctx context.Context, limits sandbox.Limits) sandbox.Verdict {
+func (p *process) attend(ctx context.Context, limits sandbox.Limits) error {
 	clock := time.NewTimer(limits.Wall)
 	defer clock.Stop()
 	memory := p.watchMemory(limits.Memory)
@@ -243,21 +243,21 @@ func (p *process) attend(ctx context.Context, limits sandbox.Limits) sandbox.Ver
 	select {
 	case <-p.ended:
 		if memory.hasExceeded() {
-			return sandbox.OOM
+			return stopped(sandbox.OOM)
 		}
-		return ""
+		return nil
 	case <-ctx.Done():
-		return sandbox.Cancelled
+		return stopped(sandbox.Cancelled)
 	case <-memory.exceeded:
-		return sandbox.OOM
+		return stopped(sandbox.OOM)
 	case <-clock.C:
 		if p.hasEnded() { // while the daemon was stalled: whether it was in time nobody knows, so this is no timeout
-			return ""
+			return nil
 		}
 		memory.stop()
 		<-memory.done // who is stopped flushes nothing
 		p.askToFlush()
-		return sandbox.Timeout
+		return stopped(sandbox.Timeout)
 	}
 }
 

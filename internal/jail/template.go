@@ -89,13 +89,13 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 	}
 	patience, cancel := context.WithTimeout(context.Background(), j.cfg.SetUpPatience+templatePatience)
 	defer cancel()
-	_, err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
+	err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
 	if err == nil {
 		t.run.streams = t.run.process.collect(64<<10, nil) // what it says when it fails
 		err = t.importing(theirs, modules)
 	}
 	if err != nil {
-		_, err = t.run.finish("", err)
+		_, err = t.run.finish(err)
 		return nil, errors.Join(err, ours.Close())
 	}
 	j.background.Go(t.listen)
@@ -106,7 +106,7 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 func (t *template) importing(control *os.File, modules []string) error {
 	p := t.run.process
 	what := inside.Handover{Template: true, Modules: modules}.Encode()
-	_, err := p.converse(context.Background(), templatePatience, nil, what, func() (string, error) {
+	return p.converse(context.Background(), templatePatience, nil, what, func() (string, error) {
 		// The descriptors come with a byte of their own: whoever reads on drops them.
 		rights := unix.UnixRights(int(control.Fd()), int(t.run.jail.fork.Fd()))
 		conn, err := p.channel.SyscallConn()
@@ -122,7 +122,6 @@ func (t *template) importing(control *os.File, modules []string) error {
 		}
 		return stageTemplate, err
 	})
-	return err
 }
 
 // start forks a run's init. On success the caller owns the process, as that of Jail.start.
@@ -286,7 +285,7 @@ func (t *template) listen() {
 	t.mu.Lock()
 	t.lose(errTemplateGone)
 	t.mu.Unlock()
-	_, _ = t.run.finish(sandbox.Cancelled, nil)
+	_, _ = t.run.finish(stopped(sandbox.Cancelled))
 	_ = t.run.left()
 	t.control.Close()
 	close(t.ended)

@@ -37,10 +37,16 @@ func atStage(stage string, err error) error {
 	return &sandbox.SetupError{Stage: stage, Err: err}
 }
 
+// stopped is why we end a program: the clock, its memory, the caller. As an error it is what keeps a run from going on, and
+// no failure.
+type stopped sandbox.Verdict
+
+func (s stopped) Error() string { return "the run was ended: " + string(s) }
+
 // ended is all that is known about the end of a program.
 type ended struct {
-	cause  sandbox.Verdict // our own kill, decided before it was sent; "" when we did not kill
-	oom    bool            // memory.events counted an oom kill in the leaf
+	cause  stopped // our own kill, decided before it was sent; "" when we did not kill
+	oom    bool    // memory.events counted an oom kill in the leaf
 	status unix.WaitStatus
 }
 
@@ -50,7 +56,7 @@ type ended struct {
 func (e ended) verdict() sandbox.Verdict {
 	switch {
 	case e.cause != "":
-		return e.cause
+		return sandbox.Verdict(e.cause)
 	case e.oom && (e.status.Signaled() && e.status.Signal() == unix.SIGKILL):
 		return sandbox.OOM
 	case e.status.Signaled():

@@ -20,13 +20,13 @@ func TestVerdict(t *testing.T) {
 		{"ends by itself with a status", ended{status: exit(3)}, sandbox.Exited},
 		{"killed by itself", ended{status: killed}, sandbox.Signaled},
 		{"crashed", ended{status: unix.WaitStatus(unix.SIGSEGV)}, sandbox.Signaled},
-		{"killed by our clock", ended{cause: sandbox.Timeout, status: killed}, sandbox.Timeout},
-		{"flushed when our clock asked for it", ended{cause: sandbox.Timeout, status: exit(1)}, sandbox.Timeout},
-		{"killed by our clock, out of memory as well", ended{cause: sandbox.Timeout, oom: true, status: killed}, sandbox.Timeout},
+		{"killed by our clock", ended{cause: stopped(sandbox.Timeout), status: killed}, sandbox.Timeout},
+		{"flushed when our clock asked for it", ended{cause: stopped(sandbox.Timeout), status: exit(1)}, sandbox.Timeout},
+		{"killed by our clock, out of memory as well", ended{cause: stopped(sandbox.Timeout), oom: true, status: killed}, sandbox.Timeout},
 		{"killed by the kernel for its memory", ended{oom: true, status: killed}, sandbox.OOM},
 		{"a child was killed for its memory and the program went on", ended{oom: true, status: exit(0)}, sandbox.Exited},
 		{"crashed after a child was killed", ended{oom: true, status: unix.WaitStatus(unix.SIGSEGV)}, sandbox.Signaled},
-		{"the client went away", ended{cause: sandbox.Cancelled, status: killed}, sandbox.Cancelled},
+		{"the client went away", ended{cause: stopped(sandbox.Cancelled), status: killed}, sandbox.Cancelled},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.e.verdict(); got != tt.want {
