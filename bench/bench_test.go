@@ -105,8 +105,8 @@ func TestField(t *testing.T) {
 func TestReason(t *testing.T) {
 	died := errors.New("exit status 1")
 	for _, tt := range []struct{ name, said, want string }{
-		{"an unknown flag", "warning\nsandboxd: error: unknown flag --engine\n", "unknown flag --engine"},
-		{"what the daemon advises", "MISSING x\n    remedy: boot with y\nsandboxd: 1 layer is missing\n", "boot with y"},
+		{"an unknown flag", "warning\nsandboxd: unknown flag --engine\n", "unknown flag --engine"},
+		{"what the daemon advises", `level=ERROR msg="a required layer of the isolation is missing" layer=x error="no y" remedy="boot with y"` + "\nlevel=ERROR msg=\"ended by an error\"\n", "boot with y"},
 		{"nothing was said", "", "exit status 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

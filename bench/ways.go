@@ -219,12 +219,12 @@ func (w *way) stop() error {
 
 // reason is why a server that said this did not start.
 func reason(said string, err error) string {
-	if _, remedy, ok := strings.Cut(said, "remedy: "); ok {
-		remedy, _, _ = strings.Cut(remedy, "\n")
+	if _, remedy, ok := strings.Cut(said, `remedy="`); ok {
+		remedy, _, _ = strings.Cut(remedy, `"`)
 		return remedy
 	}
 	if line := lastLine(said); line != "" {
-		return strings.TrimPrefix(strings.TrimPrefix(line, "sandboxd: "), "error: ")
+		return strings.TrimPrefix(line, "sandboxd: ")
 	}
 	return fmt.Sprint(err)
 }

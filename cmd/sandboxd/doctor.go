@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,10 +42,10 @@ func (d doctorCommand) Run(s *settings) error {
 		findings = append(findings, f)
 	}
 	missing := len(jail.Missing(layers))
-	noTemplate := false
+	var noTemplate error
 	if config.Fork && missing == 0 {
-		found := tryTemplates(s, config)
-		noTemplate = !found.Works
+		var found finding
+		found, noTemplate = tryTemplates(s, config)
 		findings = append(findings, found)
 	}
 	if d.JSON {
@@ -60,14 +59,14 @@ func (d doctorCommand) Run(s *settings) error {
 	case err != nil:
 	case missing > 0:
 		err = fmt.Errorf("%d required layers of the isolation do not work on this machine", missing)
-	case noTemplate:
-		err = errors.New("a template does not start")
+	case noTemplate != nil:
+		err = s.templateFault(noTemplate)
 	}
 	return err
 }
 
 // tryTemplates starts all templates, and ends them.
-func tryTemplates(s *settings, config jail.Config) finding {
+func tryTemplates(s *settings, config jail.Config) (finding, error) {
 	f := finding{Layer: "templates", Required: true}
 	config.Warm = 0
 	j, err := jail.New(context.Background(), config)
@@ -77,10 +76,10 @@ func tryTemplates(s *settings, config jail.Config) finding {
 	if err != nil {
 		f.Error = err.Error()
 		f.Remedy = "install what it imports for " + s.Python + ", or take it out of --templates"
-		return f
+		return f, err
 	}
 	f.Works, f.Detail = true, strings.Join(s.templateNames(), ", ")
-	return f
+	return f, nil
 }
 
 func printFindings(w io.Writer, findings []finding) error {
@@ -99,14 +98,15 @@ func printFindings(w io.Writer, findings []finding) error {
 	return err
 }
 
-// missingLayers is the error of a machine on which a required layer does not work.
-func missingLayers(layers []jail.Layer) error {
+// missingLayers is the error of a machine on which a required layer does not work. Why it does not is logged.
+func missingLayers(layers []jail.Layer, log *slog.Logger) error {
 	var missing []string
 	for _, l := range jail.Missing(layers) {
-		missing = append(missing, fmt.Sprintf("\n  %s: %v\n    remedy: %s", l.Name, l.Err, l.Remedy))
+		missing = append(missing, l.Name)
+		log.Error("a required layer of the isolation is missing", "layer", l.Name, "error", l.Err, "remedy", l.Remedy)
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("this machine cannot enforce the isolation; missing:%s", strings.Join(missing, ""))
+	return fmt.Errorf("this machine cannot enforce the isolation: %s", strings.Join(missing, ", "))
 }

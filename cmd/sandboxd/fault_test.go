@@ -46,11 +46,11 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors, err := openDoors(&c.settings, passedSockets{})
+	doors, err := openDoors(c, passedSockets{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(&c.settings, j, admission.New(c.Concurrency, c.Queue), doors, nil, nil, log)
+	server, err := newServer(c, j, admission.New(c.Concurrency, c.Queue), doors, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

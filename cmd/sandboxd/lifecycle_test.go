@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -152,7 +151,7 @@ func TestFailsClosed(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"no python", []string{"--python=/nonexistent/python3"}, []string{"python", "remedy: install python3"}},
+		{"no python", []string{"--python=/nonexistent/python3"}, []string{"layer=python", `remedy="install python3`}},
 		{"a profile that is none", []string{"--seccomp-profile=main.go"}, []string{"seccomp profile"}},
 		{"an address that is taken or wrong", []string{"--listen=nowhere"}, []string{"--listen"}},
 		{"an unknown policy", []string{"--policy=lax"}, []string{"--policy", "strict"}},
@@ -179,7 +178,7 @@ func TestFailsClosed(t *testing.T) {
 	}
 	if isolation() == "--isolation=best-effort" {
 		out, err := command(t, "serve", "--isolation=required", "--listen=127.0.0.1:0").CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "memory: cgroup v2 controllers memory are missing") || !strings.Contains(string(out), "remedy:") {
+		if err == nil || !strings.Contains(string(out), `layer=memory error="cgroup v2 controllers memory are missing`) || !strings.Contains(string(out), "remedy=") {
 			t.Errorf("%v:\n%s", err, out)
 		}
 	}
@@ -220,10 +219,10 @@ func TestSettingsPrecedence(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, content, want string }{
 		{"an unknown key", "walls: 1s", `unknown key "walls"`},
-		{"a value of the wrong kind", "pids: many", "--pids"},
-		{"an impossible value", "wall: 0s", "--wall"},
-		{"a map where a value belongs", "wall: {a: 1}", "wall"},
-		{"no map", "- 1", "YAML"},
+		{"a value of the wrong kind", "pids: many", `bad.yaml:1: pids: "many" is no whole number`},
+		{"an impossible value", "wall: 0s", "bad.yaml:1: wall: 0s is too little"},
+		{"a map where a value belongs", "wall: {a: 1}", "bad.yaml:1: wall: is a map"},
+		{"no map", "- 1", "bad.yaml:1: not a YAML map"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := filepath.Join(t.TempDir(), "bad.yaml")
@@ -317,7 +316,7 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestMisspelledEnvironmentIsNamed(t *testing.T) {
-	cmd := command(t, "version")
+	cmd := command(t, "check")
 	cmd.Env = append(cmd.Env, "SANDBOXD_WAL=4s", "SANDBOXD_WALL=4s")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "SANDBOXD_WAL is in the environment") || strings.Contains(string(out), "SANDBOXD_WALL is") {
@@ -332,14 +331,13 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func parse(args []string) (*commands, error) {
-	var c commands
-	app, err := kong.New(&c, options()...)
+// parse reads a command line, and the rest of the configuration.
+func parse(args []string) (*settings, error) {
+	in, err := parseArguments(args)
 	if err != nil {
 		return nil, err
 	}
-	_, err = app.Parse(args)
-	return &c, err
+	return in.readSettings()
 }
 
 // Where no user namespace is to be had nothing else is, and the doctor says that once.

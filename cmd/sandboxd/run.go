@@ -22,7 +22,7 @@ import (
 
 type runCommand struct {
 	File     string `arg:"" help:"The program; - is standard input."`
-	Template string `default:"default" env:"-" placeholder:"NAME" help:"The template to fork from, one of those of --templates."`
+	Template string `default:"default" placeholder:"NAME" help:"The template to fork from, one of those of --templates."`
 }
 
 // Run runs one file through the scan and the jail, as a request would be.
@@ -39,7 +39,11 @@ func (c runCommand) Run(s *settings) error {
 		return err
 	}
 	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	ending := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) { // as under nohup
+		ending = append(ending, unix.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ending...)
 	defer stop()
 	config, err := s.jail(s.logger(os.Stderr))
 	if err != nil {
@@ -48,6 +52,9 @@ func (c runCommand) Run(s *settings) error {
 	// One run needs no other template, and nothing that waits for a second.
 	config.Templates, config.Warm = map[string][]string{c.Template: s.Templates[c.Template]}, 0
 	j, err := jail.New(ctx, config)
+	if fault := s.templateFault(err); fault != err {
+		return fault
+	}
 	if err != nil {
 		return fmt.Errorf("%w (`sandboxd doctor` tells what to do; --isolation=best-effort accepts less)", err)
 	}

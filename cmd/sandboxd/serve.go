@@ -7,13 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/signal"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api"
@@ -28,14 +26,32 @@ import (
 type serveCommand struct{}
 
 // Run serves until SIGTERM or SIGINT, and then until what is running has ended.
-func (serveCommand) Run(s *settings) error {
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
-	defer stop()
-	signal.Ignore(unix.SIGPIPE) // of a log that nobody reads any more
+func (c serveCommand) Run(s *settings, caught *signals) error {
 	stderr := newLogWriter(os.Stderr, s.logger(os.Stderr))
 	defer stderr.flush()
 	log := s.logger(stderr)
+	slog.SetDefault(log) // also for what other packages print
+	ctx, stop := caught.context(log)
+	defer stop()
 
+	err := c.serve(ctx, stop, s, log)
+	var configuration *configError
+	switch {
+	case errors.As(err, &configuration):
+		return err
+	case err != nil:
+		log.Error("ended by an error", "error", err)
+		return errLogged
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// errLogged is an error that the log has already.
+var errLogged = errors.New("see the log")
+
+// serve starts all that serving takes, serves until ctx ends, and takes it apart. If ctx ends meanwhile, that is no error.
+func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *slog.Logger) error {
 	passed, err := takePassedSockets()
 	if err != nil {
 		return err
@@ -45,12 +61,20 @@ func (serveCommand) Run(s *settings) error {
 		return err
 	}
 	layers := jail.Probe(ctx, config)
-	if err := missingLayers(layers); err != nil {
+	if ctx.Err() != nil {
+		return nil // stopped: what was not tried is not missing
+	}
+	if err := missingLayers(layers, log); err != nil {
 		return err
 	}
 	j, err := jail.New(ctx, config)
-	if err != nil {
-		return err
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return s.templateFault(err)
+	case ctx.Err() != nil:
+		return j.Close()
 	}
 	doors, err := openDoors(s, passed)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -67,15 +68,28 @@ func (t *templates) Decode(ctx *kong.DecodeContext) error {
 func (t templates) validate() error {
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		if !templateName.MatchString(name) {
-			return fmt.Errorf("--templates: %q: a name is 1 to 32 of a-z, 0-9, _ and -", name)
+			return fmt.Errorf("%q: a name is 1 to 32 of a-z, 0-9, _ and -", name)
 		}
 		for _, module := range t[name] {
 			if !moduleName.MatchString(module) {
-				return fmt.Errorf("--templates: template %q: %q is no name of a module, such as matplotlib.pyplot", name, module)
+				return fmt.Errorf("template %q: %q is no name of a module, such as matplotlib.pyplot", name, module)
 			}
 		}
 	}
 	return nil
+}
+
+// stageTemplate is where a template fails that does not start: one of jail.Stages.
+const stageTemplate = "template"
+
+// templateFault makes the error of a template that does not start one of the configuration, which names its modules. Other errors
+// stay what they are.
+func (s *settings) templateFault(err error) error {
+	var failed *sandbox.SetupError
+	if len(s.Templates) == 0 || !errors.As(err, &failed) || failed.Stage != stageTemplate {
+		return err
+	}
+	return &configError{[]string{fmt.Sprintf("%s: %v: install what it imports for %s, or leave it out", s.origins["templates"].where, err, s.Python)}}
 }
 
 // templateNames are those that a run may ask for.

@@ -57,7 +57,7 @@ func TestImpossibleTemplatesAreErrors(t *testing.T) {
 		args       []string
 		want       string
 	}{
-		{"another engine", "templates: {data: [json]}", nil, "--templates: engine exec forks nothing: set --engine=fork, or leave the templates out"},
+		{"another engine", "templates: {data: [json]}", nil, "config.yaml:1: templates: engine exec forks nothing: set --engine=fork, or leave the templates out"},
 		{"a name in capitals", "engine: fork\ntemplates: {Data: [json]}", nil, `"Data": a name is 1 to 32 of a-z, 0-9, _ and -`},
 		{"a long name", "", []string{"--engine=fork", "--templates=" + strings.Repeat("x", 33) + "=json"}, "a name is 1 to 32"},
 		{"no name", "", []string{"--engine=fork", "--templates==json"}, "a name is 1 to 32"},
@@ -66,12 +66,12 @@ func TestImpossibleTemplatesAreErrors(t *testing.T) {
 		{"no module", "engine: fork\ntemplates: {data: [json, 'os; x']}", nil, `template "data": "os; x" is no name of a module, such as matplotlib.pyplot`},
 		{"a number", "engine: fork\ntemplates: {data: [1]}", nil, `"1" is no name of a module`},
 		{"a dot at the end", "engine: fork\ntemplates: {data: [os.]}", nil, `"os." is no name of a module`},
-		{"a word in the file", "engine: fork\ntemplates: data=json", nil, `key "templates" wants a map of names, such as {data: [numpy, pandas]}, not data=json`},
-		{"nothing in the file", "engine: fork\ntemplates:", nil, `key "templates" wants a map of names`},
+		{"a word in the file", "engine: fork\ntemplates: data=json", nil, `config.yaml:2: templates: is "data=json": give names with lists of modules, such as {data: [numpy, pandas]}`},
+		{"nothing in the file", "engine: fork\ntemplates:", nil, `config.yaml:2: templates: has no value`},
 		{"a word for a list", "engine: fork\ntemplates: {data: json}", nil, `template "data" wants a list of modules, such as [numpy, pandas], not json`},
-		{"renewed all the time", "renew-templates: 10ms", nil, "--renew-templates: 10ms: give a value from 1s to 720h0m0s"},
-		{"never renewed", "renew-templates: 721h", nil, "--renew-templates: 721h0m0s"},
-		{"fewer uids than jails", "", []string{"--engine=fork", "--concurrency=8", "--warm=10", "--templates=a=;b=", "--uid-count=48"}, "--uid-count: 48: give a value from 49"},
+		{"renewed all the time", "renew-templates: 10ms", nil, "config.yaml:1: renew-templates: 10ms is too little: give a time from 1s to 720h"},
+		{"never renewed", "renew-templates: 721h", nil, "renew-templates: 721h is too much"},
+		{"fewer uids than jails", "", []string{"--engine=fork", "--concurrency=8", "--warm=10", "--templates=a=;b=", "--uid-count=48"}, "--uid-count: 48 is too little: give a whole number from 49"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parse(append(tt.args, "--config="+configFile(t, tt.file)))
@@ -107,7 +107,7 @@ func TestTemplateThatFailsIsNamedWithPythonsWord(t *testing.T) {
 	}{
 		{"serve", []string{"serve", "--listen=127.0.0.1:0"}, nil},
 		{"run", []string{"run", "--template=data", "main.go"}, nil},
-		{"doctor", []string{"doctor"}, []string{"MISSING  templates", "remedy: install what it imports for /usr/bin/python3", "sandboxd: a template does not start"}},
+		{"doctor", []string{"doctor"}, []string{"MISSING  templates", "remedy: install what it imports for /usr/bin/python3"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := command(t, append(tt.args, isolation(), "--policy=off", "--engine=fork", "--templates=good=json", "--templates=data=json,no_such_module")...).CombinedOutput()

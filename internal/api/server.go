@@ -7,11 +7,10 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -208,18 +207,10 @@ func (s *Server) allowOrigins(origins []string) error {
 		MaxAge:               600, // seconds, as Starlette's
 		OptionsSuccessStatus: http.StatusOK,
 	}
-	all := len(origins) == 0
-	for _, o := range origins {
-		if o == "*" {
-			all = true
-			continue
-		}
-		u, err := url.Parse(strings.Replace(o, "*", "x", 1))
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != strings.Replace(o, "*", "x", 1) {
-			return fmt.Errorf("origin %q: want scheme and host and nothing else, such as https://example.com", o)
-		}
+	if err := CheckOrigins(origins); err != nil {
+		return err
 	}
-	if all {
+	if len(origins) == 0 || slices.Contains(origins, "*") {
 		// With credentials a browser accepts no "*", so the origin is sent back to it.
 		options.AllowOriginFunc = func(string) bool { return true }
 	} else {

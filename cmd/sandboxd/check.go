@@ -1,0 +1,259 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sandboxd/sandboxd/internal/api"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
+)
+
+// Kinds of values.
+const (
+	kindSwitch = "switch"
+	kindCount  = "whole number"
+	kindCores  = "number"
+	kindSize   = "size"
+	kindTime   = "time"
+	kindLevel  = "level"
+	kindWord   = "word"
+	kindList   = "list"
+	kindText   = "text"
+)
+
+func kindOf(v *kong.Value) string {
+	switch v.Target.Interface().(type) {
+	case bool:
+		return kindSwitch
+	case int, int64:
+		return kindCount
+	case float64:
+		return kindCores
+	case size:
+		return kindSize
+	case time.Duration:
+		return kindTime
+	case slog.Level:
+		return kindLevel
+	case []string, templates:
+		return kindList
+	}
+	if v.Enum != "" {
+		return kindWord
+	}
+	return kindText
+}
+
+// bound is what a number may be, in its unit: bytes, nanoseconds, thousandths of a core.
+type bound struct{ got, least, most int64 }
+
+// bounds are those of the settings that are numbers.
+func (s *settings) bounds() map[string]bound {
+	return map[string]bound{
+		"concurrency":            {int64(s.Concurrency), 1, 10_000},
+		"warm":                   {int64(s.Warm), 0, 10_000},
+		"renew-templates":        {int64(s.RenewTemplates), int64(time.Second), int64(30 * 24 * time.Hour)},
+		"queue":                  {int64(s.Queue), 0, 1_000_000},
+		"connections":            {int64(s.Connections), 1, 1_000_000},
+		"connections-per-client": {int64(s.ConnectionsPerClient), 0, 1_000_000},
+		"wall":                   {int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour)},
+		"memory":                 {int64(s.Memory), sandbox.MinMemory, 1 << 50},
+		"cpu":                    {int64(s.CPU * 1000), 10, 1_000_000},
+		"pids":                   {int64(s.Pids), sandbox.MinPids, 1 << 22},
+		"scratch":                {int64(s.Scratch), sandbox.MinScratch, 1 << 50},
+		"inodes":                 {s.Inodes, sandbox.MinInodes, math.MaxInt32},
+		"output-limit":           {int64(s.OutputLimit), 0, 1 << 30},
+		// Some more than jails: the readiness probe takes one outside of them.
+		"uid-count": {int64(s.UIDCount), int64(s.jails()) + 8, 1 << 31},
+		// Below are those of the system and of its users.
+		"uid-first":     {int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount)},
+		"drain-timeout": {int64(s.DrainTimeout), 0, int64(time.Hour)},
+	}
+}
+
+// written is a number as it may be written for a setting.
+func written(v *kong.Value, n int64) string {
+	switch kindOf(v) {
+	case kindSize:
+		return size(n).String()
+	case kindTime:
+		text := time.Duration(n).String() // 1h0m0s
+		if strings.HasSuffix(text, "m0s") {
+			text = strings.TrimSuffix(text, "0s")
+		}
+		if strings.HasSuffix(text, "h0m") {
+			text = strings.TrimSuffix(text, "0m")
+		}
+		return text
+	case kindCores:
+		return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// accepted is what a setting may be.
+func accepted(v *kong.Value, b bound) string {
+	example := ""
+	switch kind := kindOf(v); kind {
+	case kindSwitch:
+		return "true or false"
+	case kindLevel:
+		return "debug, info, warn or error"
+	case kindWord:
+		words := v.EnumSlice()
+		last := len(words) - 1
+		return strings.Join(words[:last], ", ") + " or " + words[last]
+	case kindList:
+		if v.IsMap() {
+			return "names with lists of modules, such as {data: [numpy, pandas]}"
+		}
+		return "a list, such as [a, b]"
+	case kindText:
+		return "a text"
+	case kindSize:
+		example = ", such as 256MiB"
+	case kindTime:
+		example = ", such as 500ms or 5s"
+	}
+	return fmt.Sprintf("a %s from %s to %s%s", kindOf(v), written(v, b.least), written(v, b.most), example)
+}
+
+// check says what is wrong with the settings, in a line for each that is wrong. faults are values that could not be read. It
+// reads the seccomp profile and starts nothing.
+func (s *settings) check(flags []*kong.Flag, faults map[string]string) (lines []string) {
+	faults, bounds, words := maps.Clone(faults), s.bounds(), s.faultsOfWords()
+	for _, flag := range flags {
+		b, isNumber := bounds[flag.Name]
+		_, unread := faults[flag.Name]
+		from := s.origins[flag.Name]
+		where := cmp.Or(from.where, "--"+flag.Name)
+		if value := cmp.Or(from.value, written(flag.Value, b.got)); isNumber && !unread {
+			switch {
+			case b.got < b.least:
+				faults[flag.Name] = value + " is too little"
+			case b.got > b.most:
+				faults[flag.Name] = value + " is too much"
+			}
+		}
+		if fault, wrong := faults[flag.Name]; wrong {
+			lines = append(lines, fmt.Sprintf("%s: %s: give %s", where, fault, accepted(flag.Value, b)))
+		} else if err := words[flag.Name]; err != nil {
+			lines = append(lines, fmt.Sprintf("%s: %v", where, err))
+		}
+	}
+	return lines
+}
+
+// faultsOfWords are what is wrong with settings that are no numbers, by name.
+func (s *settings) faultsOfWords() map[string]error {
+	faults := map[string]error{"templates": s.Templates.validate(), "cors-origin": api.CheckOrigins(s.CORSOrigin)}
+	if !s.forks() && len(s.Templates) > 0 {
+		faults["templates"] = fmt.Errorf("engine %s forks nothing: set --engine=fork, or leave the templates out", s.Engine)
+	}
+	_, faults["host"] = api.NamedHosts(s.Host)
+	faults["listen"] = checkAddress(s.Listen)
+	if s.AdminListen != "" {
+		faults["admin-listen"] = checkAddress(s.AdminListen)
+	}
+	if !filepath.IsAbs(s.Python) {
+		faults["python"] = fmt.Errorf("%q is no absolute path: give one such as /usr/bin/python3", s.Python)
+	}
+	_, faults["seccomp-profile"] = s.filter()
+	if _, err := s.scanner(); err != nil {
+		faults["restrict-module"] = err
+	}
+	return faults
+}
+
+// filter compiles the seccomp profile, once.
+func (s *settings) filter() (*seccompprofiles.Filter, error) {
+	if s.compiled != nil {
+		return s.compiled, nil
+	}
+	profile := seccompprofiles.Default
+	if s.SeccompProfile != "" {
+		var err error
+		if profile, err = os.ReadFile(s.SeccompProfile); err != nil {
+			return nil, err
+		}
+	}
+	filter, err := seccompprofiles.Compile(profile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (see `sandboxd profile check`)", cmp.Or(s.SeccompProfile, "built in"), err)
+	}
+	s.compiled = filter
+	return filter, nil
+}
+
+// checkAddress says what is wrong with an address to listen on, as far as its letters tell.
+func checkAddress(address string) error {
+	path, local := strings.CutPrefix(address, "unix:")
+	switch {
+	case local && path == "":
+		return errors.New("unix: without a path: give one, such as unix:/run/sandboxd/socket")
+	case local && len(path) > maxSocketPath:
+		return fmt.Errorf("the path is %d bytes long, and a socket's has %d at most: give a shorter one", len(path), maxSocketPath)
+	case local:
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is no address: give HOST:PORT, such as %s, or unix:PATH", address, defaultListen)
+	}
+	return nil
+}
+
+// maxSocketPath is how long the path of a Unix socket may be: sun_path without its final zero (unix(7)).
+const maxSocketPath = 107
+
+type checkCommand struct{}
+
+// Run says that the configuration is right: whatever is wrong with it has ended the program before.
+func (checkCommand) Run(s *settings) error {
+	_, err := fmt.Println("the configuration is right:", s.sources())
+	return err
+}
+
+// sources says where the settings come from that have not their default.
+func (s *settings) sources() string {
+	var flags, variables, keys []string
+	for _, setting := range slices.Sorted(maps.Keys(s.origins)) {
+		switch where := s.origins[setting].where; {
+		case setting == "config":
+		case strings.HasPrefix(where, "--"):
+			flags = append(flags, where)
+		case where == variableOf(setting):
+			variables = append(variables, where)
+		default:
+			keys = append(keys, setting)
+		}
+	}
+	var all []string
+	if s.Config != "" {
+		all = append(all, s.Config+" ("+cmp.Or(strings.Join(keys, ", "), "nothing that has effect")+")")
+	}
+	if len(variables) > 0 {
+		all = append(all, strings.Join(variables, ", ")+" of the environment")
+	}
+	if len(flags) > 0 {
+		all = append(all, strings.Join(flags, ", ")+" of the command line")
+	}
+	return strings.Join(append(all, "defaults for the rest"), "; ")
+}

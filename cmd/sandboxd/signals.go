@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// signals are caught from the start of main on, before it is known which command runs: a SIGHUP that comes while the daemon
+// starts must not kill it. SIGQUIT stays Go's (a dump of all goroutines), and so do those that Go ignores.
+type signals struct {
+	ending  chan os.Signal // SIGTERM, SIGINT
+	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2
+	working chan struct{}  // closed when there is something to clean up before the end
+}
+
+func catchSignals() *signals {
+	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan struct{})}
+	signal.Notify(s.ending, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(s.ignored, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	return s
+}
+
+// release gives the signals their usual effect, also those that have come: for commands other than serve.
+func (s *signals) release() {
+	signal.Reset(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	for {
+		var come os.Signal
+		select {
+		case come = <-s.ending:
+		case come = <-s.ignored:
+		default:
+			return
+		}
+		_ = unix.Kill(unix.Getpid(), come.(unix.Signal)) // a process may always signal itself
+	}
+}
+
+// endAtOnce has SIGTERM and SIGINT end the daemon while it reads its configuration and has started nothing: also where it hangs, on
+// a file that nobody delivers.
+func (s *signals) endAtOnce() {
+	signal.Ignore(unix.SIGPIPE) // of a log that nobody reads any more
+	go func() {
+		select {
+		case <-s.ending:
+			os.Exit(0)
+		case <-s.working:
+		}
+	}()
+}
+
+// context ends with SIGTERM or SIGINT, when the daemon has something to clean up. The other signals are logged, as long as
+// the process lives.
+func (s *signals) context(log *slog.Logger) (ctx context.Context, stop func()) {
+	close(s.working)
+	ctx, stop = context.WithCancel(context.Background())
+	go func() {
+		for {
+			select {
+			case <-s.ending:
+				stop()
+			case come := <-s.ignored:
+				log.Warn("a signal was ignored: the settings are read once, when the daemon starts", "signal", unix.SignalName(come.(unix.Signal)),
+					"remedy", "for other settings, restart the daemon")
+			}
+		}
+	}()
+	return ctx, stop
+}
