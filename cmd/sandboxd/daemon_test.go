@@ -56,6 +56,8 @@ type sandboxd struct {
 	cmd  *exec.Cmd
 	log  *lockedBuffer
 	done chan error
+
+	address chan string // when it serves
 }
 
 type lockedBuffer struct {
@@ -95,9 +97,18 @@ func underEachEngine(t *testing.T, test func(t *testing.T, flags ...string)) {
 	}
 }
 
+// startCommand starts a daemon and waits until it serves.
 func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
 	t.Helper()
-	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1)}
+	d := launch(t, cmd)
+	d.serves(t)
+	return d
+}
+
+// launch starts a daemon. It ends with the test.
+func launch(t testing.TB, cmd *exec.Cmd) *sandboxd {
+	t.Helper()
+	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1), address: make(chan string, 1)}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +116,12 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	address := make(chan string, 1)
 	go func() {
 		for lines := bufio.NewReader(stderr); ; {
 			line, err := lines.ReadString('\n')
 			io.WriteString(d.log, line)
 			if m := servingAt.FindStringSubmatch(line); m != nil {
-				address <- m[1]
+				d.address <- m[1]
 			}
 			if err != nil {
 				d.done <- d.cmd.Wait()
@@ -127,14 +137,19 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
 			t.Logf("the daemon's log:\n%s", d.log)
 		}
 	})
+	return d
+}
+
+// serves waits until the daemon serves.
+func (d *sandboxd) serves(t testing.TB) {
+	t.Helper()
 	select {
-	case d.url = <-address:
+	case d.url = <-d.address:
 	case err := <-d.done:
 		t.Fatalf("the daemon ended: %v\n%s", err, d.log)
 	case <-time.After(time.Minute):
 		t.Fatalf("the daemon does not serve\n%s", d.log)
 	}
-	return d
 }
 
 // answer is what came back of a request.

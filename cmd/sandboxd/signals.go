@@ -15,10 +15,11 @@ type signals struct {
 	ending  chan os.Signal // SIGTERM, SIGINT
 	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2
 	working chan struct{}  // closed when there is something to clean up before the end
+	nohup   bool           // SIGHUP was to have no effect on this process, as nohup(1) arranges it
 }
 
 func catchSignals() *signals {
-	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan struct{})}
+	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan struct{}), signal.Ignored(unix.SIGHUP)}
 	signal.Notify(s.ending, unix.SIGTERM, unix.SIGINT)
 	signal.Notify(s.ignored, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	return s
@@ -27,6 +28,9 @@ func catchSignals() *signals {
 // release gives the signals their usual effect, also those that have come: for commands other than serve.
 func (s *signals) release() {
 	signal.Reset(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	if s.nohup {
+		signal.Ignore(unix.SIGHUP)
+	}
 	for {
 		var come os.Signal
 		select {

@@ -160,7 +160,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	}
 	j.use(plan, files)
 	if cfg.Fork {
-		if err := j.openTemplates(); err != nil {
+		if err := j.openTemplates(ctx); err != nil {
 			return nil, errors.Join(err, j.Close())
 		}
 	}
@@ -171,14 +171,14 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 }
 
 // openTemplates starts the templates. Nothing else runs yet.
-func (j *Jail) openTemplates() (err error) {
+func (j *Jail) openTemplates(ctx context.Context) (err error) {
 	if j.templateID, err = j.ids.take(); err != nil {
 		return err
 	}
 	if j.fork, err = openEmbedded(embeddedFork); err != nil {
 		return err
 	}
-	j.templates, err = newTemplates(j)
+	j.templates, err = newTemplates(ctx, j)
 	return err
 }
 

@@ -71,8 +71,8 @@ type forked struct {
 	err   error
 }
 
-// startTemplate starts an interpreter and has it import modules.
-func (j *Jail) startTemplate(modules []string) (*template, error) {
+// startTemplate starts an interpreter and has it import modules, unless ctx ends.
+func (j *Jail) startTemplate(ctx context.Context, modules []string) (*template, error) {
 	ours, theirs, err := packetPair()
 	if err != nil {
 		return nil, atStage(stageTemplate, err)
@@ -87,15 +87,20 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 	if err != nil {
 		return nil, errors.Join(err, ours.Close())
 	}
-	patience, cancel := context.WithTimeout(context.Background(), j.cfg.SetUpPatience+templatePatience)
+	patience, cancel := context.WithTimeout(ctx, j.cfg.SetUpPatience+templatePatience)
 	defer cancel()
 	err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
 	if err == nil {
 		t.run.streams = t.run.process.collect(64<<10, nil) // what it says when it fails
-		err = t.importing(theirs, modules)
+		err = t.importing(ctx, theirs, modules)
+	}
+	if err == nil {
+		err = context.Cause(ctx)
 	}
 	if err != nil {
-		_, err = t.run.finish(err)
+		if _, failed := t.run.finish(err); failed != nil {
+			err = failed
+		}
 		return nil, errors.Join(err, ours.Close())
 	}
 	j.background.Go(t.listen)
@@ -103,10 +108,10 @@ func (j *Jail) startTemplate(modules []string) (*template, error) {
 }
 
 // importing waits for the imports.
-func (t *template) importing(control *os.File, modules []string) error {
+func (t *template) importing(ctx context.Context, control *os.File, modules []string) error {
 	p := t.run.process
 	what := inside.Handover{Template: true, Modules: modules}.Encode()
-	return p.converse(context.Background(), templatePatience, nil, what, func() (string, error) {
+	return p.converse(ctx, templatePatience, nil, what, func() (string, error) {
 		// The descriptors come with a byte of their own: whoever reads on drops them.
 		rights := unix.UnixRights(int(control.Fd()), int(t.run.jail.fork.Fd()))
 		conn, err := p.channel.SyscallConn()
@@ -353,7 +358,8 @@ func (t *template) kill() {
 type templates struct {
 	jail  *Jail
 	asked chan renewal
-	quit  chan struct{}
+	life  context.Context // ends with close: no template is started after that
+	end   context.CancelFunc
 	done  chan struct{}
 
 	mu      sync.Mutex
@@ -367,18 +373,24 @@ type renewal struct {
 	answer chan error
 }
 
-// newTemplates starts all of them.
-func newTemplates(j *Jail) (*templates, error) {
+// newTemplates starts all of them, unless ctx ends: their imports may take a minute.
+func newTemplates(ctx context.Context, j *Jail) (*templates, error) {
 	t := &templates{
 		jail: j, current: map[string]*template{},
-		asked: make(chan renewal), quit: make(chan struct{}), done: make(chan struct{}),
+		asked: make(chan renewal), done: make(chan struct{}),
 	}
+	t.life, t.end = context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, t.end)
 	go t.maintain()
 	for _, name := range slices.Sorted(maps.Keys(j.cfg.Templates)) {
 		if err := t.renew(name, nil); err != nil {
 			t.close()
 			return nil, fmt.Errorf("template %q: %w", name, err)
 		}
+	}
+	if !stop() {
+		t.close()
+		return nil, context.Cause(ctx)
 	}
 	return t, nil
 }
@@ -391,7 +403,7 @@ func (t *templates) maintain() {
 	failed := map[string]time.Time{}
 	for {
 		select {
-		case <-t.quit:
+		case <-t.life.Done():
 			return
 		case <-tick.C:
 			for name := range t.jail.cfg.Templates {
@@ -416,7 +428,7 @@ func (t *templates) replace(name string, old *template) error {
 	if t.get(name) != old {
 		return nil
 	}
-	fresh, err := t.jail.startTemplate(t.jail.cfg.Templates[name])
+	fresh, err := t.jail.startTemplate(t.life, t.jail.cfg.Templates[name])
 	if err != nil {
 		return err
 	}
@@ -464,7 +476,7 @@ func (t *templates) close() {
 	if t == nil {
 		return
 	}
-	close(t.quit)
+	t.end()
 	<-t.done
 	for _, one := range t.current {
 		one.kill() // it has nothing to do, and may be stuck
