@@ -108,9 +108,13 @@ func listen(address string) (net.Listener, error) {
 		return net.Listen("tcp", address)
 	}
 	// What a daemon that was killed has left would be in the way.
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != os.ModeSocket {
+			return nil, fmt.Errorf("%s is no socket, and is not replaced: give another path, or remove it", path)
+		}
 		if c, err := net.Dial("unix", path); err == nil {
 			_ = c.Close()
+			return nil, fmt.Errorf("%s: somebody serves there: stop that one, or give another path", path)
 		} else if errors.Is(err, unix.ECONNREFUSED) {
 			_ = os.Remove(path)
 		}

@@ -146,7 +146,7 @@ func TestListening(t *testing.T) {
 		{"two", []socket{free, free}, nil, "2 sockets were passed"},
 		{"a path", nil, []string{"--listen=unix:" + fresh}, "msg=serving address=unix:" + fresh + " socket=own"},
 		{"a path that a killed daemon has left", nil, []string{"--listen=unix:" + stale}, "msg=serving address=unix:" + stale + " socket=own"},
-		{"a path that somebody serves on", nil, []string{"--listen=unix:" + path}, "address already in use"},
+		{"a path that somebody serves on", nil, []string{"--listen=unix:" + path}, "somebody serves there"},
 		{"a path to the passed socket", []socket{local.(*net.UnixListener)}, []string{"--listen=unix:" + path}, "socket=passed"},
 		{"one for health and metrics", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, nil, "admin=unix:" + path + " admin_socket=passed"},
 		{"in another order", []socket{namedSocket{local.(*net.UnixListener), "admin"}, free}, nil, "address=http://" + free.Addr().String() + " socket=passed"},
@@ -178,5 +178,42 @@ func TestListening(t *testing.T) {
 				t.Errorf("%q is not in:\n%s", tt.want, &said)
 			}
 		})
+	}
+}
+
+// A daemon makes the file of its socket, answers at it, leaves it to nobody else while it lives, and removes it at its end.
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	leave(t, path)
+	d := start(t, "--listen=unix:"+path)
+	if d.url != "unix:"+path {
+		t.Errorf("it serves at %s", d.url)
+	}
+	ask := func() {
+		t.Helper()
+		out, err := exec.Command("curl", "-sS", "--unix-socket", path, "http://localhost/playground/execute", "-H", "Content-Type: application/json", "-d", `{"code":"print(6*7)"}`).CombinedOutput()
+		if string(out) != `{"stdout":"42\n","stderr":""}` || err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	ask()
+	status, _, stderr := said(t, command(t, "serve", isolation(), "--listen=unix:"+path))
+	if status != 1 || !strings.Contains(stderr, path) || !strings.Contains(stderr, "somebody serves there") {
+		t.Errorf("a second daemon: status %d: %s", status, stderr)
+	}
+	ask()
+	d.signal(t, syscall.SIGTERM)
+	d.ends(t)
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket: %v", err)
+	}
+
+	// A file that is no socket is somebody's.
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, _, stderr = said(t, command(t, "serve", isolation(), "--listen=unix:"+path))
+	if kept, _ := os.ReadFile(path); status != 1 || string(kept) != "precious" || !strings.Contains(stderr, "is no socket") {
+		t.Errorf("status %d, the file has %q: %s", status, kept, stderr)
 	}
 }
