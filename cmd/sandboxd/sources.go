@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"reflect"
@@ -12,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"go.yaml.in/yaml/v3"
 )
 
 // origin is where a setting has its value from, and how the value is written there.
@@ -183,113 +181,6 @@ func (in *invocation) take(flags []*kong.Flag, value func(*kong.Flag) (any, orig
 			flag.Target.Set(target)
 		}
 	}
-}
-
-// settingsFile is the configuration file.
-type settingsFile struct {
-	path   string
-	keys   map[string][2]*yaml.Node // key and value, by setting
-	faults []string                 // keys that are none
-}
-
-// errNotYAML is a file with no settings that could be looked at one by one. The error names it, and the line.
-var errNotYAML = errors.New("not a YAML map of settings, such as `memory: 256MiB`")
-
-// readFile reads a YAML file of flat keys; only the templates are a map. It reads nodes since these know their lines.
-func readFile(path string, flags []*kong.Flag) (*settingsFile, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	f := &settingsFile{path: path, keys: map[string][2]*yaml.Node{}}
-	var document yaml.Node
-	decoder := yaml.NewDecoder(file)
-	switch err := decoder.Decode(&document); {
-	case errors.Is(err, io.EOF):
-		return f, nil
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w: %s", path, errNotYAML, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w: there is a second document in it, which would be lost", path, errNotYAML)
-	}
-	root := document.Content[0]
-	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return f, nil // nothing but comments
-	}
-	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("%s:%d: %w", path, root.Line, errNotYAML)
-	}
-	var known []string
-	for _, flag := range flags {
-		if flag.Name != "config" {
-			known = append(known, flag.Name)
-		}
-	}
-	for i := 0; i < len(root.Content); i += 2 {
-		key, value := root.Content[i], root.Content[i+1]
-		before, twice := f.keys[key.Value]
-		switch {
-		case !slices.Contains(known, key.Value):
-			f.faults = append(f.faults, fmt.Sprintf("%s:%d: unknown key %q%s", path, key.Line, key.Value, meant(nearest(key.Value, known))))
-		case twice:
-			f.faults = append(f.faults, fmt.Sprintf("%s:%d: %s: the key is in line %d already", path, key.Line, key.Value, before[0].Line))
-		default:
-			f.keys[key.Value] = [2]*yaml.Node{key, value}
-		}
-	}
-	return f, nil
-}
-
-// value is what the file says of a setting; nil for nothing.
-func (f *settingsFile) value(flag *kong.Flag) (any, origin, error) {
-	pair, ok := f.keys[flag.Name]
-	if !ok {
-		return nil, origin{}, nil
-	}
-	node := pair[1]
-	if node.Kind == yaml.AliasNode {
-		node = node.Alias
-	}
-	from := origin{where: fmt.Sprintf("%s:%d: %s", f.path, pair[0].Line, flag.Name), value: node.Value}
-	switch {
-	case flag.IsMap():
-		table := map[string]any{}
-		if node.Kind != yaml.MappingNode {
-			return nil, from, errors.New(shape(node))
-		}
-		if err := node.Decode(&table); err != nil {
-			return nil, from, err
-		}
-		return table, from, nil
-	case node.Kind == yaml.SequenceNode && flag.IsSlice():
-		var words []string
-		for _, item := range node.Content {
-			if item.Kind != yaml.ScalarNode {
-				return nil, from, fmt.Errorf("an item of the list %s", shape(item))
-			}
-			words = append(words, item.Value)
-		}
-		from.value = strings.Join(words, ", ")
-		return kong.JoinEscaped(words, ','), from, nil
-	case node.Kind != yaml.ScalarNode, node.Tag == "!!null":
-		return nil, from, errors.New(shape(node))
-	}
-	return node.Value, from, nil
-}
-
-// shape says what a node of YAML is.
-func shape(node *yaml.Node) string {
-	switch {
-	case node.Kind == yaml.SequenceNode:
-		return "is a list"
-	case node.Kind == yaml.MappingNode:
-		return "is a map"
-	case node.Tag == "!!null":
-		return "has no value"
-	}
-	return fmt.Sprintf("is %q", node.Value)
 }
 
 // stranger is a variable in the environment that looks like a setting and is none, and the one that was meant; "" if none
