@@ -80,8 +80,7 @@ func (j *Jail) templateOrder() *inside.Order {
 	root := j.root.Load()
 	o := j.order(root)
 	o.UID, o.GID = j.templateID.uid, j.templateID.gid
-	o.Without = []string{inside.StageUserNS, inside.StageCgroupNS, inside.StageCPU, inside.StageCredentials,
-		inside.StageLandlock, inside.StageRlimits}
+	o.Role = inside.Template
 	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(j.cfg.Filter, root.script))), false
 	// Nothing may be mounted below a tree that an overlay is to show, nor on a procfs that others are to be mounted beside.
 	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Cover || n.Op == inside.Subset })

@@ -29,7 +29,18 @@ const Python = "/usr/bin/python3"
 // Without takes layers away from the runs of a jail, named by the init's stages. For a jail without
 // the filter, set Config.Filter.
 func Without(c *jail.Config, stages ...string) {
-	alter(c, func(o *inside.Order) { o.Without = append(o.Without, stages...) })
+	alter(c, func(o *inside.Order) {
+		for _, stage := range stages {
+			fail(o, stage, inside.FaultSkip)
+		}
+	})
+}
+
+func fail(o *inside.Order, stage string, how int) {
+	if o.Faults == nil {
+		o.Faults = map[string]int{}
+	}
+	o.Faults[stage] = how
 }
 
 func alter(c *jail.Config, with func(*inside.Order)) {
@@ -43,21 +54,27 @@ func alter(c *jail.Config, with func(*inside.Order)) {
 }
 
 // Fault makes the inits of a jail fail as it was last told.
-type Fault struct{ now *atomic.Pointer[inside.Fault] }
+type Fault struct{ now *atomic.Pointer[fault] }
+
+// fault is one at a stage; none at "".
+type fault struct {
+	stage string
+	how   int
+}
 
 // NewFault returns a fault of which nothing is seen yet.
 func NewFault(c *jail.Config) Fault {
-	f := Fault{new(atomic.Pointer[inside.Fault])}
+	f := Fault{new(atomic.Pointer[fault])}
 	f.Clear()
-	alter(c, func(o *inside.Order) { o.Fault = *f.now.Load() })
+	alter(c, func(o *inside.Order) { now := f.now.Load(); fail(o, now.stage, now.how) })
 	return f
 }
 
 // Set makes every run from here on fail at a stage: with an errno, or as inside.FaultExit says.
-func (f Fault) Set(stage string, how int) { f.now.Store(&inside.Fault{Stage: stage, How: how}) }
+func (f Fault) Set(stage string, how int) { f.now.Store(&fault{stage, how}) }
 
 // Clear lets runs be.
-func (f Fault) Clear() { f.now.Store(&inside.Fault{}) }
+func (f Fault) Clear() { f.now.Store(&fault{}) }
 
 // InitAt waits for a jail of this process that is at a stage, and returns the id of the process there: the init, or
 // from "split" on its child.

@@ -4,6 +4,7 @@ import "golang.org/x/sys/unix"
 
 // Order is what is done inside, as data.
 type Order struct {
+	Role       Role
 	UID, GID   int      // who we become: as a rule, the constants of that name
 	KeepGroups bool     // the daemon had no right to drop its groups
 	Plan       []Node   // the root file system, in the order in which it is made
@@ -19,21 +20,26 @@ type Order struct {
 	// what it was.
 	Argv, Env []string
 
-	// For tests: stages that are left out, and how one ends that does not go well.
-	Without []string
-	Fault   Fault
+	// Faults are for tests: what happens at a stage instead of its step. An errno is how it fails.
+	Faults map[string]int
 }
 
-// Fault is how a step fails for a test.
-type Fault struct {
-	Stage string // "": none
-	How   int    // an errno, FaultExit or FaultHang
-}
-
-// Ways in which an init can end at a stage, besides an errno.
+// Faults besides errnos.
 const (
 	FaultExit = -1 // exit status 0, without a word
 	FaultHang = -2 // no answer, ever
+	FaultSkip = -3 // nothing: one layer of the jail is missing
+)
+
+// Role is what the process becomes.
+type Role int
+
+const (
+	// Program is confined to all that the order says.
+	Program Role = iota
+	// Template is what programs are forked from. It is confined to its root, and keeps the rights that it takes to jail
+	// them in turn: what a program must not have is taken from each of them.
+	Template
 )
 
 // Prctl is one call of prctl(2) that the program inherits.

@@ -65,7 +65,13 @@ func Compile(o *Order) *Script {
 		{StageCgroupNS, a.unshareCgroup},
 		{StageSession, a.newSession},
 		{StageCPU, func() { a.isolateCPU(o.CPU) }},
-		{StageCredentials, a.dropPrivileges},
+		{StageCredentials, func() {
+			if o.Role == Template {
+				a.keepPrivileges()
+			} else {
+				a.dropPrivileges()
+			}
+		}},
 		{StageSplit, a.split},
 		{StageLandlock, func() { a.restrictFiles(o.Landlock) }},
 		{StageRlimits, func() {
@@ -86,20 +92,26 @@ func Compile(o *Order) *Script {
 		default:
 			a.takeName(step.stage)
 		}
-		switch {
-		case slices.Contains(o.Without, step.stage):
-			if step.stage == StageCredentials {
-				a.keepPrivileges()
-			}
+		if o.Role == Template && slices.Contains(leftToPrograms, step.stage) {
 			continue
-		case o.Fault.Stage == step.stage:
-			a.fault(o.Fault.How)
+		}
+		switch how := o.Faults[step.stage]; {
+		case how == FaultSkip && step.stage == StageCredentials:
+			a.keepPrivileges()
+			continue
+		case how == FaultSkip:
+			continue
+		case how != 0:
+			a.fault(how)
 		}
 		step.do()
 	}
 	a.keepProgram()
 	return a.script()
 }
+
+// leftToPrograms are the stages that a template leaves to the programs that are forked from it.
+var leftToPrograms = []string{StageUserNS, StageCgroupNS, StageCPU, StageLandlock, StageRlimits}
 
 // takeName gives the init the name of its step, of at most 15 bytes. So the daemon can tell where it
 // is stuck or died.
