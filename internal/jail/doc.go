@@ -32,13 +32,13 @@
 //	  read memory.events, cpu.stat; rmdir leaf
 //
 // A call of the script that fails sends its number and errno up the socket instead of "go", and
-// Run returns a SetupError. End of file without "started" means that it died.
+// Run returns a sandbox.SetupError. End of file without "started" means that it died.
 //
 // Engine fork has a template in the place of the zygote: an interpreter, jailed likewise, that forks itself into new
 // namespaces and the leaf. Its child is the init and replays the same script but for execve. See template.go.
 //
-// Read the files in this order: spec, verdict (what goes in, what comes out), jail, pool, run (the
-// story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
+// Package sandbox has the types of what goes in and what comes out. Read the files in this order: verdict, jail, pool, run
+// (the story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
 // inside (what happens inside, in order); then devices, landlock, denials, output, pipe, watchdog, footprint and janitor, and probe, which
 // tries every layer before the daemon promises it.
 //
