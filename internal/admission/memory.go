@@ -2,31 +2,31 @@ package admission
 
 import "golang.org/x/sync/semaphore"
 
-// Memory is a number of bytes that those who are under way share.
+// Memory is a budget of bytes that requests share.
 type Memory struct{ free *semaphore.Weighted }
 
 // NewMemory returns a memory of so many bytes.
 func NewMemory(bytes int64) *Memory { return &Memory{semaphore.NewWeighted(bytes)} }
 
-// Take takes so many bytes if they are there, and reports whether they were.
+// Take takes bytes from the budget and reports whether that many were free.
 func (m *Memory) Take(bytes int64) bool { return m.free.TryAcquire(bytes) }
 
-// Give gives back what was taken.
+// Give returns bytes to the budget.
 func (m *Memory) Give(bytes int64) { m.free.Release(bytes) }
 
-// Share returns a share of nothing yet. It is for one goroutine at a time.
+// Share returns an empty share. A share is not safe for concurrent use.
 func (m *Memory) Share() *Share { return &Share{of: m} }
 
-// Share is what one of them holds. It never waits for more.
+// Share is the part of a Memory that one request holds. Its methods never wait.
 type Share struct {
 	of   *Memory
 	held int64
 }
 
-// Held is how many bytes it holds.
+// Held returns the size of the share in bytes.
 func (s *Share) Held() int64 { return s.held }
 
-// Grow makes it at least this large, and reports whether there is room for that.
+// Grow makes the share at least this large and reports whether the budget had room for that.
 func (s *Share) Grow(to int64) bool {
 	if to <= s.held {
 		return true
@@ -38,7 +38,7 @@ func (s *Share) Grow(to int64) bool {
 	return true
 }
 
-// Shrink makes it at most this large.
+// Shrink makes the share at most this large.
 func (s *Share) Shrink(to int64) {
 	if to < s.held {
 		s.of.Give(s.held - to)
@@ -46,5 +46,5 @@ func (s *Share) Shrink(to int64) {
 	}
 }
 
-// Release gives all of it back.
+// Release returns the whole share to the budget.
 func (s *Share) Release() { s.Shrink(0) }

@@ -8,7 +8,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// execute is the contract's door to the service: decode, run, encode.
+// execute handles POST /playground/execute: it decodes the request, runs the program and encodes the answer.
 func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	if s.foreign(r) {
 		s.fail(w, r, errForeignPage)
@@ -19,7 +19,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if len(program.Source) == 0 { // says nothing, does nothing: no jail is needed to know that
+	if len(program.Source) == 0 { // an empty program writes nothing: no jail is needed
 		s.answerStreams(w, spoken{})
 		return
 	}
@@ -28,7 +28,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	defer reply.Close() // when the answer is written, or nobody is there to take it
+	defer reply.Close() // after the answer has been written, or the client has gone
 	if reply.Verdict == sandbox.Cancelled {
 		s.fail(w, r, errGone)
 		return
@@ -37,7 +37,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	s.answerStreams(w, told(reply.Outcome, s.cfg.Service.Limits()))
 }
 
-// client is the address that a request comes from, which may be that of a proxy.
+// client returns the address that a request came from, which may be a proxy's.
 func client(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// fontsDir is where matplotlib keeps its list of the fonts that there are (MPLCONFIGDIR). It has to be writable, so each run
-// has one of its own.
+// fontsDir is the directory of matplotlib's font list (MPLCONFIGDIR). matplotlib requires a writable directory, so it is in
+// the scratch space of each run.
 const fontsDir = runDir + "/matplotlib"
 
 //go:embed fonts.py
@@ -21,13 +21,13 @@ var fontsProgram []byte
 
 var fontsName = regexp.MustCompile(`^fontlist-v[0-9]{1,9}\.json$`)
 
-// maxFonts bounds matplotlib's list, in bytes: it is copied into the root of each run. A list of a hundred fonts has
-// 30,000.
+// maxFonts bounds the size of the font list in bytes, since the list is copied into the root of each run. A list of a hundred
+// fonts has about 30,000 bytes.
 const maxFonts = 1 << 20
 
-// PrepareFonts has matplotlib make its list of fonts, in a jail of its own, and gives that list to the runs that start from
-// then on. Without it the first plot of each run looks at every font, which takes longer than most programs. It does nothing
-// where there is no matplotlib.
+// PrepareFonts runs matplotlib in a jail to create its font list, and adds the list to the root of all later runs. Without
+// the list, the first plot of each run reads every font of the machine, which takes about a second. PrepareFonts does nothing
+// if matplotlib is not installed.
 func (j *Jail) PrepareFonts(ctx context.Context) error {
 	result, err := j.Run(ctx, sandbox.Program{Source: fontsProgram}, nil)
 	if err != nil {

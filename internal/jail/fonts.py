@@ -1,4 +1,4 @@
-# Run by the daemon in a jail like any other: prints the name and the content of matplotlib's list of fonts.
+# The daemon runs this in a jail, like any program. It prints the name and the content of matplotlib's font list.
 import importlib.util
 import json
 import sys

@@ -1,3 +1,3 @@
-// Package sandbox has the words in which the parts of the program speak of a run: what is to be run (Program), within what
-// (Limits), what happens meanwhile (Event) and what came of it (Outcome). It knows no kernel and no HTTP.
+// Package sandbox defines the domain types of the program: Program (what to run), Limits, Event (what happens during the
+// run) and Outcome (its result). It depends on neither the kernel nor HTTP, and imports no other package of this module.
 package sandbox

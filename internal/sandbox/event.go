@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Kind is what an Event tells.
+// Kind says what an Event reports.
 type Kind string
 
 const (
-	Started  Kind = "started"  // the program runs from now on
-	Stdout   Kind = "stdout"   // it wrote Event.Data
-	Stderr   Kind = "stderr"   // likewise
-	Finished Kind = "finished" // it has ended: Event.Outcome. The last event, and the only one of a program that was not run
+	Started  Kind = "started"  // the program has started
+	Stdout   Kind = "stdout"   // the program wrote Event.Data to standard output
+	Stderr   Kind = "stderr"   // the program wrote Event.Data to standard error
+	Finished Kind = "finished" // the run has ended with Event.Outcome; the last event, and the only one of a rejected program
 )
 
 // Event is something that happens in a run.
@@ -24,14 +24,14 @@ type Event struct {
 	Outcome *Outcome // of Finished
 }
 
-// Sink takes the events of a run, one at a time, in their order. It holds up the program while it does: one for readers that
-// may be slow keeps what it gets in bounds of its own, and returns.
+// Sink receives the events of a run, one at a time and in order. Event delays the program until it returns. A sink for a
+// reader that may be slow must therefore buffer the events, bound its buffer, and return at once.
 type Sink interface {
 	Event(Event)
 }
 
-// Stream numbers the events of one run for a Sink. Its methods may be called from several goroutines, and on nil, which
-// nobody listens to.
+// Stream numbers the events of one run and passes them to a Sink. It is safe for concurrent use. The methods of a nil Stream
+// do nothing.
 type Stream struct {
 	sink Sink
 
@@ -40,7 +40,7 @@ type Stream struct {
 	started time.Time
 }
 
-// NewStream returns a stream to a sink, nil for nil.
+// NewStream returns a stream to a sink, or nil if the sink is nil.
 func NewStream(to Sink) *Stream {
 	if to == nil {
 		return nil
@@ -48,7 +48,7 @@ func NewStream(to Sink) *Stream {
 	return &Stream{sink: to}
 }
 
-// Start says that the program runs from now on.
+// Start reports that the program has started.
 func (s *Stream) Start() {
 	if s == nil {
 		return
@@ -58,8 +58,8 @@ func (s *Stream) Start() {
 	s.start()
 }
 
-// Output says what the program wrote, to Stdout or Stderr. It may come before Start: the one is noticed by whoever reads
-// the stream, the other by whoever started the program.
+// Output reports what the program wrote to Stdout or Stderr. Output may be called before Start, since different goroutines
+// read the streams and start the program. It then reports the start first.
 func (s *Stream) Output(kind Kind, data []byte) {
 	if s == nil {
 		return
@@ -70,7 +70,7 @@ func (s *Stream) Output(kind Kind, data []byte) {
 	s.send(Event{Kind: kind, Data: data})
 }
 
-// Finish says how it ended.
+// Finish reports the outcome.
 func (s *Stream) Finish(o *Outcome) {
 	if s == nil {
 		return

@@ -8,15 +8,15 @@ type Program struct {
 	// there: what it imports keeps them.
 	Nulled []string
 
-	// Check is whether the program is only compiled. It exits with status 0 if that succeeds, and otherwise as
-	// python3 does, with python3's words for what is wrong.
+	// Check compiles the program without running it. The exit status is 0 if it compiles. Otherwise the exit status and
+	// standard error are those of python3 for a program that does not compile.
 	Check bool
 
-	// Template is the one that the run is forked from; "" is DefaultTemplate.
+	// Template names the template that the run is forked from; "" means DefaultTemplate.
 	Template string
 }
 
-// DefaultTemplate is the name of the template that there always is. It has imported nothing.
+// DefaultTemplate is the name of the template that always exists. It has imported no modules.
 const DefaultTemplate = "default"
 
 // Finding is one place in the source that a policy forbids.

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reason says in a sentence why a run ended, for whoever sent the program: "" where the program says so itself, since it
-// ended by itself or python3 wrote a traceback.
+// Reason returns one sentence that says why the run ended, for the author of the program. It is "" if the program ended by
+// itself or by an uncaught KeyboardInterrupt, for which python3 has written a traceback.
 func (o *Outcome) Reason(limits Limits) string {
 	switch o.Verdict {
 	case Timeout:
@@ -27,21 +27,21 @@ func (o *Outcome) Reason(limits Limits) string {
 	return ""
 }
 
-// meaning says what a signal that needs it is a sign of, in a jail.
+// meaning explains signals that have a special cause in a jail.
 var meaning = map[syscall.Signal]string{
 	syscall.SIGSYS:  " (it made a system call that the sandbox does not allow)",
 	syscall.SIGXCPU: " (CPU time limit)",
 	syscall.SIGXFSZ: " (file size limit)",
 }
 
-// Exit statuses that are not the program's own: those of timeout(1), and of a shell.
+// Exit statuses that are not the program's own, as in timeout(1) and in shells.
 const (
 	StatusTimeout = 124
 	StatusRefused = 126
 	StatusSignal  = 128 // and the number of the signal on top; 137 is out of memory as well
 )
 
-// ExitStatus is how a command that ran the program in its own place would exit.
+// ExitStatus returns the exit status of a command that runs the program, such as `sandboxd run`.
 func (o *Outcome) ExitStatus() int {
 	switch o.Verdict {
 	case Timeout:
@@ -59,7 +59,7 @@ func (o *Outcome) ExitStatus() int {
 	}
 }
 
-// Truncated names the streams of which bytes were dropped.
+// Truncated returns the names of the streams that exceeded Limits.Output.
 func (o *Outcome) Truncated() (streams []string) {
 	if o.Stdout.Truncated() {
 		streams = append(streams, "stdout")
@@ -70,7 +70,7 @@ func (o *Outcome) Truncated() (streams []string) {
 	return streams
 }
 
-// Start is how the run started, in a word: in a jail that waited for it, or in one that was made for it.
+// Start returns Warm or Cold.
 func (o *Outcome) Start() string {
 	if o.Warm {
 		return Warm
@@ -78,13 +78,13 @@ func (o *Outcome) Start() string {
 	return Cold
 }
 
-// How runs start.
+// Ways in which a run starts.
 const (
-	Warm = "warm"
-	Cold = "cold"
+	Warm = "warm" // in a waiting jail
+	Cold = "cold" // in a jail that was made for the run
 )
 
-// SignalName is a signal's name, such as SIGSEGV, or its number where it has none.
+// SignalName returns the name of a signal, such as SIGSEGV, or its number if it has no name.
 func SignalName(s syscall.Signal) string {
 	if name := unix.SignalName(s); name != "" {
 		return name

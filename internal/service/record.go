@@ -12,8 +12,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// record writes the one log record of a run, and counts it. What is sent away before there is
-// a run is the door's to count.
+// record logs and counts a run. A request that is refused before its run starts is logged and counted by the adapter.
 func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcome, err error) {
 	begun := (*Error)(nil)
 	if err != nil && !errors.As(err, &begun) {
@@ -36,7 +35,7 @@ func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcom
 	s.cfg.Log.LogAttrs(ctx, level, "run", attrs...)
 }
 
-// about says which request and which program, never the program itself.
+// about identifies the request and the program. The source itself is never logged.
 func about(request Request) []slog.Attr {
 	sum := sha256.Sum256(request.Program.Source)
 	attrs := []slog.Attr{slog.String("request_id", request.ID)}
@@ -48,7 +47,7 @@ func about(request Request) []slog.Attr {
 		slog.String("source_sha256", hex.EncodeToString(sum[:6])))
 }
 
-// describe says how a run went.
+// describe returns the attributes of a run that has an outcome.
 func describe(o *sandbox.Outcome) []slog.Attr {
 	attrs := []slog.Attr{slog.Float64("queued_seconds", o.Timing.Queued.Seconds()), verdict(o.Verdict)}
 	if o.Verdict == sandbox.Rejected {
@@ -82,7 +81,7 @@ func describe(o *sandbox.Outcome) []slog.Attr {
 
 func verdict(v sandbox.Verdict) slog.Attr { return slog.String("verdict", string(v)) }
 
-// stageOf is the stage at which a sandbox failed, "" if that is not known.
+// stageOf returns the stage at which the sandbox failed, or "" if it is unknown.
 func stageOf(err error) string {
 	var setup *sandbox.SetupError
 	if errors.As(err, &setup) {

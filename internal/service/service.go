@@ -1,5 +1,6 @@
-// Package service runs programs for those who have a door to the outside: an HTTP handler, the command line. It is the way
-// of a run: scan, admission, run, record. Policy, admission, jail, metrics and the log meet nowhere else.
+// Package service runs programs: it scans the source, waits for a slot, runs the program in a jail and records the run. It is
+// the only package in which policy, admission, jail, metrics and the log meet. The HTTP handlers and the command line are
+// adapters of Run.
 package service
 
 import (
@@ -14,14 +15,14 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Runner runs one program to its end. An error means that the sandbox
-// failed, never the program. *jail.Jail is one.
+// Runner runs one program to its end. An error means that the sandbox failed. A failure of the program is a Result.
+// *jail.Jail implements it.
 type Runner interface {
 	Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*jail.Result, error)
 }
 
-// Scanner says what the policy has against a program, in the order of the source. An error means
-// that it gave up: the run goes on without it. *scan.Scanner is one.
+// Scanner returns what the policy forbids in a program, in the order of the source. An error means that the scan gave up;
+// the program is then run without it. *scan.Scanner implements it.
 type Scanner interface {
 	Scan(ctx context.Context, source []byte) ([]sandbox.Finding, error)
 }
@@ -30,10 +31,10 @@ type Scanner interface {
 type Config struct {
 	Runner  Runner
 	Scanner Scanner
-	Nulled  []string // builtins that are None for the program, as the policy wants it
+	Nulled  []string // builtins that the policy sets to None in the program's main module
 	Limits  sandbox.Limits
 	Gate    *admission.Gate
-	Memory  *admission.Memory // for replies that are not closed yet: AnswerMemory
+	Memory  *admission.Memory // holds all replies until they are closed; see AnswerMemory
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
@@ -41,54 +42,55 @@ type Config struct {
 // Service runs programs. It is safe for concurrent use.
 type Service struct{ cfg Config }
 
-// New returns a Service. All of the configuration but Nulled has to be there.
+// New returns a Service. Every field of the configuration but Nulled must be set.
 func New(cfg Config) *Service { return &Service{cfg} }
 
-// Limits are those of every run.
+// Limits returns the limits of each run.
 func (s *Service) Limits() sandbox.Limits { return s.cfg.Limits }
 
-// Gate is what every run passes.
+// Gate returns the gate that admits runs.
 func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
 
 // Request asks for a run.
 type Request struct {
-	ID      string // by which the log knows it
-	Client  string // the address of whoever sent it; "" if there is none
+	ID      string // for the log
+	Client  string // address of the client, for the log; "" if there is none
 	Program sandbox.Program
 }
 
-// Reply is the outcome of a run. What it takes of the memory for replies is given back by Close.
+// Reply is the outcome of a run. It holds a share of Config.Memory until Close.
 type Reply struct {
 	*sandbox.Outcome
 	space *admission.Share
 }
 
-// Close gives the memory back. The reply must not be used after it.
+// Close releases the reply's share of the memory. The reply must not be used afterwards.
 func (r *Reply) Close() { r.space.Release() }
 
-// ErrBusyReplies says that no memory is left for another reply.
+// ErrBusyReplies means that Config.Memory has no room for another reply.
 var ErrBusyReplies = errors.New("too many answers are waiting to be read: try again later")
 
-// Error says that a run was begun, and that its sandbox failed.
+// Error means that a run was started and its sandbox failed.
 type Error struct {
 	Err  error // a *sandbox.SetupError
-	Gone bool  // it failed since whoever asked for the run had gone away
+	Gone bool  // the sandbox failed because the client went away
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run runs a program, or says why not. The sink, nil for none, is told of what happens meanwhile.
+// Run runs a program and reports its events to sink, unless that is nil. The caller must close the Reply.
 //
-// When ctx ends first the verdict is Cancelled. Errors are *Error, ErrBusyReplies, admission.ErrFull, admission.ErrDraining,
-// and the cause of the end of ctx before there was a run. The caller closes the Reply.
+// If ctx ends during the run, the verdict is Cancelled. Errors are *Error, ErrBusyReplies, admission.ErrFull,
+// admission.ErrDraining, and the cause of ctx if it ends before the run starts.
 func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (*Reply, error) {
 	program := request.Program
 	findings, err := s.cfg.Scanner.Scan(ctx, program.Source)
 	if err != nil {
 		s.cfg.Metrics.ScanAbandoned()
 	}
-	// What does not compile is python3's to report, and the scanner's grammar is not python3's.
+	// python3 reports programs that do not compile. The scanner cannot recognise them: its grammar differs from python3's. So a
+	// program with findings is compiled first, and rejected only if that succeeds.
 	program.Nulled, program.Check = s.cfg.Nulled, len(findings) > 0
 	live := sandbox.NewStream(sink)
 	if program.Check {
@@ -109,7 +111,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	if err != nil {
 		return nil, err
 	}
-	if program.Check { // nobody was told what the compiler says, which matters only if it failed
+	if program.Check { // the sink has received no events yet: the compiler's messages matter only if it failed
 		live = sandbox.NewStream(sink)
 		if outcome.Verdict != sandbox.Rejected {
 			live.Output(sandbox.Stderr, outcome.Stderr.Kept)
@@ -120,10 +122,10 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	return &Reply{outcome, space}, nil
 }
 
-// run waits for a slot and holds it no longer than the run takes: who is slow to
-// take a reply holds none. What that one does hold is memory, in which there must be room for the
-// largest reply before the run begins, and which then is made as small as the reply is. Those
-// who wait for a slot hold no memory, and nobody who holds a slot waits for memory.
+// run waits for a slot, runs the program and releases the slot when the run has ended, so a client that reads its answer
+// slowly holds no slot. Such a client holds memory. Before the run starts, run reserves memory for the largest possible
+// reply; afterwards it shrinks the reservation to the size of the reply. A request that waits for a slot holds no memory,
+// and a request that holds a slot never waits for memory, so there is no deadlock.
 func (s *Service) run(ctx context.Context, id string, program sandbox.Program, live *sandbox.Stream, space *admission.Share) (*sandbox.Outcome, error) {
 	release, queued, err := s.cfg.Gate.Acquire(ctx)
 	if err != nil {
@@ -141,11 +143,11 @@ func (s *Service) run(ctx context.Context, id string, program sandbox.Program, l
 	}
 	result, err := s.cfg.Runner.Run(ctx, program, live)
 	if err != nil {
-		// A sandbox that fails while its client goes away has failed all the same.
+		// A failure that is not caused by the client's departure is a failure even if the client has departed.
 		return nil, &Error{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
 	}
 	held = false
-	if result.Over() { // whoever waits for the slot gets it before this reply is taken
+	if result.Over() { // the next run can start while this reply is being sent
 		release()
 	}
 	go s.releaseAfter(ctx, id, result, release)
@@ -157,8 +159,8 @@ func (s *Service) run(ctx context.Context, id string, program sandbox.Program, l
 	return outcome, nil
 }
 
-// releaseAfter gives the slot back when nothing of the run is left, if that has not been done: until then the run's memory
-// is not free for another. It logs and counts what cannot be ended.
+// releaseAfter waits until nothing of the run is left and then releases the slot, unless run has released it already. Until
+// then the run's memory is not free for another run. A process that cannot be ended is logged and counted.
 func (s *Service) releaseAfter(ctx context.Context, id string, result *jail.Result, release func()) {
 	defer release()
 	if err := result.Wait(); err != nil {
@@ -169,26 +171,25 @@ func (s *Service) releaseAfter(ctx context.Context, id string, result *jail.Resu
 }
 
 const (
-	// unreadMemory bounds the memory of all replies that are not closed yet, in bytes.
-	// What the runs under way may write comes on top of it, so that a run which has a slot
-	// is sent away only if this much is waiting to be read.
+	// unreadMemory bounds the memory of all replies that are not closed yet, in bytes. The reservations of runs that hold a
+	// slot come on top of it, so a request with a slot is refused only if this many bytes wait to be read.
 	unreadMemory = 256 << 20
 
-	// replySlack is what a reply takes besides both streams: the buffer of its encoder, and
-	// what clip leaves.
+	// replySlack is the memory of a reply besides its two streams, in bytes: the encoder's buffer and the spare capacity
+	// that clip leaves.
 	replySlack = 128 << 10
 	clipFrom   = 16 << 10
 )
 
-// AnswerMemory is the memory for the replies of a service with so many slots.
+// AnswerMemory returns the memory for the replies of a service with the given number of slots.
 func AnswerMemory(slots int, limits sandbox.Limits) *admission.Memory {
 	return admission.NewMemory(unreadMemory + int64(slots)*largestReply(limits))
 }
 
-// largestReply is what a run may leave in memory until its reply is closed, in bytes.
+// largestReply returns the memory that the largest possible reply holds, in bytes.
 func largestReply(limits sandbox.Limits) int64 { return 2*limits.Output + replySlack }
 
-// clip gives back what a stream was given to grow into, if it is much.
+// clip frees the spare capacity of a stream's buffer if it is large.
 func clip(o *sandbox.Output) {
 	if cap(o.Kept)-len(o.Kept) >= clipFrom {
 		o.Kept = bytes.Clone(o.Kept)
