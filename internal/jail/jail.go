@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 
+	"github.com/sandboxd/sandboxd/internal/jail/denials"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
@@ -152,7 +153,7 @@ func New(ctx context.Context, cfg Config) (*Jail, error) {
 	}
 	j := &Jail{
 		cfg: cfg, python: python, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, pace: newPace(), zygotes: zygotes, namespaces: namespaces,
+		tree: tree, ids: ids, nodes: nodes, pace: denials.NewPace(), zygotes: zygotes, namespaces: namespaces,
 		janitor: newJanitor(), pools: map[string]*pool{},
 	}
 	for name := range cfg.Templates {
@@ -228,7 +229,7 @@ func (j *Jail) order(r *root) *inside.Order {
 		Argv:       j.python.argv(),
 		Env:        environment(),
 		Filter:     j.filter,
-		Listen:     notifies(j.cfg.Filter),
+		Listen:     denials.Counts(j.cfg.Filter),
 	}
 }
 

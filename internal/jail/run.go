@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sandboxd/sandboxd/internal/jail/denials"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
@@ -18,10 +19,10 @@ type run struct {
 	id      hostID
 	leaf    *leaf
 	process *process
-	streams *streams      // nil until the program has been handed over
-	mounts  *os.File      // its mount namespace; see janitor
-	denials *listener     // nil until the filter is loaded, and where it counts nothing
-	spent   time.Duration // CPU time before the program's own
+	streams *streams          // nil until the program has been handed over
+	mounts  *os.File          // its mount namespace; see janitor
+	denials *denials.Listener // nil until the filter is loaded, and where it counts nothing
+	spent   time.Duration     // CPU time before the program's own
 
 	over   bool          // no process but the init was left when the answer was ready
 	gone   chan struct{} // closed when the run has ended as far as it will
@@ -82,7 +83,7 @@ func (r *run) lap(part *time.Duration) {
 func (r *run) getReady(ctx context.Context, script *inside.Script) error {
 	j := r.jail
 	err := r.process.getReady(ctx, script, j.cfg.SetUpPatience, func(fd int) (err error) {
-		r.denials, err = listen(fd, j.cfg.Filter, j.pace)
+		r.denials, err = denials.Listen(fd, j.cfg.Filter, j.pace)
 		return err
 	})
 	r.lap(&r.timing.Setup)
@@ -129,7 +130,7 @@ func (r *run) finish(err error) (*Result, error) {
 		r.streams = p.collect(j.cfg.Limits.Output, nil) // what python3 said when it did not start
 	}
 	stdout, stderr := r.streams.wait(drain)
-	denied := r.denials.stop()
+	denied := r.denials.Stop()
 	account := r.leaf.account()
 	how := p.howEnded()
 	r.over = over

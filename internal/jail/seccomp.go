@@ -21,13 +21,6 @@ func encodeFilter(program []unix.SockFilter) []byte {
 	return out
 }
 
-// notifies reports whether a seccomp program leaves any answer to a listener.
-func notifies(program []unix.SockFilter) bool {
-	return slices.ContainsFunc(program, func(i unix.SockFilter) bool {
-		return i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF
-	})
-}
-
 // templateFilter is the filter of a template: that of the runs, which its children stay under, but for
 // the calls that it takes to jail these, and to see what an import has left behind (getitimer). The C library asks for
 // what it can have when a program starts: so it learns the same there as it would in a run.

@@ -1,4 +1,4 @@
-package jail
+package denials
 
 import (
 	"encoding/binary"

@@ -1,0 +1,141 @@
+// Package denials counts the system calls that the seccomp filter of a run denies, and answers them.
+//
+// A denied call that is to be counted waits in the kernel until the daemon answers it over the filter's listener
+// (seccomp_unotify(2)). The answer is the errno that the filter has for the call's number and arguments, which the kernel
+// has copied, so the program cannot change them meanwhile. If the daemon dies, the kernel closes the listener, and all
+// calls that wait or come later return ENOSYS.
+package denials
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/time/rate"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
+)
+
+// The pace of the answers. A program that repeats a denied call in a loop must not cost the daemon much processor time, and a
+// program that makes some hundred denied calls must not be delayed.
+const (
+	free     = 1000               // answers that each run gets without a delay
+	interval = time.Second / 1000 // between two other answers, all runs together
+	batch    = 10                 // answers in one go
+)
+
+// NewPace returns the pace of the answers to all runs of a daemon. Each turn of it is for batch answers.
+func NewPace() *rate.Limiter { return rate.NewLimiter(rate.Every(batch*interval), 1) }
+
+// Listener answers the denied system calls of one run, in one goroutine.
+type Listener struct {
+	file    *os.File // in Go's poller
+	filter  seccompprofiles.Filter
+	pace    *rate.Limiter
+	stopped chan struct{} // closed by Stop
+	done    chan struct{} // closed when the goroutine has ended
+
+	counts map[string]int // valid after done
+}
+
+// Listen starts to answer the calls that wait at a listener's descriptor, which it takes over. program is the filter of the
+// run. The caller must call Stop.
+func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, error) {
+	if err := unix.SetNonblock(fd, true); err != nil { // for os.NewFile, which then takes the poller
+		return nil, errors.Join(os.NewSyscallError("fcntl of the listener", err), unix.Close(fd))
+	}
+	l := &Listener{
+		file:    os.NewFile(uintptr(fd), "seccomp listener"),
+		filter:  seccompprofiles.Filter{Program: program},
+		pace:    pace,
+		stopped: make(chan struct{}),
+		done:    make(chan struct{}),
+		counts:  make(map[string]int),
+	}
+	conn, err := l.file.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, l.file.Close())
+	}
+	go func() {
+		defer close(l.done)
+		defer l.file.Close() // whatever still waits, or comes, gets ENOSYS
+		buffers, budget := newNotifBuffers(), free
+		for {
+			if budget == 0 {
+				turn := l.pace.Reserve()
+				select {
+				case <-time.After(turn.Delay()):
+				case <-l.stopped:
+					turn.Cancel()
+					return
+				}
+				budget = batch
+			}
+			var ended bool
+			err := conn.Read(func(fd uintptr) bool {
+				var answered bool
+				answered, ended = l.answer(fd, buffers)
+				return answered || ended
+			})
+			if err != nil || ended {
+				return // closed by Stop, or nothing is left that the filter is on
+			}
+			budget--
+		}
+	}()
+	return l, nil
+}
+
+// answer answers one call, if one waits.
+func (l *Listener) answer(fd uintptr, buffers notifBuffers) (answered, ended bool) {
+	// SECCOMP_IOCTL_NOTIF_RECV knows no O_NONBLOCK. It does not block where poll has seen a call, even
+	// one whose caller is dead by then: we are the only ones to receive.
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if _, err := unix.Poll(poll, 0); err != nil {
+		return errors.Is(err, unix.EINTR), !errors.Is(err, unix.EINTR)
+	}
+	if poll[0].Revents&unix.POLLIN == 0 {
+		return false, poll[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+	}
+	n, err := buffers.receive(fd)
+	if errors.Is(err, unix.ENOENT) {
+		return true, false
+	}
+	if err != nil {
+		return false, true
+	}
+	action, err := l.filter.Decide(n.arch, n.number, n.args)
+	errno := action.Errno()
+	if err != nil || errno == 0 { // not to be: this is the program that asked us
+		errno = unix.EPERM
+	}
+	name := seccompprofiles.Name(n.number)
+	if name == "" {
+		name = sandbox.DenialUnknown
+	}
+	l.counts[name]++
+	err = buffers.refuse(fd, n.id, errno)
+	return true, err != nil && !errors.Is(err, unix.ENOENT)
+}
+
+// Stop ends the answers. It returns how often each system call was denied, by name. A nil Listener has counted nothing and
+// returns nil.
+func (l *Listener) Stop() map[string]int {
+	if l == nil {
+		return nil
+	}
+	close(l.stopped)
+	l.file.Close() // wakes the goroutine
+	<-l.done
+	return l.counts
+}
+
+// Counts reports whether a filter leaves the answer to any call to a listener.
+func Counts(filter []unix.SockFilter) bool {
+	return slices.ContainsFunc(filter, func(i unix.SockFilter) bool {
+		return i.Code == unix.BPF_RET|unix.BPF_K && i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF
+	})
+}
