@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/output"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -75,7 +76,7 @@ func TestNumbersOfTheThreatModel(t *testing.T) {
 		fmt.Sprintf("killed %d to %d ms after", jail.WatchInterval.Milliseconds(), jail.LongestRest.Milliseconds()),
 		fmt.Sprintf("under a limit of %d, however", int64(watchedLimit)>>20),
 		fmt.Sprintf("The scratch space comes on top (`--scratch`, %d MiB)", sandbox.DefaultLimits().Scratch>>20),
-		fmt.Sprintf("read every %d ms, at most %d KiB at a time", jail.LongestPause.Milliseconds(), jail.FloodSize>>10),
+		fmt.Sprintf("read every %d ms, at most %d KiB at a time", output.LongestPause.Milliseconds(), output.FloodSize>>10),
 		fmt.Sprintf("less than %g%% of one processor", 100*maxFloodShare),
 	} {
 		if !strings.Contains(said, want) {

@@ -39,7 +39,7 @@
 //
 // Package sandbox has the types of what goes in and what comes out. Read the files in this order: verdict, jail, pool, run
 // (the story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order) and denials (what the filter denies); then devices, landlock, reports, output, pipe, watchdog, footprint and janitor, and probe, which
+// inside (what happens inside, in order) denials (what the filter denies) and output (what the program writes); then devices, landlock, reports, watchdog, footprint and janitor, and probe, which
 // tries every layer before the daemon promises it.
 //
 // # Who trusts whom

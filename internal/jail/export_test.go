@@ -143,6 +143,4 @@ const (
 	HostReserve   = hostReserve
 	WatchInterval = watchInterval
 	LongestRest   = longestRest
-	LongestPause  = longestPause
-	FloodSize     = floodSize
 )

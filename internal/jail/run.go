@@ -10,6 +10,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail/denials"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/output"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -19,7 +20,7 @@ type run struct {
 	id      hostID
 	leaf    *leaf
 	process *process
-	streams *streams          // nil until the program has been handed over
+	streams *output.Streams   // nil until the program has been handed over
 	mounts  *os.File          // its mount namespace; see janitor
 	denials *denials.Listener // nil until the filter is loaded, and where it counts nothing
 	spent   time.Duration     // CPU time before the program's own
@@ -92,7 +93,7 @@ func (r *run) getReady(ctx context.Context, script *inside.Script) error {
 
 // execute hands the program over and waits for its end, or for a reason to end it.
 func (r *run) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
-	r.streams = r.process.collect(r.jail.cfg.Limits.Output, live)
+	r.streams = output.Collect(r.process.stdout, r.process.stderr, r.jail.cfg.Limits.Output, live)
 	r.spent = r.process.cpuTime()
 	err := r.process.handOver(ctx, inside.Handover{
 		Source: program.Source,
@@ -127,9 +128,9 @@ func (r *run) finish(err error) (*Result, error) {
 	}
 	r.lap(&r.timing.Program)
 	if r.streams == nil {
-		r.streams = p.collect(j.cfg.Limits.Output, nil) // what python3 said when it did not start
+		r.streams = output.Collect(p.stdout, p.stderr, j.cfg.Limits.Output, nil) // what python3 said when it did not start
 	}
-	stdout, stderr := r.streams.wait(drain)
+	stdout, stderr := r.streams.Wait(drain)
 	denied := r.denials.Stop()
 	account := r.leaf.account()
 	how := p.howEnded()
@@ -163,6 +164,10 @@ func (r *run) finish(err error) (*Result, error) {
 const (
 	// lateEnd is how long an answer waits for the end of the last process. Nearly all have ended by then.
 	lateEnd = 250 * time.Millisecond
+
+	// drainPatience is how long a stream may stay open after the program's end. It ends with its last writer. Only a zygote
+	// or template that did not answer can still hold it.
+	drainPatience = 2 * time.Second
 
 	// drainLate is how long the streams of a run are read whose processes are killed, but not gone: long enough
 	// for what is in the pipes.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/output"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -89,10 +90,10 @@ func newEnds() (e ends, err error) {
 	if e.channel, e.theirs, err = socketPair(); err != nil {
 		return e, err
 	}
-	if e.outR, e.outW, err = newPipe(); err != nil {
+	if e.outR, e.outW, err = output.NewPipe(); err != nil {
 		return e, err
 	}
-	if e.errR, e.errW, err = newPipe(); err != nil {
+	if e.errR, e.errW, err = output.NewPipe(); err != nil {
 		return e, err
 	}
 	e.statusR, e.statusW, err = os.Pipe()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/output"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -91,7 +92,7 @@ func (j *Jail) startTemplate(ctx context.Context, modules []string) (*template, 
 	defer cancel()
 	err = t.run.getReady(patience, inside.Compile(j.templateOrder()))
 	if err == nil {
-		t.run.streams = t.run.process.collect(64<<10, nil) // what it says when it fails
+		t.run.streams = output.Collect(t.run.process.stdout, t.run.process.stderr, 64<<10, nil) // what it says when it fails
 		err = t.importing(ctx, theirs, modules)
 	}
 	if err == nil {

@@ -1,4 +1,6 @@
-package jail
+// Package output reads what a program writes to its two streams. It keeps the first bytes of each stream and counts the rest,
+// so that the daemon's memory is bounded, and it reads at a pace that bounds the daemon's processor time.
+package output
 
 import (
 	"io"
@@ -8,28 +10,24 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// drainPatience is how long a stream may stay open when the program is dead. It ends with its
-// last writer; only a process that clones, and that did not answer, can hold it longer.
-const drainPatience = 2 * time.Second
-
-// streams are the two collectors of a run.
-type streams struct {
+// Streams are the two streams of a run.
+type Streams struct {
 	stdout, stderr *collector
 }
 
-// collect starts to read both streams.
-func (p *process) collect(keep int64, live *sandbox.Stream) *streams {
-	return &streams{newCollector(p.stdout, keep, sandbox.Stdout, live), newCollector(p.stderr, keep, sandbox.Stderr, live)}
+// Collect starts to read both streams. It takes the files over, keeps the first keep bytes of each stream, and reports all
+// output to live, which may be nil.
+func Collect(stdout, stderr *os.File, keep int64, live *sandbox.Stream) *Streams {
+	return &Streams{newCollector(stdout, keep, sandbox.Stdout, live), newCollector(stderr, keep, sandbox.Stderr, live)}
 }
 
-// wait returns when both streams have ended, or patience is over.
-func (s *streams) wait(patience time.Duration) (stdout, stderr sandbox.Output) {
+// Wait returns when both streams have ended, or after patience. It is called once, when the program has ended.
+func (s *Streams) Wait(patience time.Duration) (stdout, stderr sandbox.Output) {
 	deadline := time.Now().Add(patience)
 	return s.stdout.wait(deadline), s.stderr.wait(deadline)
 }
 
-// collector reads one stream to its end. It keeps the first bytes and counts the rest, so that the
-// daemon's memory is bounded. How often it reads is the pipe's business.
+// collector reads one stream to its end. The pipe decides how often it reads.
 type collector struct {
 	from *pipe
 	out  sandbox.Output
@@ -45,7 +43,7 @@ func newCollector(from *os.File, keep int64, kind sandbox.Kind, live *sandbox.St
 	return c
 }
 
-// skipper is a reader that can pass over what it reads.
+// skipper is a reader that can drop input without copying it.
 type skipper interface {
 	Skip() (int, error)
 }
@@ -56,13 +54,13 @@ func (c *collector) copy(from io.Reader, keep int64, kind sandbox.Kind, live *sa
 	skipper, skips := from.(skipper)
 	for err := error(nil); err == nil; {
 		var n int
-		if c.out.Truncated() && live == nil && skips { // nobody looks at the rest
+		if c.out.Truncated() && live == nil && skips { // the rest is only counted
 			n, err = skipper.Skip()
 			c.out.Total += int64(n)
 			continue
 		}
-		if c.out.Truncated() && len(buffer) < floodSize {
-			buffer = make([]byte, floodSize)
+		if c.out.Truncated() && len(buffer) < FloodSize {
+			buffer = make([]byte, FloodSize)
 		}
 		n, err = from.Read(buffer)
 		c.out.Total += int64(n)

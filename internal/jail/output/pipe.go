@@ -1,4 +1,4 @@
-package jail
+package output
 
 import (
 	"errors"
@@ -10,15 +10,17 @@ import (
 )
 
 const (
-	pipeSize  = 64 << 10  // of a pipe by default (pipe(7))
-	floodSize = 256 << 10 // of one that is only counted: a fourth of what needs no privilege (fs.pipe-max-size)
+	pipeSize = 64 << 10 // default size of a pipe in bytes (pipe(7))
+
+	// FloodSize is the size of a pipe whose output is only counted, in bytes: a quarter of the size that needs no privilege
+	// (fs.pipe-max-size).
+	FloodSize = 256 << 10
 )
 
-// newPipe makes a pipe whose reading end is in no poller. Go's own poller, in which os.Pipe puts it,
-// stays subscribed to it for as long as it is open, and the kernel wakes subscribers of a pipe at
-// every single write (Linux 5.14, commit 3a34b13a88ca): a thread of the daemon for each line that a
-// program prints.
-func newPipe() (r, w *os.File, err error) {
+// NewPipe creates a pipe whose reading end is not in Go's poller. os.Pipe registers it there for as long as it is open, and
+// the kernel wakes the poller at every write to the pipe (Linux 5.14, commit 3a34b13a88ca), so each line that a program
+// prints would wake a thread of the daemon.
+func NewPipe() (r, w *os.File, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, os.NewSyscallError("pipe2", err)
@@ -26,23 +28,22 @@ func newPipe() (r, w *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "stream"), os.NewFile(uintptr(fds[1]), "stream of the program"), nil
 }
 
-// pipe is the reading end of a stream of a run. It is read in few and large pieces, however small those are that
-// the program writes: after each read it is left alone for a moment, as the pacer says. While it is
-// empty the reader sleeps until the next write.
+// pipe is the reading end of a stream. It is read in few large pieces even if the program writes small ones: after each read
+// the reader pauses for as long as the pacer says. While the pipe is empty, the reader sleeps until the next write.
 type pipe struct {
 	file  *os.File
 	fd    int
-	ready *os.File // an epoll instance, subscribed to the pipe while that is empty; nil where none was to be had
-	epoll int      // its descriptor: Fd would take it out of Go's poller
+	ready *os.File // an epoll instance that watches the pipe while it is empty; nil if none could be created
+	epoll int      // descriptor of ready: File.Fd would remove it from Go's poller
 	null  int      // /dev/null when the stream is only counted; -1 otherwise
 	pacer pacer
-	due   time.Time // no read before this
+	due   time.Time // time of the next read
 
-	ended    chan struct{} // closed when the program has ended: what is left is read without a pause
-	deadline time.Time     // valid then: when to give up
+	ended    chan struct{} // closed when the program has ended: the rest is read without pauses
+	deadline time.Time     // for that; valid when ended is closed
 }
 
-// openPipe takes the file over. Of the stream, the first bytes are wanted.
+// openPipe takes the file over. The reader keeps the first wanted bytes of the stream.
 func openPipe(file *os.File, wanted int64) *pipe {
 	p := &pipe{file: file, fd: int(file.Fd()), null: -1, ended: make(chan struct{}), pacer: pacer{size: pipeSize, wanted: wanted}}
 	_ = unix.SetNonblock(p.fd, true) // fails for no open descriptor
@@ -57,12 +58,12 @@ func openPipe(file *os.File, wanted int64) *pipe {
 	return p
 }
 
-// Read reads what is there, at the pipe's pace. The error is io.EOF when the last writer has closed it.
+// Read reads what is in the pipe, at the pipe's pace. The error is io.EOF when the last writer has closed the pipe.
 func (p *pipe) Read(buffer []byte) (int, error) {
 	return p.take(func() (int, error) { return unix.Read(p.fd, buffer) })
 }
 
-// Skip is Read for who does not look at what it reads: it is not even copied.
+// Skip drops what is in the pipe and returns its size. The data is not copied to the daemon.
 func (p *pipe) Skip() (int, error) {
 	if p.null < 0 {
 		p.null, _ = unix.Open("/dev/null", unix.O_WRONLY|unix.O_CLOEXEC, 0)
@@ -71,12 +72,12 @@ func (p *pipe) Skip() (int, error) {
 		return p.Read(make([]byte, pipeSize))
 	}
 	return p.take(func() (int, error) {
-		n, err := unix.Splice(p.fd, nil, p.null, nil, floodSize, unix.SPLICE_F_NONBLOCK)
+		n, err := unix.Splice(p.fd, nil, p.null, nil, FloodSize, unix.SPLICE_F_NONBLOCK)
 		return int(n), err
 	})
 }
 
-// take reads when it is time, and there is something to read.
+// take waits for the next read, and for data.
 func (p *pipe) take(read func() (int, error)) (int, error) {
 	for {
 		p.rest()
@@ -95,14 +96,14 @@ func (p *pipe) take(read func() (int, error)) (int, error) {
 			flooded := p.pacer.flooded()
 			p.due = time.Now().Add(p.pacer.next(n))
 			if p.pacer.flooded() && !flooded {
-				_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, floodSize) // fails for a user with very many pipes
+				_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, FloodSize) // fails for a user with very many pipes
 			}
 			return n, nil
 		}
 	}
 }
 
-// rest waits until the pipe may be read again, or the program has ended.
+// rest waits until the next read is due or the program has ended.
 func (p *pipe) rest() {
 	if pause := time.Until(p.due); pause > 0 {
 		timer := time.NewTimer(pause)
@@ -114,7 +115,7 @@ func (p *pipe) rest() {
 	}
 }
 
-// await returns when there is something in the pipe, or its last writer has closed it.
+// await returns when there is data in the pipe or the last writer has closed it.
 func (p *pipe) await() error {
 	event := unix.EpollEvent{Events: unix.EPOLLIN}
 	if p.ready == nil || unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, p.fd, &event) != nil {
@@ -136,9 +137,9 @@ func (p *pipe) await() error {
 	return nil
 }
 
-// pass is await where there is no memory or descriptor for a subscription: some time passes.
+// pass replaces await if there is no memory or descriptor for an epoll instance: it waits for a fixed time.
 func (p *pipe) pass() error {
-	time.Sleep(longestPause)
+	time.Sleep(LongestPause)
 	select {
 	case <-p.ended:
 		if time.Now().After(p.deadline) {
@@ -149,7 +150,7 @@ func (p *pipe) pass() error {
 	return nil
 }
 
-// finish has what is left read without a pause, until the deadline. It is called once.
+// finish lets the rest be read without pauses, until the deadline. It is called once.
 func (p *pipe) finish(deadline time.Time) {
 	p.deadline = deadline
 	close(p.ended)
@@ -158,7 +159,7 @@ func (p *pipe) finish(deadline time.Time) {
 	}
 }
 
-// Close gives the descriptors back. Nobody reads any more.
+// Close closes the descriptors. There must be no reader.
 func (p *pipe) Close() error {
 	if p.ready != nil {
 		p.ready.Close()

@@ -1,4 +1,4 @@
-package jail
+package output
 
 import (
 	"errors"
@@ -64,7 +64,7 @@ func TestPacer(t *testing.T) {
 // A program that waits until the reader sleeps, and then writes a byte, wakes it no more often than one that
 // writes all the time.
 func TestPacerOfSingleBytes(t *testing.T) {
-	for silence := 10 * time.Microsecond; silence < 2*longestPause; silence = silence * 5 / 4 {
+	for silence := 10 * time.Microsecond; silence < 2*LongestPause; silence = silence * 5 / 4 {
 		p := pacer{size: pipeSize, wanted: 1 << 20}
 		reads := 0
 		for now := time.Duration(0); now < time.Second; reads++ {
@@ -82,7 +82,7 @@ func TestPacerOfSingleBytes(t *testing.T) {
 
 func testPipe(t *testing.T, wanted int64) (*pipe, *os.File) {
 	t.Helper()
-	r, w, err := newPipe()
+	r, w, err := NewPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
