@@ -24,6 +24,10 @@ import (
 const beMain = "SANDBOXD_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
+	if profile := os.Getenv(underFilter); profile != "" {
+		os.Unsetenv(underFilter)
+		executeUnder(profile)
+	}
 	if os.Getenv(beMain) == "1" {
 		os.Unsetenv(beMain) // or kong takes it for a setting
 		main()

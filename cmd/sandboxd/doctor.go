@@ -24,6 +24,21 @@ type finding struct {
 	Detail   string `json:"detail,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
+	Cause    string `json:"cause,omitempty"`   // another layer, whose error and remedy explain this one
+	Untried  bool   `json:"untried,omitempty"` // without that one
+}
+
+func findingsOf(layers []jail.Layer) []finding {
+	findings := make([]finding, 0, len(layers))
+	for _, l := range layers {
+		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail,
+			Remedy: l.Remedy, Cause: l.Cause, Untried: l.Untried()}
+		if l.Err != nil {
+			f.Error = l.Err.Error()
+		}
+		findings = append(findings, f)
+	}
+	return findings
 }
 
 // Run probes every layer, and the templates. Its error says what is missing of that.
@@ -33,14 +48,7 @@ func (d doctorCommand) Run(s *settings) error {
 		return err
 	}
 	layers := jail.Probe(context.Background(), config)
-	findings := make([]finding, 0, len(layers))
-	for _, l := range layers {
-		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail, Remedy: l.Remedy}
-		if l.Err != nil {
-			f.Error = l.Err.Error()
-		}
-		findings = append(findings, f)
-	}
+	findings := findingsOf(layers)
 	missing := len(jail.Missing(layers))
 	var noTemplate error
 	if config.Fork && missing == 0 {
@@ -88,22 +96,63 @@ func printFindings(w io.Writer, findings []finding) error {
 		switch {
 		case f.Works:
 			fmt.Fprintf(&text, "works    %-18s %s\n", f.Layer, f.Detail)
+		case f.Cause != "": // in a few words, below its cause
 		case f.Required:
-			fmt.Fprintf(&text, "MISSING  %-18s %s\n%28sremedy: %s\n", f.Layer, f.Error, "", f.Remedy)
+			fmt.Fprintf(&text, "MISSING  %-18s %s\n", f.Layer, explain(f, findings, "\n"+strings.Repeat(" ", 28)))
 		default:
-			fmt.Fprintf(&text, "weaker   %-18s %s\n%28sremedy: %s\n", f.Layer, f.Error, "", f.Remedy)
+			fmt.Fprintf(&text, "weaker   %-18s %s\n", f.Layer, explain(f, findings, "\n"+strings.Repeat(" ", 28)))
 		}
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
-// missingLayers is the error of a machine on which a required layer does not work. Why it does not is logged.
+// consequences are the layers that a missing one explains: those that fail likewise, and those that could not be tried.
+func consequences(f finding, all []finding) (likewise, untried []string) {
+	for _, other := range all {
+		switch {
+		case other.Cause != f.Layer:
+		case other.Untried:
+			untried = append(untried, other.Layer)
+		default:
+			likewise = append(likewise, other.Layer)
+		}
+	}
+	return likewise, untried
+}
+
+// explain says why a layer does not work, what to do about it, and which other layers that explains. These come in lines
+// of their own, each after newline.
+func explain(f finding, all []finding, newline string) string {
+	likewise, untried := consequences(f, all)
+	text := strings.ReplaceAll(f.Error, "\n", "; ") + newline + "remedy: " + f.Remedy
+	if likewise != nil {
+		text += newline + "likewise: " + strings.Join(likewise, ", ")
+	}
+	if untried != nil {
+		text += newline + "not tried without it: " + strings.Join(untried, ", ")
+	}
+	return text
+}
+
+// missingLayers is the error of a machine on which a required layer does not work. Each cause is logged, with its remedy.
 func missingLayers(layers []jail.Layer, log *slog.Logger) error {
 	var missing []string
-	for _, l := range jail.Missing(layers) {
-		missing = append(missing, l.Name)
-		log.Error("a required layer of the isolation is missing", "layer", l.Name, "error", l.Err, "remedy", l.Remedy)
+	findings := findingsOf(layers)
+	for _, f := range findings {
+		if f.Works || !f.Required || f.Cause != "" {
+			continue
+		}
+		missing = append(missing, f.Layer)
+		attrs := []any{"layer", f.Layer, "error", f.Error, "remedy", f.Remedy}
+		likewise, untried := consequences(f, findings)
+		if likewise != nil {
+			attrs = append(attrs, "likewise", strings.Join(likewise, ", "))
+		}
+		if untried != nil {
+			attrs = append(attrs, "not_tried", strings.Join(untried, ", "))
+		}
+		log.Error("a required layer of the isolation is missing", attrs...)
 	}
 	if len(missing) == 0 {
 		return nil

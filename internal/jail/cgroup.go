@@ -1,7 +1,6 @@
 package jail
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -45,7 +44,10 @@ type MissingControllersError struct {
 }
 
 func (e *MissingControllersError) Error() string {
-	return fmt.Sprintf("cgroup v2 controllers %s are missing in %s", strings.Join(e.Controllers, ", "), e.Base)
+	if len(e.Controllers) == 1 {
+		return fmt.Sprintf("the cgroup v2 controller %s is missing in %s", e.Controllers[0], e.Base)
+	}
+	return fmt.Sprintf("the cgroup v2 controllers %s are missing in %s", strings.Join(e.Controllers, ", "), e.Base)
 }
 
 // tree is the daemon's own part of the cgroup v2 hierarchy. A nil tree makes nil leaves, which
@@ -61,15 +63,19 @@ type tree struct {
 // openTree finds a cgroup that it may divide, takes a place in it and sweeps away places whose
 // daemon is dead. Missing controllers are no error here: they are in tree.missing.
 func openTree(log *slog.Logger) (*tree, error) {
-	mountpoint, err := cgroup2Mount()
+	mounts, err := readKernelFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	own, err := ownCgroup()
+	own, err := readKernelFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
 	}
-	base, err := claimBase(mountpoint, own)
+	mountpoint, dir, err := findCgroup(string(mounts), string(own))
+	if err != nil {
+		return nil, err
+	}
+	base, err := claimBase(mountpoint, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -112,47 +118,49 @@ func (t *tree) close() error {
 	return errors.Join(removeGroup(t.runs.Name()), t.runs.Close())
 }
 
-// cgroup2Mount is where the cgroup v2 hierarchy is mounted.
-func cgroup2Mount() (string, error) {
-	mounts, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return "", err
-	}
-	defer mounts.Close()
-	for lines := bufio.NewScanner(mounts); lines.Scan(); {
-		// 35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw (proc(5))
-		before, after, _ := strings.Cut(lines.Text(), " - ")
+var errNoCgroup2 = errors.New("no cgroup v2 hierarchy is mounted")
+
+// findCgroup finds where the cgroup v2 hierarchy is mounted and the directory of this process's cgroup, from
+// /proc/self/mountinfo and /proc/self/cgroup. The directory is the mount point where our cgroup cannot be seen from there.
+func findCgroup(mounts, own string) (mountpoint, dir string, err error) {
+	root := ""
+	for line := range strings.Lines(mounts) {
+		// 35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw (proc_pid_mountinfo(5)). The fourth field is
+		// the cgroup that is the root of the mount, as seen from our cgroup namespace.
+		before, after, _ := strings.Cut(line, " - ")
 		if fields := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && len(fields) > 4 {
-			return fields[4], nil
+			root, mountpoint = fields[3], unescape.Replace(fields[4])
+			break
 		}
 	}
-	return "", errors.New("no cgroup v2 hierarchy is mounted")
-}
-
-// ownCgroup is the path of this process in the cgroup v2 hierarchy.
-func ownCgroup() (string, error) {
-	data, err := readKernelFile("/proc/self/cgroup")
-	if err != nil {
-		return "", err
+	if mountpoint == "" {
+		return "", "", errNoCgroup2
 	}
-	for line := range strings.Lines(string(data)) {
-		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
-			return path, nil
+	for line := range strings.Lines(own) {
+		path, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::") // cgroups(7)
+		if !ok {
+			continue
 		}
+		if below, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(below) {
+			return mountpoint, filepath.Join(mountpoint, below), nil
+		}
+		return mountpoint, mountpoint, nil
 	}
-	return "", errors.New("this process is in no cgroup v2")
+	return "", "", errors.New("this process is in no cgroup v2")
 }
 
-// claimBase returns a directory below which we may make groups and hand them controllers:
+// unescape undoes what the kernel does to a path in mountinfo.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
+// claimBase returns a directory below which we may make groups and hand them controllers. Dir is our own cgroup.
 //
-//   - our own cgroup, when we are alone in it: it was made for us (Delegate=). We move into
+//   - our own cgroup, when we are alone in it: it was made for us (Delegate=, a container). We move into
 //     a child of it;
 //   - the parent of such a child, when that has been done (a daemon started by a daemon);
-//   - a group at the root of the hierarchy, which only root may make.
-func claimBase(mountpoint, own string) (string, error) {
-	dir := filepath.Join(mountpoint, own)
+//   - a group at the root of what is mounted, which takes root, as a rule.
+func claimBase(mountpoint, dir string) (string, error) {
 	var refused []error
-	if own != "/" && filepath.Base(own) != daemonGroup {
+	if filepath.Base(dir) != daemonGroup && !isRootGroup(dir) {
 		alone, err := onlyProcess(dir)
 		if err == nil && alone {
 			if err = moveInto(filepath.Join(dir, daemonGroup)); err == nil {
@@ -161,23 +169,40 @@ func claimBase(mountpoint, own string) (string, error) {
 		}
 		refused = append(refused, err)
 	}
-	if filepath.Base(own) == daemonGroup {
+	if filepath.Base(dir) == daemonGroup {
 		parent := filepath.Dir(dir)
-		err := unix.Access(parent, unix.W_OK)
+		err := writable(parent)
 		if err == nil {
 			return parent, nil
 		}
-		refused = append(refused, &fs.PathError{Op: "write to", Path: parent, Err: err})
+		refused = append(refused, err)
 	}
 	base := filepath.Join(mountpoint, rootGroup)
 	err := os.Mkdir(base, 0o755)
-	if err == nil || (errors.Is(err, fs.ErrExist) && unix.Access(base, unix.W_OK) == nil) {
-		for _, c := range controllers {
-			_ = distribute(mountpoint, c) // what is missing shows in base
-		}
-		return base, nil
+	if errors.Is(err, fs.ErrExist) {
+		err = writable(base)
 	}
-	return "", fmt.Errorf("no cgroup to divide: %w", errors.Join(append(refused, err)...))
+	if err != nil {
+		return "", fmt.Errorf("no cgroup to divide: %w", errors.Join(append(refused, err)...))
+	}
+	for _, c := range controllers {
+		_ = distribute(mountpoint, c) // what is missing shows in base
+	}
+	return base, nil
+}
+
+func writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// isRootGroup reports whether a group is the root of the whole hierarchy, which has no cgroup.type (cgroups(7)). Processes
+// do not keep it from being divided. The root of a cgroup namespace, such as a container's, is a group like any other.
+func isRootGroup(group string) bool {
+	_, err := os.Stat(filepath.Join(group, "cgroup.type"))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // onlyProcess reports whether this process is the only one in the group.

@@ -144,3 +144,26 @@ const (
 	WatchInterval = watchInterval
 	LongestRest   = longestRest
 )
+
+// TableRow is a row of the table of layers, as the docs have it.
+type TableRow struct {
+	Name, PartOf, Attack, What string
+	Stages                     []string
+	OnRequest                  bool
+}
+
+// Table is the table of layers.
+func Table() (rows []TableRow) {
+	for _, l := range layers {
+		rows = append(rows, TableRow{l.name, l.partOf, l.attack, l.what, l.stages, l.need == onRequest})
+	}
+	return rows
+}
+
+// Causes are the known reasons why a layer does not work, with their remedies.
+func Causes() (list [][2]string) {
+	for _, c := range causes {
+		list = append(list, [2]string{c.sign, c.remedy})
+	}
+	return list
+}

@@ -50,6 +50,8 @@ type idPool struct {
 	taken map[int]bool
 }
 
+var errNotMapped = errors.New("do not exist in the daemon's user namespace (/proc/self/uid_map)")
+
 // newIDPool takes the host ids that we have a right to: uids as root, else subordinate ones, else
 // none but our own.
 func newIDPool(uids UIDRange) (*idPool, error) {
@@ -60,7 +62,7 @@ func newIDPool(uids UIDRange) (*idPool, error) {
 			return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
 		}
 		if !mapped(uids) {
-			return nil, fmt.Errorf("uids %d to %d do not exist in the daemon's user namespace (/proc/self/uid_map)", uids.First, uids.First+uids.Count-1)
+			return nil, fmt.Errorf("uids %d to %d %w", uids.First, uids.First+uids.Count-1, errNotMapped)
 		}
 		p.by = byDaemon
 	default:
@@ -85,14 +87,16 @@ func (p *idPool) shared() error {
 }
 
 // mayChooseIDs reports whether we may map any host uid into a namespace.
-func mayChooseIDs() bool {
+func mayChooseIDs() bool { return capable(unix.CAP_SETUID) && capable(unix.CAP_SETGID) }
+
+// capable reports whether we have a capability.
+func capable(capability int) bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&header, &data[0]) != nil {
 		return false
 	}
-	const want = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	return data[0].Effective&want == want
+	return data[capability/32].Effective&(1<<(capability%32)) != 0
 }
 
 // mapped reports whether there are such uids in our user namespace: in a container there may be few
@@ -184,6 +188,16 @@ func (p *idPool) write(pid int, id hostID) error {
 	return p.writeMaps(pid, idMap{insideUID, id.uid, 1}, idMap{insideGID, id.gid, 1})
 }
 
+// tryMap maps the ids of a run into the user namespace of a process that serves for nothing else.
+func (p *idPool) tryMap(pid int) error {
+	id, err := p.take()
+	if err != nil {
+		return err
+	}
+	defer p.give(id)
+	return p.write(pid, id)
+}
+
 // writeAll maps all ids that runs may get, each to itself: a template hands them on. Where there are
 // none but the daemon's own, id is these.
 func (p *idPool) writeAll(pid int, id hostID) error {
@@ -222,8 +236,18 @@ func (h idHelpers) write(pid int, uids, gids idMap) error {
 		cmd := exec.Command(m.helper, strconv.Itoa(pid), strconv.Itoa(m.inside), strconv.Itoa(m.outside), strconv.Itoa(m.count))
 		cmd.Env = []string{}
 		if said, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", m.helper, err, said)
+			return &helperError{m.helper, err, strings.TrimSpace(string(said))}
 		}
 	}
 	return nil
 }
+
+// helperError says that newuidmap or newgidmap refused.
+type helperError struct {
+	helper string
+	err    error
+	said   string
+}
+
+func (e *helperError) Error() string { return fmt.Sprintf("%s: %v: %s", e.helper, e.err, e.said) }
+func (e *helperError) Unwrap() error { return e.err }

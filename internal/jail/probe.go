@@ -1,9 +1,11 @@
 package jail
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -23,56 +25,23 @@ type Layer struct {
 	Required bool   // without it the daemon does not start
 	Err      error  // why it does not work; nil when it does
 	Remedy   string // what the operator can do about Err
+	Cause    string // another layer that explains this failure, and has the remedy; "" where this one explains itself
 	Detail   string // what was seen, for a layer that works
 }
 
 // Works reports whether the layer is enforced.
 func (l Layer) Works() bool { return l.Err == nil }
 
-// Names of the layers, fit for a metric label.
-const (
-	LayerPython       = "python"
-	LayerUserNS       = "user-namespace"
-	LayerMountNS      = "mount-namespace"
-	LayerPidNS        = "pid-namespace"
-	LayerNetNS        = "network-namespace"
-	LayerIPCNS        = "ipc-namespace"
-	LayerUTSNS        = "uts-namespace"
-	LayerCgroupNS     = "cgroup-namespace"
-	LayerRoot         = "root-file-system"
-	LayerNetwork      = "no-network"
-	LayerCapabilities = "no-capabilities"
-	LayerNoNewPrivs   = "no-new-privileges"
-	LayerSeccomp      = "seccomp"
-	LayerLandlock     = "landlock"
-	LayerRlimits      = "rlimits"
-	LayerOwnInodes    = "own-inodes"
-	LayerHostUID      = "host-uid"
-	LayerCgroupKill   = "cgroup-kill"
-	LayerMemory       = "memory"
-	LayerCPU          = "cpu"
-	LayerPids         = "pids"
-
-	// Only where the settings ask for them.
-	LayerCoreScheduling = "core-scheduling"
-	LayerSpeculation    = "no-speculation"
-)
+// Untried reports whether the layer was not tried because it needs the one that is its Cause.
+func (l Layer) Untried() bool {
+	var needs *needsError
+	return errors.As(l.Err, &needs)
+}
 
 // probeProgram looks at the jail from inside.
 //
 //go:embed probe.py
 var probeProgram []byte
-
-// LayerNames is the closed set of names of layers.
-func LayerNames() []string {
-	return []string{
-		LayerPython, LayerHostUID, LayerUserNS, LayerMountNS, LayerPidNS, LayerNetNS, LayerIPCNS, LayerUTSNS,
-		LayerCgroupKill, LayerMemory, LayerCPU, LayerPids,
-		LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerLandlock,
-		LayerSeccomp, LayerRlimits, LayerOwnInodes,
-		LayerCoreScheduling, LayerSpeculation,
-	}
-}
 
 // view is what probeProgram prints.
 type view struct {
@@ -115,66 +84,194 @@ func (e entries) beyond(plan []inside.Node) (strangers []string) {
 	return strangers
 }
 
-// Probe tries every layer and reports on each, in the order in which they build on each other.
-// It starts a few short processes and one jail, and leaves nothing behind.
+// Probe tries every layer and reports on each, in the order of the table of layers. It starts a few short
+// processes and one jail, and leaves nothing behind.
 func Probe(ctx context.Context, cfg Config) []Layer {
-	var layers []Layer
-	add := func(name string, required bool, detail string, err error) {
-		l := Layer{Name: name, Required: required, Err: err, Detail: detail}
-		if err != nil {
-			l.Remedy = remedy(name, err)
-			l.Detail = ""
-		}
-		layers = append(layers, l)
-	}
+	p := prober{cfg: cfg, found: map[string]Layer{}}
+	p.run(ctx)
+	return p.report(thisHost())
+}
 
-	python, err := inspectInterpreter(ctx, cfg.Python)
-	add(LayerPython, true, python.path, err)
-	ids, err := newIDPool(cfg.UIDs)
+// prober collects what is found of each layer.
+type prober struct {
+	cfg   Config
+	found map[string]Layer
+}
+
+func (p *prober) works(name, detail string) {
+	p.found[name] = Layer{Name: name, Detail: detail, Required: row(name).required(p.cfg.BestEffort)}
+}
+
+// fails says that a layer does not work. What failed first explains the layer, so an earlier failure stays.
+func (p *prober) fails(name string, err error) {
+	if was, ok := p.found[name]; ok && !was.Works() {
+		return
+	}
+	p.found[name] = Layer{Name: name, Err: err, Required: row(name).required(p.cfg.BestEffort)}
+}
+
+// tried is works or fails.
+func (p *prober) tried(name, detail string, err error) {
 	if err != nil {
-		add(LayerHostUID, true, "", err)
+		p.fails(name, err)
 	} else {
-		add(LayerHostUID, false, fmt.Sprintf("each run has a host uid of its own, from %d", ids.uids.First), ids.shared())
+		p.works(name, detail)
 	}
+}
 
-	probeNamespaces(add)
-	probeCgroup(cfg, add)
-
-	best := cfg
-	best.CPU = CPU{}
-	best.BestEffort = true             // what is missing of the controllers is said above
-	best.Templates, best.Warm = nil, 0 // what the operator's modules do says nothing of a layer
-	best.Log = quiet
-	seen, err := probeJail(ctx, best)
-	plan := rootPlan(python, cfg.Limits)
-	for _, c := range seen.claims(cfg.Limits, plan) {
-		switch {
-		case err != nil && c.layer != LayerRoot:
-			add(c.layer, true, "", &needsError{LayerRoot})
-		case err != nil:
-			add(c.layer, true, "", err)
-		case !c.holds:
-			add(c.layer, true, "", fmt.Errorf("from inside: %s", c.seen))
-		default:
-			add(c.layer, true, c.seen, nil)
+// skips says of layers on which nothing was found that they were not tried for lack of another.
+func (p *prober) skips(cause string, names ...string) {
+	for _, name := range names {
+		if _, ok := p.found[name]; !ok {
+			p.fails(name, &needsError{cause})
 		}
 	}
+}
+
+// broken is the first of these layers that does not work, "" if all do.
+func (p *prober) broken(names ...string) string {
+	for _, name := range names {
+		if l, ok := p.found[name]; ok && !l.Works() && l.Required {
+			return name
+		}
+	}
+	return ""
+}
+
+// report lists what was found, with remedies. Each cause is explained once: a layer whose remedy is that of an earlier
+// one refers to it.
+func (p *prober) report(h host) []Layer {
+	var list []Layer
+	type explanation struct {
+		remedy   string
+		required bool
+	}
+	explained := map[explanation]string{} // the layer that came with it first
+	for _, r := range layers {
+		l, ok := p.found[r.name]
+		if !ok {
+			continue
+		}
+		if !l.Works() {
+			var needs *needsError
+			if errors.As(l.Err, &needs) {
+				l.Cause = needs.layer
+			} else {
+				l.Remedy = remedy(r, l.Err, h)
+				l.Cause = explained[explanation{l.Remedy, l.Required}]
+			}
+			if l.Cause != "" {
+				l.Remedy = "see " + l.Cause
+			} else {
+				explained[explanation{l.Remedy, l.Required}] = l.Name
+			}
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+// namespaceLayers are those that a clone makes, after the user namespace.
+var namespaceLayers = []struct {
+	name string
+	kind string // as in user.max_KIND_namespaces
+	flag uintptr
+}{
+	{LayerMountNS, "mnt", unix.CLONE_NEWNS}, {LayerPidNS, "pid", unix.CLONE_NEWPID}, {LayerNetNS, "net", unix.CLONE_NEWNET},
+	{LayerIPCNS, "ipc", unix.CLONE_NEWIPC}, {LayerUTSNS, "uts", unix.CLONE_NEWUTS},
+}
+
+// seenInside are the layers that a look from inside a jail shows.
+var seenInside = []string{LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerLandlock, LayerSeccomp, LayerRlimits}
+
+// run tries everything, from the bottom up.
+func (p *prober) run(ctx context.Context) {
+	python, err := inspectInterpreter(ctx, p.cfg.Python)
+	p.tried(LayerPython, python.path, err)
+	if err := procMounted(); err != nil {
+		// All that follows reads or writes there. The first of it is the map of the user namespace.
+		p.fails(LayerUserNS, err)
+		for _, r := range layers {
+			if r.name != "" && r.need != onRequest {
+				p.skips(LayerUserNS, r.name)
+			}
+		}
+		return
+	}
+	ids := p.hostIDs()
+	p.namespaces(ids)
+	p.cgroup()
+
+	plan := rootPlan(python, p.cfg.Limits)
+	cause := p.broken(LayerPython, LayerHostUID, LayerUserNS, LayerMountNS, LayerPidNS, LayerNetNS, LayerIPCNS, LayerUTSNS)
+	if cause == "" {
+		cause = p.jail(ctx, plan)
+	}
+	p.skips(cause, seenInside...)
+	p.cpu(ctx, cause)
+	p.tried(LayerOwnInodes, "no lock on a file of the system tree is seen by another run", sharedInodes(plan))
+}
+
+// jail starts a jail and looks at it from inside. If none starts it returns the layer to blame.
+func (p *prober) jail(ctx context.Context, plan []inside.Node) (blamed string) {
+	seen, err := probeJail(ctx, p.cfg, CPU{})
+	if err != nil {
+		return p.blame(err)
+	}
+	for _, c := range seen.claims(p.cfg.Limits, plan) {
+		if c.holds {
+			p.works(c.layer, c.seen)
+		} else {
+			p.fails(c.layer, fmt.Errorf("from inside: %s", c.seen))
+		}
+	}
+	return ""
+}
+
+// cpu tries the settings of the processor, each alone, unless no jail starts even without them.
+func (p *prober) cpu(ctx context.Context, cause string) {
 	for _, c := range []struct {
 		layer string
 		asked bool
 		alone CPU
 	}{
-		{LayerCoreScheduling, cfg.CPU.CoreScheduling, CPU{CoreScheduling: true}},
-		{LayerSpeculation, cfg.CPU.RestrictSpeculation, CPU{RestrictSpeculation: true}},
+		{LayerCoreScheduling, p.cfg.CPU.CoreScheduling, CPU{CoreScheduling: true}},
+		{LayerSpeculation, p.cfg.CPU.RestrictSpeculation, CPU{RestrictSpeculation: true}},
 	} {
-		if c.asked {
-			best.CPU = c.alone
-			_, err := probeJail(ctx, best)
-			add(c.layer, true, "as the settings ask", err)
+		switch {
+		case !c.asked:
+		case cause != "":
+			p.skips(cause, c.layer)
+		default:
+			_, err := probeJail(ctx, p.cfg, c.alone)
+			p.tried(c.layer, "as the settings ask", err)
 		}
 	}
-	add(LayerOwnInodes, false, "no lock on a file of the system tree is seen by another run", sharedInodes(plan))
-	return layers
+}
+
+// blame finds the layer for which no jail starts. It is required, however well it looked before.
+func (p *prober) blame(err error) string {
+	name := LayerRoot
+	var failed *sandbox.SetupError
+	switch {
+	case errors.As(err, &failed):
+		name = layerOf(failed.Stage)
+	case errors.Is(err, errNoLandlock):
+		name = LayerLandlock
+	}
+	p.found[name] = Layer{Name: name, Required: true, Err: err}
+	return name
+}
+
+// hostIDs finds out which uids runs can have outside. It returns nil if there are none.
+func (p *prober) hostIDs() *idPool {
+	ids, err := newIDPool(p.cfg.UIDs)
+	if err != nil {
+		p.found[LayerHostUID] = Layer{Name: LayerHostUID, Required: true, Err: err}
+		return nil
+	}
+	p.tried(LayerHostUID, fmt.Sprintf("each run has a host uid of its own, from %d", ids.uids.First), ids.shared())
+	return ids
 }
 
 // sharedInodes names the trees whose inodes all runs have in common.
@@ -208,84 +305,103 @@ type needsError struct{ layer string }
 
 func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
 
-// probeNamespaces tries each kind. What clones for it is gone afterwards: a cgroup in which there is anybody but
+// namespaces tries each kind. What clones for it is gone afterwards: a cgroup in which there is anybody but
 // us cannot be divided.
-func probeNamespaces(add func(string, bool, string, error)) {
-	// Without a user namespace there is no right to any other: that one error is all there is to say.
-	zygotes, noUserNS := newZygotes(setUpPatience)
-	if noUserNS == nil {
+func (p *prober) namespaces(ids *idPool) {
+	zygotes, err := newZygotes(setUpPatience)
+	if err == nil {
 		defer zygotes.close()
-		noUserNS = probeClone(zygotes, unix.CLONE_NEWUSER)
+		err = probeClone(zygotes, "user", unix.CLONE_NEWUSER, ids)
 	}
-	add(LayerUserNS, true, "made by clone", noUserNS)
-	for _, ns := range []struct {
-		name string
-		flag uintptr
-	}{
-		{LayerMountNS, unix.CLONE_NEWNS}, {LayerPidNS, unix.CLONE_NEWPID}, {LayerNetNS, unix.CLONE_NEWNET},
-		{LayerIPCNS, unix.CLONE_NEWIPC}, {LayerUTSNS, unix.CLONE_NEWUTS},
-	} {
-		var err error = &needsError{LayerUserNS}
-		if noUserNS == nil {
-			err = probeClone(zygotes, unix.CLONE_NEWUSER|ns.flag)
+	if err == nil { // no layer of its own
+		err = probeClone(zygotes, "time", unix.CLONE_NEWUSER|unix.CLONE_NEWTIME, nil)
+	}
+	var refused *helperError
+	if errors.As(err, &refused) {
+		p.found[LayerHostUID] = Layer{Name: LayerHostUID, Required: true, Err: err}
+		err = &needsError{LayerHostUID}
+	}
+	p.tried(LayerUserNS, "made by clone", err)
+	for _, ns := range namespaceLayers {
+		// Without a user namespace there is no right to any other: that one error is all there is to say.
+		if err != nil {
+			p.skips(cmp.Or(p.broken(LayerHostUID), LayerUserNS), ns.name)
+		} else {
+			p.tried(ns.name, "made by clone", probeClone(zygotes, ns.kind, unix.CLONE_NEWUSER|ns.flag, nil))
 		}
-		add(ns.name, true, "made by clone", err)
 	}
 }
 
-// probeClone clones an init into namespaces of the given kinds, a user namespace among them. Without
-// a script it ends.
-func probeClone(z *zygotes, flags uintptr) error {
+// probeClone clones an init into namespaces of the given kinds, a user namespace among them, and maps ids into it if
+// there are any. Without a script the init ends.
+func probeClone(z *zygotes, kind string, flags uintptr, ids *idPool) error {
 	ends, err := newEnds()
 	if err != nil {
 		return err
 	}
+	defer ends.close(true)
 	pid, err := z.clone(flags, ends.theirFDs()...)
-	ends.close(true)
-	if err == nil {
-		_, err = waitFor(pid)
+	if err != nil {
+		return &cloneError{kind, err}
 	}
-	return err
+	if ids != nil {
+		err = ids.tryMap(pid)
+	}
+	ends.close(true) // it waits for that
+	_, waitErr := waitFor(pid)
+	return errors.Join(err, waitErr)
 }
 
-// probeCgroup makes a leaf with limits and reads them back.
-func probeCgroup(cfg Config, add func(string, bool, string, error)) {
-	required := !cfg.BestEffort
-	tree, err := openTree(quiet)
-	if err != nil {
-		for _, name := range []string{LayerCgroupKill, LayerMemory, LayerCPU, LayerPids} {
-			add(name, required, "", err)
-		}
-		return
+// cloneError says which kind of namespace a clone could not make.
+type cloneError struct {
+	kind string // as in user.max_KIND_namespaces
+	err  error
+}
+
+func (e *cloneError) Error() string { return "new " + e.kind + " namespace: " + e.err.Error() }
+func (e *cloneError) Unwrap() error { return e.err }
+
+// cgroup makes a leaf with limits and reads them back.
+func (p *prober) cgroup() {
+	limits := []struct{ layer, controller, file string }{
+		{LayerMemory, "memory", "memory.max"}, {LayerCPU, "cpu", "cpu.max"}, {LayerPids, "pids", "pids.max"},
 	}
-	defer tree.close()
-	leaf, err := tree.newLeaf(cfg.Limits, hostID{})
+	tree, err := openTree(quiet)
+	var leaf *leaf
+	if err == nil {
+		defer tree.close()
+		leaf, err = tree.newLeaf(p.cfg.Limits, hostID{})
+	}
 	if err == nil {
 		defer leaf.remove(killPatience)
 		err = leaf.kill()
 	}
-	add(LayerCgroupKill, required, tree.base, err)
-	for _, c := range []struct{ layer, controller, file string }{
-		{LayerMemory, "memory", "memory.max"}, {LayerCPU, "cpu", "cpu.max"}, {LayerPids, "pids", "pids.max"},
-	} {
-		var set string
-		err := err
-		if err == nil && !tree.has(c.controller) {
-			err = &MissingControllersError{Controllers: []string{c.controller}, Base: tree.base}
+	if err != nil {
+		p.fails(LayerCgroupKill, err)
+		p.skips(LayerCgroupKill, LayerMemory, LayerCPU, LayerPids)
+		return
+	}
+	p.works(LayerCgroupKill, tree.base)
+	for _, c := range limits {
+		set := strings.TrimSpace(string(leaf.read(c.file)))
+		switch {
+		case !tree.has(c.controller):
+			p.fails(c.layer, &MissingControllersError{Controllers: []string{c.controller}, Base: tree.base})
+		case set == "" || strings.HasPrefix(set, "max"):
+			p.fails(c.layer, fmt.Errorf("%s did not take the limit: %q", c.file, set))
+		default:
+			p.works(c.layer, c.file+" = "+set)
 		}
-		if err == nil {
-			set = strings.TrimSpace(string(leaf.read(c.file)))
-			if set == "" || strings.HasPrefix(set, "max") {
-				err = fmt.Errorf("%s did not take the limit: %q", c.file, set)
-			}
-		}
-		add(c.layer, required, c.file+" = "+set, err)
 	}
 }
 
 // probeJail runs probeProgram.
-func probeJail(ctx context.Context, cfg Config) (view, error) {
+func probeJail(ctx context.Context, cfg Config, cpu CPU) (view, error) {
 	var seen view
+	cfg.CPU = cpu
+	cfg.BestEffort = true            // what is missing of the controllers is found elsewhere
+	cfg.Templates, cfg.Warm = nil, 0 // what the operator's modules do says nothing of a layer
+	cfg.Log = quiet
 	cfg.Limits.Wall = max(cfg.Limits.Wall, interpreterPatience)
 	j, err := New(ctx, cfg)
 	if err != nil {
