@@ -128,9 +128,13 @@ func findCgroup(mounts, own string) (mountpoint, dir string, err error) {
 		// 35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw (proc_pid_mountinfo(5)). The fourth field is
 		// the cgroup that is the root of the mount, as seen from our cgroup namespace.
 		before, after, _ := strings.Cut(line, " - ")
-		if fields := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && len(fields) > 4 {
-			root, mountpoint = fields[3], unescape.Replace(fields[4])
-			break
+		fields := strings.Fields(before)
+		if !strings.HasPrefix(after, "cgroup2 ") || len(fields) < 5 {
+			continue
+		}
+		// The first, or what is mounted over it.
+		if path := unescape.Replace(fields[4]); mountpoint == "" || mountpoint == path {
+			root, mountpoint = fields[3], path
 		}
 	}
 	if mountpoint == "" {
@@ -141,10 +145,12 @@ func findCgroup(mounts, own string) (mountpoint, dir string, err error) {
 		if !ok {
 			continue
 		}
-		if below, err := filepath.Rel(root, path); err == nil && filepath.IsLocal(below) {
-			return mountpoint, filepath.Join(mountpoint, below), nil
+		// What is outside of our cgroup namespace begins with "/..".
+		below, ok := strings.CutPrefix(path+"/", strings.TrimSuffix(root, "/")+"/")
+		if !ok || strings.HasPrefix(below, "..") {
+			return mountpoint, mountpoint, nil
 		}
-		return mountpoint, mountpoint, nil
+		return mountpoint, filepath.Join(mountpoint, below), nil
 	}
 	return "", "", errors.New("this process is in no cgroup v2")
 }
