@@ -16,51 +16,60 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// layer is one that an attack can claim to be stopped by, and how to take it away. What cannot be
+// layer is one of the table's that an attack can claim to be stopped by, and how to take it away. What cannot be
 // taken away is always there, beside any other.
 type layer struct {
-	name       string
-	what       string
-	stages     []string                // of the init, left out
+	name       string                  // as the table has it for attacks
+	leaveOut   bool                    // the init leaves out its stages
 	namespaces uintptr                 // shared with the host
 	config     func(*jail.Config)      // changed
 	jail       func(*jail.Jail) func() // weakened, and restored before it is closed
+	note       string                  // what is left of it when it is taken away
 	here       func(*jail.Jail) bool   // whether this machine has it; nil: all do
 }
 
 func (l layer) removable() bool {
-	return l.stages != nil || l.namespaces != 0 || l.config != nil || l.jail != nil
+	return l.leaveOut || l.namespaces != 0 || l.config != nil || l.jail != nil
+}
+
+// stages are those of the init that make it.
+func (l layer) stages() (stages []string) {
+	for _, row := range jail.Table() {
+		for _, stage := range row.Stages {
+			if row.Attack == l.name && slices.Contains(inside.Stages, stage) {
+				stages = append(stages, stage)
+			}
+		}
+	}
+	return stages
+}
+
+// what is what the table says of it.
+func (l layer) what() string {
+	var parts []string
+	for _, row := range jail.Table() {
+		if row.Attack == l.name {
+			parts = append(parts, row.What)
+		}
+	}
+	return strings.Join(parts, "; ") + l.note
 }
 
 var layers = []layer{
-	{name: "seccomp", what: "the system call filter",
-		config: func(c *jail.Config) { c.Filter = allowAll }},
-	{name: "mounts", what: "a root without the host's files (taken away: the host's root is there, read-only)",
-		jail: func(j *jail.Jail) func() { showHost(j); return func() {} }},
-	{name: "landlock", what: "Landlock: the paths of the plan, and no mount",
-		stages: []string{inside.StageLandlock}},
-	{name: "credentials", what: "no capability, `no_new_privs`, locked securebits",
-		stages: []string{inside.StageCredentials}},
-	{name: "user-ns", what: "`user.max_user_namespaces` of 0",
-		stages: []string{inside.StageUserNS}},
-	{name: "session", what: "a session and a session key ring of its own",
-		stages: []string{inside.StageSession}},
-	{name: "rlimits", what: "limits of each process",
-		stages: []string{inside.StageRlimits}},
-	{name: "cgroup", what: "limits of the cgroup",
-		jail: (*jail.Jail).LeaveCgroup, here: (*jail.Jail).Enforced},
-	{name: "net-ns", what: "network namespace",
-		namespaces: unix.CLONE_NEWNET, stages: []string{inside.StageNetwork}},
-	{name: "ipc-ns", what: "ipc namespace", namespaces: unix.CLONE_NEWIPC},
+	{name: "seccomp", config: func(c *jail.Config) { c.Filter = allowAll }},
+	{name: "mounts", jail: func(j *jail.Jail) func() { showHost(j); return func() {} },
+		note: " (taken away: the host's root is there, read-only)"},
+	{name: "landlock", leaveOut: true},
+	{name: "credentials", leaveOut: true},
+	{name: "user-ns", leaveOut: true},
+	{name: "session", leaveOut: true},
+	{name: "rlimits", leaveOut: true},
+	{name: "cgroup", jail: (*jail.Jail).LeaveCgroup, here: (*jail.Jail).Enforced},
+	{name: "net-ns", namespaces: unix.CLONE_NEWNET, leaveOut: true},
+	{name: "ipc-ns", namespaces: unix.CLONE_NEWIPC},
 	// What cannot be taken away: without it there is no jail to start.
-	{name: "pid-ns", what: "pid namespace, and a `/proc` of it"},
-	{name: "init", what: "process 1, which is the daemon's and out of the program's reach"},
-	{name: "ids", what: "user namespace: capabilities and uids that mean nothing outside"},
-	{name: "attributes", what: "read-only, nosuid, nodev, noexec mounts; `subset=pid`"},
-	{name: "descriptors", what: "no descriptor but the three streams"},
-	{name: "scratch", what: "size and inodes of the scratch space"},
-	{name: "daemon", what: "what the daemon does: clock, watchdog, kill, cap on the output"},
-	{name: "kernel", what: "what the kernel refuses to everybody without privilege"},
+	{name: "pid-ns"}, {name: "init"}, {name: "ids"}, {name: "attributes"}, {name: "descriptors"}, {name: "scratch"},
+	{name: "daemon"}, {name: "kernel"},
 }
 
 func layerNamed(name string) *layer {
@@ -95,7 +104,9 @@ func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.C
 		}
 		var stages []string
 		for _, l := range gone {
-			stages = append(stages, l.stages...)
+			if l.leaveOut {
+				stages = append(stages, l.stages()...)
+			}
 			if l.config != nil {
 				l.config(c)
 			}
@@ -274,7 +285,7 @@ func document(t *testing.T, attacks []attack, table map[string]*score) {
 				}
 				row += " " + cell + " |"
 			}
-			row += " " + l.what + " |\n"
+			row += " " + l.what() + " |\n"
 		}
 		page.WriteString(row)
 	}

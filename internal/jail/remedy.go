@@ -100,7 +100,7 @@ var causes = []cause{
 		"AppArmor restricts user namespaces here: give sandboxd a profile with \"userns,\" or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 	{"`user-namespace … operation not permitted` in a chroot",
 		func(f failure) bool { return f.layer == LayerUserNS && refused(f) && f.host.chrooted },
-		"the kernel makes no user namespace for who is in a chroot: make the directory the root, as container runtimes do (pivot_root)"},
+		"the kernel makes no user namespace for a process in a chroot: make the directory the root, as container runtimes do (pivot_root)"},
 	{"`user-namespace … setgroups: operation not permitted`",
 		func(f failure) bool { return says(f, "setgroups") && f.host.setting("/proc/self/setgroups") == "deny" },
 		"the user namespace around the daemon has \"deny\" in /proc/self/setgroups: let newgidmap make its maps, as Podman and unshare --map-auto do; " +
@@ -110,7 +110,8 @@ var causes = []cause{
 		"the init writes to /proc/sys, in namespaces of its own. Let it be there and writable: " + systempaths},
 	{"`fsmount proc: operation not permitted`: something is mounted over parts of `/proc`, and there is no other",
 		func(f failure) bool { return says(f, "fsmount proc") && errors.Is(f.err, unix.EPERM) },
-		"the kernel refuses a new /proc where parts of the old one are mounted over. Let nothing be: " + systempaths},
+		"the kernel refuses a new /proc where parts of the old one are mounted over. Let nothing be: " + systempaths +
+			". A second procfs that shows everything will do as well, as in sandboxd.service"},
 	{"`open … permission denied`, `open_tree … no such file` for a directory of the host",
 		func(f failure) bool {
 			return f.stage == inside.StageRoot && says(f, "open") && (errors.Is(f.err, unix.EACCES) || errors.Is(f.err, unix.ENOENT))
