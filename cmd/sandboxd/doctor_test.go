@@ -26,7 +26,7 @@ type hindrance struct {
 	users    []syscall.SysProcIDMap // of a user namespace, optional
 	noGroups bool                   // setgroups(2) is forbidden in it
 	hinder   string                 // a shell script in a mount namespace of its own that executes "$@"; DIR is an empty directory
-	remedied []string               // the same with the remedy applied: each of these alone
+	remedied []string               // the same with the remedy applied: each of these alone; the first, unless everything is tried
 	weaker   bool                   // the layer is one that best effort gives up
 	kin      bool                   // of one of the others: only where everything is tried
 	serve    bool                   // try that the daemon says the same: one of each kind is enough
@@ -96,11 +96,11 @@ var hindrances = []hindrance{
 			`SANDBOXD_UID_FIRST=200000 SANDBOXD_UID_COUNT=65536 exec "$@"`,
 		},
 		layer: "host-uid", error: "do not exist in the daemon's user namespace", remedy: "--uid-first"},
-	{name: "no setgroups", users: allUsers, noGroups: true,
+	{name: "no setgroups", kin: true, users: allUsers, noGroups: true,
 		hinder:   unchanged,
 		remedied: []string{`exec setpriv --bounding-set=-setgid --inh-caps=-setgid "$@"`},
 		layer:    "user-namespace", error: "setgroups: operation not permitted", remedy: "/proc/self/setgroups"},
-	{name: "newuidmap without privilege", needs: "newuidmap",
+	{name: "newuidmap without privilege", kin: true, needs: "newuidmap",
 		hinder: `echo nobody:1800000000:65536 >"$DIR/ids"; mount --bind "$DIR/ids" /etc/subuid; mount --bind "$DIR/ids" /etc/subgid
 			mount --bind /usr/bin /usr/bin; mount -o remount,bind,nosuid /usr/bin; ` + asNobody,
 		remedied: []string{
@@ -116,7 +116,7 @@ var hindrances = []hindrance{
 		hinder:   overlayUsr + overlayUsr + unchanged,
 		remedied: []string{overlayUsr + unchanged},
 		layer:    "root-file-system", error: "make overlay: invalid argument", remedy: "as many overlays already as the kernel stacks"},
-	{name: "an interpreter that others cannot reach",
+	{name: "an interpreter that others cannot reach", kin: true,
 		hinder:   `export SANDBOXD_PYTHON=/srv/closed/env/bin/python; ` + python + `chmod 700 /srv/closed; exec "$@"`,
 		remedied: []string{`export SANDBOXD_PYTHON=/srv/closed/env/bin/python; ` + python + `exec "$@"`},
 		layer:    "root-file-system", error: "open /srv/closed/env: permission denied", remedy: "searchable by others"},
@@ -204,7 +204,11 @@ func TestDoctorNamesTheCause(t *testing.T) {
 					t.Errorf("nothing is said of %s:\n%s", name, found.text)
 				}
 			}
-			for _, script := range h.remedied {
+			remedied := h.remedied
+			if !testenv.All() {
+				remedied = remedied[:1]
+			}
+			for _, script := range remedied {
 				if cured := hindered(t, h, script, "doctor"); cured.status != 0 || strings.Contains(cured.explanation(state, h.layer), h.error) {
 					t.Errorf("with the remedy applied by %q: status %d\n%s", script, cured.status, cured.text)
 				}
