@@ -1,7 +1,7 @@
 # GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install clean help init deps deps-test
+.PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
@@ -10,34 +10,39 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DOCDIR ?= $(PREFIX)/share/doc/sandboxd
+UNITS   := sandboxd.socket sandboxd-admin.socket sandboxd.service
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 # Linked statically: the binary runs on machines with another libc, such as the lab's.
 STATIC  := '-ldflags=-extldflags=-static $(LDFLAGS)'
+# Where scripts/need-go links to a Go that is not in PATH.
+export PATH := $(CURDIR)/.cache/go:$(PATH)
 # The same flags for whatever compiles Go here, so that nothing is compiled twice: what is built, linted,
 # tested and taken to the lab shares one set of packages, and one more for the race detector.
 FLAGS   := -trimpath -tags=netgo,osusergo
-export GOFLAGS := $(strip $(filter-out $(FLAGS),$(or $(GOFLAGS),$(shell go env GOFLAGS 2>/dev/null))) $(FLAGS))
+export GOFLAGS := $(strip $(filter-out $(FLAGS),$(or $(GOFLAGS),$(shell PATH='$(PATH)' GOTOOLCHAIN=local go env GOFLAGS 2>/dev/null))) $(FLAGS))
 
 deps:
 	@scripts/need gcc libc6-dev pkg-config libseccomp-dev python3
+	@scripts/need-go
 
 # What every run executes first, embedded in the daemon: without a C library, as small as can be.
 init: deps
 	@scripts/init internal/jail/initbinary
 
 build: init ## build bin/sandboxd
-	go build $(STATIC) -o bin/ ./cmd/sandboxd
+	@scripts/build $(STATIC) -o bin/ ./cmd/sandboxd
 
 run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
 	@scripts/serve $(ARGS)
 
 test: ## lint, the tests here, and in the lab what only it can show
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native lab
-
-test-all: export SANDBOXD_TEST_ALL := 1
 test-all: ## the same with every case in every way, here and in the lab, and short fuzzing
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-native fuzz-short lab
+test-all: export SANDBOXD_TEST_ALL := 1
+test-all: FUZZ := fuzz-short
+
+test test-all:
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(FUZZ) lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -53,6 +58,9 @@ lint: deps ## gofmt, go vet, staticcheck, shellcheck
 	go tool staticcheck ./...
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
+
+test-install: build ## what make install puts below a DESTDIR, make uninstall takes away
+	@scripts/test-install
 
 # A test whose needs are not met is a failure here, not a skip.
 test-native: export SANDBOXD_TEST_STRICT := 1
@@ -121,7 +129,7 @@ soak: build ## random hostile programs against the daemon for SOAK=10m; SEED= an
 bench: build ## compare the ways to run a program with bare python3 (ARGS="-only latency -n 50" a part)
 	go run ./bench $(ARGS)
 
-fresh: ## try make run in a chroot that has nothing but Go and make
+fresh: ## try make run in a bare Debian 12 and a bare Debian 13, with make and nothing else
 	@scripts/fresh
 
 # Not after build: sudo need not know where Go is.
@@ -130,7 +138,7 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
-	install -D -m 644 -t $(DESTDIR)$(UNITDIR) systemd/sandboxd.socket systemd/sandboxd-admin.socket systemd/sandboxd.service
+	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(addprefix systemd/,$(UNITS))
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) systemd/own-uids.conf
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
 		$(DESTDIR)$(UNITDIR)/sandboxd.service
@@ -141,6 +149,22 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 	@[ -n "$(DESTDIR)" ] || printf '%s\n' "Next, as root:" "  systemd-sysusers" "  systemd-tmpfiles --create sandboxd.conf" \
 		"  systemctl daemon-reload" "  systemctl enable --now sandboxd     # an upgrade: systemctl restart sandboxd" \
 		"Documentation: docs/operations.md"
+
+# A service is not stopped here: its stop waits for runs, and its units are known only as long as they are there.
+uninstall: ## remove what make install put there (with the same DESTDIR, PREFIX and SYSCONF)
+	@[ -n "$(DESTDIR)" ] || ! command -v systemctl >/dev/null || for unit in $(UNITS); do \
+		! systemctl --quiet is-active $$unit 2>/dev/null && ! systemctl --quiet is-enabled $$unit 2>/dev/null || { \
+			printf '%s\n' "$$unit runs or is enabled: nothing was removed. First, as root:" \
+				"  systemctl disable --now sandboxd.socket sandboxd-admin.socket sandboxd" >&2; exit 1; }; done
+	rm -f $(DESTDIR)$(PREFIX)/bin/sandboxd $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf \
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(DOCDIR)/own-uids.conf
+	@config=$(DESTDIR)$(SYSCONF)/sandboxd/config.yaml; [ ! -e $$config ] || if cmp -s systemd/config.yaml $$config; then \
+		echo "rm $$config"; rm $$config; else echo "Kept, as it is not the file of this version: $$config"; fi
+	@for directory in $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SYSCONF)/sandboxd; do \
+		[ ! -d $$directory ] || rmdir --ignore-fail-on-non-empty $$directory; done
+	@[ -n "$(DESTDIR)" ] || printf '%s\n' "Next, as root:" "  systemctl daemon-reload" \
+		"  rm -rf /run/sandboxd; userdel sandboxd" \
+		"  rm -r /etc/systemd/system/sandboxd*.d     # drop-ins, if there are any"
 
 clean: ## remove what make made, the lab's image included
 	rm -rf bin .cache internal/jail/initbinary/sandboxd-*
