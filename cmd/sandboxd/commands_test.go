@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sandboxd/sandboxd/internal/testenv"
+)
+
+var (
+	commandBlock = regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```\n(?:\n```json\n(.*?)```\n)?")
+	makeRun      = regexp.MustCompile(`(?m)^make run ARGS="(.*)"\n`)
+)
+
+// Each block of commands in the documentation is run as a reader pastes it into the clone. What differs: the daemon has
+// a port of its own, what `sudo` precedes is run as the test is, and the machine may enforce best-effort only.
+func TestDocumentedCommands(t *testing.T) {
+	for _, page := range []struct {
+		file   string
+		blocks []struct{ begin, want, elsewhere string } // what it begins with; a part of what it prints, or what else tries it
+	}{
+		{"README.md", []struct{ begin, want, elsewhere string }{
+			{"make run  ", "", "make fresh"},
+			{"curl -s http://127.0.0.1:8000/playground/execute", "", ""},
+			{"sudo bin/sandboxd run examples/program.py", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
+			{`make run ARGS="--engine fork`, `{"stdout":"6\n","stderr":""}`, ""},
+			{"make build && sudo make install", "", "make lab, make test-install"},
+		}},
+		{"docs/operations.md", []struct{ begin, want, elsewhere string }{
+			{"docker run", "", "TestDoctorNamesTheCause, by what these options do"},
+			{"echo 'admin-listen:", "", "make lab"},
+			{"sudo systemctl disable", "", "make test-install"},
+			{"sudo install -D", "", "make lab"},
+			{`echo '{"extends"`, "adds to the default profile:\n  signalfd4\n", ""},
+		}},
+	} {
+		text, err := os.ReadFile(filepath.Join("../..", page.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := commandBlock.FindAllStringSubmatch(string(text), -1)
+		if len(found) != len(page.blocks) {
+			t.Errorf("%s has %d blocks of commands, and %d are known here", page.file, len(found), len(page.blocks))
+		}
+		for i, block := range page.blocks[:min(len(found), len(page.blocks))] {
+			commands, answer := strings.ReplaceAll(found[i][1], "\n  ", "\n"), found[i][2]
+			if !strings.HasPrefix(strings.TrimSpace(commands), block.begin) {
+				t.Errorf("%s: block %d does not begin with %q:\n%s", page.file, i+1, block.begin, commands)
+				continue
+			}
+			if block.elsewhere != "" {
+				continue
+			}
+			t.Run(block.begin, func(t *testing.T) {
+				printed := paste(t, commands)
+				if !strings.Contains(printed, block.want) || answer != "" && printed != strings.TrimSpace(answer) {
+					t.Errorf("%s\nprinted\n%s\nwanted %s%s", commands, printed, block.want, answer)
+				}
+			})
+		}
+	}
+}
+
+// paste gives commands to a shell in a directory that looks like the clone after make build, next to a daemon, and
+// returns what they print.
+func paste(t *testing.T, commands string) string {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clone := t.TempDir()
+	for name, target := range map[string]string{
+		"bin/sandboxd": program, "examples": examples, "program.py": filepath.Join(examples, "program.py"),
+	} {
+		if err := os.MkdirAll(filepath.Join(clone, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(target, filepath.Join(clone, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var flags []string
+	if run := makeRun.FindStringSubmatch(commands); run != nil {
+		flags = strings.Fields(run[1])
+		commands = makeRun.ReplaceAllString(commands, "")
+	}
+	if strings.Contains(commands, "import pandas") && exec.Command("/usr/bin/python3", "-c", "import pandas").Run() != nil {
+		testenv.Missing(t, "python3-pandas")
+	}
+	if strings.Contains(commands, "curl ") {
+		if _, err := exec.LookPath("curl"); err != nil {
+			testenv.Missing(t, "curl")
+		}
+		commands = strings.ReplaceAll(commands, "http://127.0.0.1:8000", start(t, flags...).url)
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(commands, "sudo ", ""))
+	cmd.Dir = clone
+	cmd.Env = append(daemonEnvironment(), "PATH="+filepath.Join(clone, "bin")+":"+os.Getenv("PATH"),
+		strings.Replace(isolation(), "--isolation", "SANDBOXD_ISOLATION", 1))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%v\n%s", err, stderr.String())
+	}
+	return string(stdout)
+}
