@@ -250,5 +250,6 @@ func daemonEnvironment() []string {
 	uids := jailtest.UIDs()
 	return append(os.Environ(), beMain+"=1",
 		fmt.Sprintf("SANDBOXD_UID_FIRST=%d", uids.First), fmt.Sprintf("SANDBOXD_UID_COUNT=%d", uids.Count),
-		"SANDBOXD_PREPARE_FONTS=false") // a second of work for each daemon
+		"SANDBOXD_PREPARE_FONTS=false", // a second of work for each daemon
+		"GORACE=atexit_sleep_ms=0")     // under the race detector each exit takes a second otherwise
 }

@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // Each cause is known by its facts, also where those of a later one hold as well. TestDoctorNamesTheCause in cmd/sandboxd
 // makes most of them; the others take another machine.
 func TestRemedies(t *testing.T) {
 	step := func(stage, object string, err error) error {
-		return &SetupError{stage, fmt.Errorf("%s: %w", object, err)}
+		return &sandbox.SetupError{Stage: stage, Err: fmt.Errorf("%s: %w", object, err)}
 	}
 	noClone := &cloneError{"user", os.NewSyscallError("clone", unix.EPERM)}
 	uidMap := &fs.PathError{Op: "write", Path: "/proc/7/uid_map", Err: unix.EPERM}
@@ -187,10 +188,10 @@ func TestStagesAreBlamedOnTheirLayer(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&SetupError{inside.StageUserNS, unix.EROFS}, LayerUserNS},
-		{&SetupError{inside.StageRoot, unix.EPERM}, LayerRoot},
-		{&SetupError{inside.StageHostname, unix.EPERM}, LayerUTSNS},
-		{errors.Join(&SetupError{inside.StageNetwork, unix.EPERM}, unix.EBUSY), LayerNetwork},
+		{&sandbox.SetupError{Stage: inside.StageUserNS, Err: unix.EROFS}, LayerUserNS},
+		{&sandbox.SetupError{Stage: inside.StageRoot, Err: unix.EPERM}, LayerRoot},
+		{&sandbox.SetupError{Stage: inside.StageHostname, Err: unix.EPERM}, LayerUTSNS},
+		{errors.Join(&sandbox.SetupError{Stage: inside.StageNetwork, Err: unix.EPERM}, unix.EBUSY), LayerNetwork},
 		{fmt.Errorf("%w: %w", errNoLandlock, unix.ENOSYS), LayerLandlock},
 		{errors.New("the probe's program ended as oom"), LayerRoot},
 	} {
