@@ -140,10 +140,13 @@ func missingLayers(layers []jail.Layer, log *slog.Logger) error {
 	var missing []string
 	findings := findingsOf(layers)
 	for _, f := range findings {
-		if f.Works || !f.Required || f.Cause != "" {
+		if f.Works || !f.Required {
 			continue
 		}
 		missing = append(missing, f.Layer)
+		if f.Cause != "" {
+			continue
+		}
 		attrs := []any{"layer", f.Layer, "error", f.Error, "remedy", f.Remedy}
 		likewise, untried := consequences(f, findings)
 		if likewise != nil {

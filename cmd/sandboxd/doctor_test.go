@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -220,8 +221,15 @@ func TestDoctorNamesTheCause(t *testing.T) {
 			if refusal.status != 1 || !strings.Contains(refusal.text, "this machine cannot enforce the isolation") {
 				t.Errorf("the daemon: status %d\n%s", refusal.status, refusal.text)
 			}
-			for line := range strings.Lines(cause) {
-				if line = processIDs.ReplaceAllString(strings.TrimSpace(line), "/proc/N/"); !strings.Contains(processIDs.ReplaceAllString(refusal.text, "/proc/N/"), line) {
+			said := processIDs.ReplaceAllString(refusal.text, "/proc/N/")
+			for line := range strings.Lines(cause) { // as attributes of a record of the log
+				line = processIDs.ReplaceAllString(strings.TrimSpace(line), "/proc/N/")
+				for prefix, attribute := range map[string]string{"remedy: ": "remedy=", "likewise: ": "likewise=", "not tried without it: ": "not_tried="} {
+					if rest, found := strings.CutPrefix(line, prefix); found {
+						line = attribute + strconv.Quote(rest)
+					}
+				}
+				if !strings.Contains(said, line) && !strings.Contains(said, strings.Trim(strconv.Quote(line), `"`)) {
 					t.Errorf("the daemon does not say %q:\n%s", line, refusal.text)
 				}
 			}

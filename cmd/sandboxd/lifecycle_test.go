@@ -178,7 +178,7 @@ func TestFailsClosed(t *testing.T) {
 	}
 	if isolation() == "--isolation=best-effort" {
 		out, err := command(t, "serve", "--isolation=required", "--listen=127.0.0.1:0").CombinedOutput()
-		if err == nil || !strings.Contains(string(out), `layer=memory error="cgroup v2 controllers memory are missing`) || !strings.Contains(string(out), "remedy=") {
+		if err == nil || !strings.Contains(string(out), `layer=memory error="the cgroup v2 controller memory is missing`) || !strings.Contains(string(out), "remedy=") {
 			t.Errorf("%v:\n%s", err, out)
 		}
 	}
