@@ -1,10 +1,6 @@
 package jail_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,12 +83,6 @@ func (p program) missing() []string {
 	})
 }
 
-// did is what a program did.
-type did struct {
-	stdout, stderr string
-	status         int
-}
-
 var mainFile = regexp.MustCompile(`File "(/home/sandbox/)?main\.py"`)
 
 // compared is what is compared of a stream: all but what varies, and apart from that the lines that differ.
@@ -137,21 +127,23 @@ func TestPrograms(t *testing.T) {
 		}
 		programs = append(programs, p)
 	}
+	limits := jail.DefaultLimits()
+	limits.Wall, limits.Memory, limits.Output = 3*time.Minute, 1<<30, 16<<20
 	outside := map[string]did{}
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) {
 			edit(c)
-			c.Limits.Wall, c.Limits.Memory, c.Limits.Output = 3*time.Minute, 1<<30, 16<<20 // the lab computes slowly
+			c.Limits = limits
 		})
-		var environment map[string]string
-		if err := json.Unmarshal([]byte(jailtest.Output(t, j, "import json, os; print(json.dumps(dict(os.environ)))")), &environment); err != nil {
-			t.Fatal(err)
-		}
+		environment := environmentInside(t, j)
 		for _, p := range programs {
 			t.Run(p.name, func(t *testing.T) {
 				want, ran := outside[p.name]
 				if !ran {
-					want = runOutside(t, p.source, environment)
+					var err error
+					if want, err = runOutside(t.Context(), p.source, environment, limits); err != nil {
+						t.Fatalf("outside: %v", err)
+					}
 					outside[p.name] = want
 				}
 				r := jailtest.Run(t, j, p.source)
@@ -187,46 +179,4 @@ func (p program) judge(t *testing.T, got, want did, denials map[string]int) {
 			t.Errorf("lines %s are as outside: take that off its head", pattern)
 		}
 	}
-}
-
-// outsideScript makes a directory and a user like those inside, in namespaces of its own, and becomes python3.
-// Arguments: the program, then the environment.
-const outsideScript = `
-set -e
-` + jailtest.Python + ` -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))' # SIOCSIFFLAGS: up
-hostname sandbox
-mount -t tmpfs -o size=2g,mode=755 none /home
-mkdir -m 700 /home/sandbox
-cat >/home/sandbox/main.py
-printf '%s\n' root:x:0:0:root:/root:/bin/bash nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin sandbox:x:1000:1000::/home/sandbox:/bin/sh >/home/passwd
-printf '%s\n' root:x:0: nogroup:x:65534: sandbox:x:1000: >/home/group
-mount --bind /home/passwd /etc/passwd
-mount --bind /home/group /etc/group
-printf '%s\n' '127.0.0.1 localhost sandbox' '::1 localhost' >/home/hosts
-mount --bind /home/hosts /etc/hosts
-mount -t tmpfs -o size=1g,mode=1777 none /tmp
-mount -t tmpfs -o size=1g,mode=1777 none /dev/shm
-chown -R 1000:1000 /home/sandbox
-cd /home/sandbox
-exec </dev/null
-exec setsid --wait setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all env -i "$@" ` + jailtest.Python + ` main.py
-`
-
-// runOutside runs a program as `python3 main.py`.
-func runOutside(t *testing.T, source string, environment map[string]string) did {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
-	arguments := []string{"--net", "--uts", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh"}
-	for name, value := range environment {
-		arguments = append(arguments, name+"="+value)
-	}
-	cmd := exec.CommandContext(ctx, "unshare", arguments...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(source), &stdout, &stderr
-	var ended *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &ended) || ctx.Err() != nil {
-		t.Fatalf("outside: %v, %v", err, ctx.Err())
-	}
-	return did{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }

@@ -1,5 +1,5 @@
-# Runs one module of CPython's own tests and prints one JSON line for each test: [id, outcome]. MODULE is set by a line
-# above. The program is the same inside a jail and outside; what tests print goes nowhere.
+# Runs one module of CPython's own tests and prints one JSON line for each test: [id, outcome, reason]. MODULE is set by a
+# line above. The program is the same inside a jail and outside; what tests print goes nowhere.
 import importlib, json, os, sys, tempfile, unittest
 
 out = os.fdopen(os.dup(1), "w")
@@ -9,8 +9,8 @@ for fd in (0, 1, 2):
 os.chdir(tempfile.mkdtemp())
 
 
-def say(name, outcome):
-    out.write(json.dumps([name, outcome]) + "\n")
+def say(name, outcome, why=""):
+    out.write(json.dumps([name, outcome, str(why)[-300:]]) + "\n")
     out.flush()
 
 
@@ -19,34 +19,34 @@ class Result(unittest.TestResult):
 
     def startTest(self, test):
         super().startTest(test)
-        self.outcome = "ok"
+        self.outcome = "ok", ""
 
     def stopTest(self, test):
         super().stopTest(test)
-        say(test.id(), self.outcome)
+        say(test.id(), *self.outcome)
 
-    def note(self, test, outcome):
+    def note(self, test, outcome, why):
         if hasattr(test, "_testMethodName"):
-            self.outcome = outcome
+            self.outcome = outcome, why
         else:
-            say(str(test), outcome)  # of a class or a module: it has no test that could say it
+            say(str(test), outcome, why)  # of a class or a module: it has no test that could say it
 
     def addError(self, test, error):
         super().addError(test, error)
-        self.note(test, "error")
+        self.note(test, "error", self.errors[-1][1])
 
     def addFailure(self, test, error):
         super().addFailure(test, error)
-        self.note(test, "failure")
+        self.note(test, "failure", self.failures[-1][1])
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        self.note(test, "skipped")
+        self.note(test, "skipped", reason)
 
     def addSubTest(self, test, subtest, error):
         super().addSubTest(test, subtest, error)
         if error is not None:
-            self.outcome = "failure"
+            self.outcome = "failure", f"{subtest}: {error[1]!r}"
 
 
 try:
@@ -55,14 +55,14 @@ try:
     support.use_resources = []  # nothing that needs a network, a display, hours or gigabytes
     module = importlib.import_module("test." + MODULE)
     suite = unittest.defaultTestLoader.loadTestsFromModule(module)
-except unittest.SkipTest:
-    say(MODULE, "skipped")
+except unittest.SkipTest as reason:
+    say("test." + MODULE, "skipped", reason)
 except BaseException as error:
-    say(MODULE, type(error).__name__)
+    say("test." + MODULE, type(error).__name__, error)
 else:
     try:
         suite.run(Result())
     except BaseException as error:
-        say(MODULE, type(error).__name__)
-say("END", "")
+        say("test." + MODULE, type(error).__name__, error)
+say("test." + MODULE + ".END", "ok")
 os._exit(0)

@@ -1,0 +1,82 @@
+package jail_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+)
+
+// did is what a program did.
+type did struct {
+	stdout, stderr string
+	status         int
+}
+
+// outsideScript starts python3 as a user without privileges and without a network starts it, with the names and the
+// limits that a run has: the user, the host, the directories, the resource limits (rlimits.go). All else is the host's. It
+// takes namespaces of its own for that, so it needs root. Arguments: the longest file, the environment; standard input is the program.
+const outsideScript = `
+set -e
+longest=$1 && shift
+` + jailtest.Python + ` -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))' # SIOCSIFFLAGS: up
+hostname sandbox
+mount -t tmpfs -o size=8g,mode=755 none /home
+mkdir -m 700 /home/sandbox
+cat >/home/sandbox/main.py
+printf '%s\n' root:x:0:0:root:/root:/bin/bash nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin sandbox:x:1000:1000::/home/sandbox:/bin/sh >/home/passwd
+printf '%s\n' root:x:0: nogroup:x:65534: sandbox:x:1000: >/home/group
+mount --bind /home/passwd /etc/passwd
+mount --bind /home/group /etc/group
+printf '%s\n' '127.0.0.1 localhost sandbox' '::1 localhost' >/home/hosts
+mount --bind /home/hosts /etc/hosts
+mount -t tmpfs -o size=8g,mode=1777 none /tmp
+mount -t tmpfs -o size=8g,mode=1777 none /dev/shm
+chown -R 1000:1000 /home/sandbox
+cd /home/sandbox
+exec </dev/null
+exec setsid --wait prlimit --fsize="$longest" --nofile=256 --stack=8388608 --core=1 --memlock=65536 --sigpending=256 --msgqueue=0 --nice=0 --rtprio=0 \
+	setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all env -i "$@" ` + jailtest.Python + ` main.py
+`
+
+// runOutside runs a program as `python3 main.py`. The error says that it did not end by itself; what it printed is there
+// nevertheless.
+func runOutside(ctx context.Context, source string, environment map[string]string, limits jail.Limits) (did, error) {
+	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
+	defer cancel()
+	arguments := []string{"--net", "--uts", "--ipc", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh", strconv.FormatInt(limits.Scratch, 10)}
+	for name, value := range environment {
+		arguments = append(arguments, name+"="+value)
+	}
+	cmd := exec.CommandContext(ctx, "unshare", arguments...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = strings.NewReader(source), &stdout, &stderr, time.Second
+	err := cmd.Run()
+	d := did{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	var ended *exec.ExitError
+	if ctx.Err() != nil {
+		return d, context.Cause(ctx)
+	}
+	if err != nil && !errors.As(err, &ended) {
+		return d, err
+	}
+	return d, nil
+}
+
+// environmentInside is the environment of a run.
+func environmentInside(t *testing.T, j *jail.Jail) (environment map[string]string) {
+	t.Helper()
+	said := jailtest.Output(t, j, "import json, os; print(json.dumps(dict(os.environ)))")
+	if err := json.Unmarshal([]byte(said), &environment); err != nil {
+		t.Fatal(err)
+	}
+	return environment
+}
