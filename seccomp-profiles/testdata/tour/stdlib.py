@@ -363,6 +363,7 @@ def sockets():
         client = socket.create_connection(server.getsockname()[:2], timeout=5)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
         peer, _ = server.accept()
         client.send(b"hi")
