@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,10 +24,11 @@ type did struct {
 
 // outsideScript starts python3 as a user without privileges and without a network starts it, with the names and the
 // limits that a run has: the user, the host, the directories, the resource limits (rlimits.go). All else is the host's. It
-// takes namespaces of its own for that, so it needs root. Arguments: the longest file, the environment; standard input is the program.
+// takes namespaces of its own for that, so it needs root. Arguments: seconds of the processor, the longest file, the environment; standard input is the program.
 const outsideScript = `
 set -e
-longest=$1 && shift
+cpu=$1 longest=$2
+shift 2
 ` + jailtest.Python + ` -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))' # SIOCSIFFLAGS: up
 hostname sandbox
 mount -t tmpfs -o size=8g,mode=755 none /home
@@ -43,7 +45,7 @@ mount -t tmpfs -o size=8g,mode=1777 none /dev/shm
 chown -R 1000:1000 /home/sandbox
 cd /home/sandbox
 exec </dev/null
-exec setsid --wait prlimit --fsize="$longest" --nofile=256 --stack=8388608 --core=1 --memlock=65536 --sigpending=256 --msgqueue=0 --nice=0 --rtprio=0 \
+exec setsid --wait prlimit --fsize="$longest" --cpu="$cpu" --nofile=256 --stack=8388608 --core=1 --memlock=65536 --sigpending=256 --msgqueue=0 --nice=0 --rtprio=0 \
 	setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all env -i "$@" ` + jailtest.Python + ` main.py
 `
 
@@ -52,7 +54,8 @@ exec setsid --wait prlimit --fsize="$longest" --nofile=256 --stack=8388608 --cor
 func runOutside(ctx context.Context, source string, environment map[string]string, limits jail.Limits) (did, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
 	defer cancel()
-	arguments := []string{"--net", "--uts", "--ipc", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh", strconv.FormatInt(limits.Scratch, 10)}
+	arguments := []string{"--net", "--uts", "--ipc", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh",
+		strconv.Itoa(int(limits.Wall.Seconds())*runtime.NumCPU() + 1), strconv.FormatInt(limits.Scratch, 10)}
 	for name, value := range environment {
 		arguments = append(arguments, name+"="+value)
 	}

@@ -360,6 +360,10 @@ def sockets():
             if family == socket.AF_INET6:  # a kernel without IPv6
                 continue
             raise e
+        if family == socket.AF_INET6:
+            with socket.socket(family, socket.SOCK_DGRAM) as s:
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         client = socket.create_connection(server.getsockname()[:2], timeout=5)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
