@@ -24,11 +24,12 @@ type did struct {
 
 // outsideScript starts python3 as a user without privileges and without a network starts it, with the names and the
 // limits that a run has: the user, the host, the directories, the resource limits (rlimits.go). All else is the host's. It
-// takes namespaces of its own for that, so it needs root. Arguments: seconds of the processor, the longest file, the environment; standard input is the program.
+// takes namespaces of its own for that, so it needs root. Arguments: seconds of the processor, the longest
+// file, directories that become read-only, the environment. Standard input is the program.
 const outsideScript = `
 set -e
-cpu=$1 longest=$2
-shift 2
+cpu=$1 longest=$2 readonly=$3
+shift 3
 ` + jailtest.Python + ` -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))' # SIOCSIFFLAGS: up
 hostname sandbox
 mount -t tmpfs -o size=8g,mode=755 none /home
@@ -42,6 +43,10 @@ printf '%s\n' '127.0.0.1 localhost sandbox' '::1 localhost' >/home/hosts
 mount --bind /home/hosts /etc/hosts
 mount -t tmpfs -o size=8g,mode=1777 none /tmp
 mount -t tmpfs -o size=8g,mode=1777 none /dev/shm
+for tree in $readonly; do
+	mount --bind "$tree" "$tree"
+	mount -o remount,bind,ro "$tree"
+done
 chown -R 1000:1000 /home/sandbox
 cd /home/sandbox
 exec </dev/null
@@ -51,11 +56,11 @@ exec setsid --wait prlimit --fsize="$longest" --cpu="$cpu" --nofile=256 --stack=
 
 // runOutside runs a program as `python3 main.py`. The error says that it did not end by itself; what it printed is there
 // nevertheless.
-func runOutside(ctx context.Context, source string, environment map[string]string, limits jail.Limits) (did, error) {
+func runOutside(ctx context.Context, source string, environment map[string]string, limits jail.Limits, readOnly ...string) (did, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
 	defer cancel()
 	arguments := []string{"--net", "--uts", "--ipc", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh",
-		strconv.Itoa(int(limits.Wall.Seconds())*runtime.NumCPU() + 1), strconv.FormatInt(limits.Scratch, 10)}
+		strconv.Itoa(int(limits.Wall.Seconds())*runtime.NumCPU() + 1), strconv.FormatInt(limits.Scratch, 10), strings.Join(readOnly, " ")}
 	for name, value := range environment {
 		arguments = append(arguments, name+"="+value)
 	}
