@@ -72,6 +72,7 @@ test-native: build ## the tests that need no virtual machine, nearly all under t
 # They name the Debian packages that they need.
 programs: export SANDBOXD_TEST_STRICT := 1
 programs: export SANDBOXD_TEST_PROGRAMS := all
+programs: export SANDBOXD_TEST_ALL := 1
 programs: build ## real programs with real packages (installs them), inside and outside, by every way to start a jail
 	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
 	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail

@@ -43,6 +43,7 @@ printf '%s\n' '127.0.0.1 localhost sandbox' '::1 localhost' >/home/hosts
 mount --bind /home/hosts /etc/hosts
 mount -t tmpfs -o size=8g,mode=1777 none /tmp
 mount -t tmpfs -o size=8g,mode=1777 none /dev/shm
+mount -t tmpfs -o size=8g,mode=700,uid=1000,gid=1000 none /run
 for tree in $readonly; do
 	mount --bind "$tree" "$tree"
 	mount -o remount,bind,ro "$tree"

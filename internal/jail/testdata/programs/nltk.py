@@ -1,5 +1,4 @@
 # packages: python3-nltk python3-psutil
-# fails: /proc tells too little to psutil
 import nltk
 from nltk.stem import PorterStemmer
 print(PorterStemmer().stem('running'), nltk.wordpunct_tokenize('Hi there.'), list(nltk.ngrams([1,2,3],2)))

@@ -3,8 +3,8 @@
 # differs: \d+$: there is no /sys: the C library counts the processors that the program may use
 # differs: tty ->: there is no /dev/tty: ENOENT, where a process without a terminal gets ENXIO outside
 # differs: getlogin ->: /proc/self/loginuid is not shown
-# differs: version ->: /proc tells too little
-# differs: mounts ->: /proc tells too little
+# differs: version ->: there is no /proc/version (subset=pid); platform.platform() tells the same
+# differs: mounts ->: /proc has no link to self/mounts (subset=pid); /proc/self/mounts is there
 import os,fcntl,shutil,tempfile,tarfile,zipfile,io,time,locale,signal,socket,platform,pwd,getpass
 def t(n,f):
     try: r=f(); 

@@ -1,5 +1,4 @@
 # packages: python3-sklearn python3-psutil
-# fails: /proc tells too little to psutil
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split, cross_val_score, GridSearchCV
 from sklearn.ensemble import RandomForestClassifier
