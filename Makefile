@@ -37,12 +37,12 @@ run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--p
 	@scripts/serve $(ARGS)
 
 test: ## lint, the tests here, and in the lab what only it can show
-test-all: ## the same with every case in every way, here and in the lab, and short fuzzing
+test-all: ## the same with every case in every way, here and in the lab, all programs, all of CPython's tests, short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
-test-all: FUZZ := fuzz-short
+test-all: MORE := programs regrtest fuzz-short
 
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(FUZZ) lab
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(MORE) lab
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -64,6 +64,7 @@ test-install: build ## what make install puts below a DESTDIR, make uninstall ta
 
 # A test whose needs are not met is a failure here, not a skip.
 test-native: export SANDBOXD_TEST_STRICT := 1
+test-native: export SANDBOXD_TEST_REGRTEST := quick
 test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/bin
 
 test-native: build ## the tests that need no virtual machine, nearly all under the race detector
@@ -87,11 +88,11 @@ arm64: deps-test ## compile for arm64
 many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
 	SANDBOXD_TEST_RUNS=$(or $(RUNS),10000) go test -count=1 -timeout=2h -run='^TestManyRuns$$' -v ./cmd/sandboxd
 
-regrtest: export SANDBOXD_TEST_REGRTEST := all
+regrtest: export SANDBOXD_TEST_REGRTEST = $(or $(MODULES),all)
 regrtest: export SANDBOXD_TEST_STRICT := 1
-regrtest: build deps-test ## CPython's own tests, inside a jail against outside; .cache/regrtest has what differs
+regrtest: build deps-test ## CPython's own tests, inside a jail against outside (MODULES="test_os" a part); .cache/regrtest has what differs
 	@mkdir -p .cache
-	SANDBOXD_TEST_REGRTEST_REPORT=$(CURDIR)/.cache/regrtest go test -count=1 -timeout=2h -parallel=2 -run='^TestRegrtest$$' ./internal/jail
+	SANDBOXD_TEST_REGRTEST_REPORT=$(CURDIR)/.cache/regrtest go test -count=1 -timeout=2h -parallel=4 -run='^TestRegrtest$$' ./internal/jail
 
 # The table that is printed is also in SECURITY.md: a change of it is to be looked at.
 escape: export SANDBOXD_TEST_UPDATE := 1
