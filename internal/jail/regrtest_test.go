@@ -31,9 +31,9 @@ const regrtestDir = "testdata/regrtest/"
 // quickModules take a second or two each, do not depend on how fast the machine is, and tell of what a sandbox breaks: processes,
 // files, users, memory, limits, the interpreter's start and end.
 var quickModules = strings.Fields(`
-	test_atexit test_builtin test_ctypes test_descr test_doctest test_exceptions test_fcntl test_fileio test_generators test_glob
-	test_import test_inspect test_json test_mmap test_os test_pathlib test_posix test_pty test_pwd test_resource test_runpy
-	test_shutil test_site test_stat test_sys test_tempfile test_traceback test_uuid`)
+	test_atexit test_builtin test_ctypes test_descr test_fcntl test_fileio test_generators test_glob
+	test_import test_inspect test_mmap test_os test_pathlib test_posix test_pty test_pwd test_resource test_runpy
+	test_shutil test_site test_stat test_sys test_tempfile test_uuid`)
 
 // slowModules run for longer than regrtestWall, outside too.
 var slowModules = strings.Fields(`
