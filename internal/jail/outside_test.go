@@ -14,6 +14,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // did is what a program did.
@@ -57,7 +58,7 @@ exec setsid --wait prlimit --fsize="$longest" --cpu="$cpu" --nofile=256 --stack=
 
 // runOutside runs a program as `python3 main.py`. The error says that it did not end by itself; what it printed is there
 // nevertheless.
-func runOutside(ctx context.Context, source string, environment map[string]string, limits jail.Limits, readOnly ...string) (did, error) {
+func runOutside(ctx context.Context, source string, environment map[string]string, limits sandbox.Limits, readOnly ...string) (did, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
 	defer cancel()
 	arguments := []string{"--net", "--uts", "--ipc", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", outsideScript, "sh",

@@ -127,7 +127,7 @@ func TestPrograms(t *testing.T) {
 		}
 		programs = append(programs, p)
 	}
-	limits := jail.DefaultLimits()
+	limits := sandbox.DefaultLimits()
 	limits.Wall, limits.Memory, limits.Output = 3*time.Minute, 1<<30, 16<<20
 	outside := map[string]did{}
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -61,7 +62,7 @@ func TestRegrtest(t *testing.T) {
 		testenv.Missing(t, "libpython3-testsuite: %v", err)
 	}
 	// Some tests make files of 5 GiB, with next to nothing in them.
-	limits := jail.Limits{Wall: regrtestWall, Memory: 2 << 30, CPU: 2, Pids: 512, Scratch: 8 << 30, Inodes: 65536, Output: 64 << 20}
+	limits := sandbox.Limits{Wall: regrtestWall, Memory: 2 << 30, CPU: 2, Pids: 512, Scratch: 8 << 30, Inodes: 65536, Output: 64 << 20}
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits = limits })
 	r := &regrtest{jail: j, limits: limits, environment: environmentInside(t, j), expected: expectedDifferences(t), used: map[string]bool{}}
 	t.Run("modules", func(t *testing.T) {
@@ -89,7 +90,7 @@ func TestRegrtest(t *testing.T) {
 // regrtest compares modules of CPython's tests and keeps count.
 type regrtest struct {
 	jail        *jail.Jail
-	limits      jail.Limits
+	limits      sandbox.Limits
 	environment map[string]string
 	expected    []difference
 
