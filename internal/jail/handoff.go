@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ var errDied = errors.New("died without a report")
 // there: the init may need an answer to get any further.
 func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) error {
 	defer p.watch()
-	return p.converse(ctx, patience, script, script.Image(), func() (stage string, err error) {
+	return p.converse(ctx, patience, script, net.Buffers{script.Image()}, func() (stage string, err error) {
 		reports := newReports(p.channel)
 		defer reports.close()
 		err = await(reports, script, inside.Go)
@@ -46,7 +47,7 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 // handOver gives python3 its program and waits until that runs.
 func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) error {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
-		err = await(p.channel, nil, inside.Started)
+		err = placed(p.channel)
 		if err == nil {
 			if _, end := inside.ReadReport(p.channel); !errors.Is(end, io.EOF) {
 				err = errNonsense
@@ -56,27 +57,48 @@ func (p *process) handOver(ctx context.Context, what inside.Handover, patience t
 	})
 }
 
+// placed waits until the launcher has written the program and its files. If the scratch space has no room for them, the request
+// is at fault, not the sandbox.
+func placed(channel io.Reader) error {
+	r, err := inside.ReadReport(channel)
+	switch {
+	case err == nil && r.Kind == inside.Failure && (r.Err == unix.ENOSPC || r.Err == unix.EDQUOT):
+		return &sandbox.InvalidError{Path: []string{"files"}, Reason: "do not fit into the scratch space"}
+	case err == nil && r.Kind == inside.Failure:
+		return fmt.Errorf("launcher: the files of the program: %w", r.Err)
+	}
+	return expect(r, err, nil, inside.Started)
+}
+
+func files(of []sandbox.File) (wire []inside.ProgramFile) {
+	for _, f := range of {
+		wire = append(wire, inside.ProgramFile{Path: f.Path, Data: f.Data})
+	}
+	return wire
+}
+
 // converse says something and listens to the answer. An error without a stage of its own is of the
 // step of the script that the jail is at, or of the stage that listen says.
-func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say []byte, listen func() (stage string, err error)) error {
+func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say net.Buffers, listen func() (stage string, err error)) error {
 	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	p.channel.SetDeadline(time.Now().Add(patience))
 	if ctx.Err() != nil {
 		return stopped(sandbox.Cancelled)
 	}
-	_, err := p.channel.Write(say)
+	_, err := say.WriteTo(p.channel)
 	stage := stageHandOff
-	if err == nil || errors.Is(err, unix.EPIPE) { // of one that failed early: it says why
+	if err == nil || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) { // of one that failed early: it says why
 		stage, err = listen()
 	}
 	var failed *sandbox.SetupError
+	var invalid *sandbox.InvalidError
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return stopped(sandbox.Cancelled)
-	case errors.As(err, &failed):
+	case errors.As(err, &failed), errors.As(err, &invalid):
 		return err
 	}
 	who := "python3"
@@ -123,6 +145,11 @@ var errNonsense = errors.New("no report that makes sense")
 // await reads one report, which should be of a kind.
 func await(channel io.Reader, script *inside.Script, kind byte) error {
 	r, err := inside.ReadReport(channel)
+	return expect(r, err, script, kind)
+}
+
+// expect is await for a report that was read.
+func expect(r inside.Report, err error, script *inside.Script, kind byte) error {
 	switch {
 	case errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET): // reset: it had not read all
 		return errDied

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -23,12 +22,15 @@ import (
 // Config is what all runs of a Jail share.
 type Config struct {
 	Python     string            // path of the interpreter on the host
-	Limits     sandbox.Limits    // of each run
+	Limits     sandbox.Limits    // of each run that sets none for itself
 	Filter     []unix.SockFilter // seccomp program
 	BestEffort bool              // go on without cgroup controllers; every other layer stays required
 	CPU        CPU               // settings against what leaks through a processor
 	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
 	Log        *slog.Logger
+
+	// Max are the limits that a run may set for itself: wall clock, memory, processes, output. Optional: those above.
+	Max sandbox.Limits
 
 	// Fork is whether runs are forked from templates; otherwise each has a python3 of its own.
 	Fork bool
@@ -95,8 +97,6 @@ const (
 	setUpPatience = 20 * time.Second
 	killPatience  = 10 * time.Second
 )
-
-var errSourceTooLong = fmt.Errorf("source is longer than %d bytes", sandbox.MaxSource)
 
 // New prepares what the runs share: it asks the interpreter where it lives, plans the root
 // file system, takes a place in the cgroup tree and sweeps away what a killed daemon left
@@ -214,6 +214,16 @@ func (j *Jail) use(plan []inside.Node, files inside.Ruleset) {
 	j.root.Store(r)
 }
 
+// most are the limits that no run exceeds.
+func (j *Jail) most() sandbox.Limits {
+	most := j.cfg.Limits
+	most.Wall = max(most.Wall, j.cfg.Max.Wall)
+	most.Memory = max(most.Memory, j.cfg.Max.Memory)
+	most.Pids = max(most.Pids, j.cfg.Max.Pids)
+	most.Output = max(most.Output, j.cfg.Max.Output)
+	return most
+}
+
 // order is what the first process of every run is told.
 func (j *Jail) order(r *root) *inside.Order {
 	return &inside.Order{
@@ -224,7 +234,7 @@ func (j *Jail) order(r *root) *inside.Order {
 		Scratch:    scratchOptions(j.cfg.Limits),
 		Landlock:   r.files,
 		CPU:        j.cpu,
-		Rlimits:    rlimits(j.cfg.Limits),
+		Rlimits:    rlimits(j.most()),
 		SmallPages: j.tree == nil || !j.tree.has("memory"), // what the watchdog goes by
 		Argv:       j.python.argv(),
 		Env:        environment(),
@@ -264,11 +274,11 @@ func (j *Jail) starter(template string) starter {
 
 // Run runs one program to its end and leaves nothing behind. live, nil for nobody, is told of its start and of what it
 // writes, without a cap; the kept copy in the Result is unaffected. An error means that the sandbox failed
-// (sandbox.SetupError) or was asked for the impossible; whatever the program did is a Result.
+// (sandbox.SetupError) or was asked for the impossible (sandbox.InvalidError); whatever the program did is a Result.
 // When ctx ends first the program is killed at once and the verdict is Cancelled.
 func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*Result, error) {
-	if len(program.Source) > sandbox.MaxSource {
-		return nil, errSourceTooLong
+	if err := errors.Join(program.Validate(), program.Limits.Within(j.most())); err != nil {
+		return nil, err
 	}
 	template := cmp.Or(program.Template, sandbox.DefaultTemplate)
 	pool := j.pools[template]

@@ -29,6 +29,7 @@ for name in set(sys.modules) - before:
 
 SOURCE = "main.py"
 ASIDE = ".main.py"  # the source, until the interpreter has opened the compiled code
+STDIN = ".stdin"  # has this name for a moment only, before there are files of the program
 CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
 
 
@@ -41,8 +42,8 @@ def flush_and_exit(signum, frame):
         os._exit(1)
 
 
-def report(kind):
-    os.write(CHANNEL, ord(kind).to_bytes(4, sys.byteorder) + bytes(8))
+def report(kind, errno=0):
+    os.write(CHANNEL, b"".join(n.to_bytes(4, sys.byteorder) for n in (ord(kind), 0, errno)))
 
 
 def receive():
@@ -64,6 +65,61 @@ def put(path, data):
     while data:
         data = data[os.write(fd, data):]
     os.close(fd)
+
+
+def words():
+    """A part of words, each with a NUL at its end."""
+    return receive().split(b"\0")[:-1]
+
+
+def set_environment(variables):
+    """As `NAME=value python3` does: in os.environ, and so in C's environment and in that of child processes."""
+    for variable in variables:
+        name, _, value = variable.partition(b"=")
+        os.environb[name] = value
+        if name == b"TZ":
+            sys.modules["time"].tzset()  # it has looked already
+
+
+def set_stdin(data):
+    """As `python3 < file` does: a file without a name, open for reading only. The sys.stdin that python3 made of
+    /dev/null has read nothing yet, and reads descriptor 0."""
+    put(STDIN, data)
+    fd = os.open(STDIN, os.O_RDONLY | os.O_CLOEXEC)
+    os.unlink(STDIN)
+    os.dup2(fd, 0)
+    os.close(fd)
+
+
+def make_file(path, data):
+    os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
+    put(path, data)
+
+
+def receive_rest(files):
+    """Receive arguments, variables, standard input and files. Return the error that kept a file from being made, if there
+    was one. Everything is received even then, since the daemon listens only when it has sent everything."""
+    arguments = [os.fsdecode(argument) for argument in words()]
+    sys.argv[1:] = arguments
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[2:] = arguments
+    set_environment(words())
+    failed = None
+    data = receive()
+    try:
+        if data:
+            set_stdin(data)
+    except OSError as error:
+        failed = error
+    for _ in range(files):
+        data = None  # at most one of them is in memory
+        path, data = receive(), receive()
+        try:
+            if not failed:
+                make_file(path, data)
+        except OSError as error:
+            failed = error
+    return failed
 
 
 class End:
@@ -275,6 +331,11 @@ def launch():
     nulled = [name for name in receive().decode().split(",") if name]
     source = receive()
     put(SOURCE, source)
+    files = receive()
+    failed = receive_rest(int(files)) if files else None
+    if failed:
+        report("F", failed.errno)
+        os._exit(1)
     report("S")
     os.close(CHANNEL)
 

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sandboxd/sandboxd/internal/jail/denials"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jail/output"
@@ -93,19 +95,50 @@ func (r *run) getReady(ctx context.Context, script *inside.Script) error {
 
 // execute hands the program over and waits for its end, or for a reason to end it.
 func (r *run) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
-	r.streams = output.Collect(r.process.stdout, r.process.stderr, r.jail.cfg.Limits.Output, live)
+	limits := r.jail.cfg.Limits.With(program.Limits)
+	r.streams = output.Collect(r.process.stdout, r.process.stderr, limits.Output, live)
+	if err := r.bound(limits); err != nil {
+		return err
+	}
 	r.spent = r.process.cpuTime()
 	err := r.process.handOver(ctx, inside.Handover{
 		Source: program.Source,
 		Nulled: slices.Compact(slices.Sorted(slices.Values(program.Nulled))),
 		Check:  program.Check,
+		Args:   program.Args,
+		Env:    program.Env,
+		Stdin:  program.Stdin,
+		Files:  files(program.Files),
 	}, r.jail.cfg.SetUpPatience)
 	r.lap(&r.timing.Setup)
 	if err == nil {
 		live.Start()
-		err = r.process.attend(ctx, r.jail.cfg.Limits)
+		err = r.process.attend(ctx, limits)
 	}
 	return err
+}
+
+// bound sets the limits of a run in a jail in which python3 waits. The jail was made with the limits of all runs, and its
+// processes have the rlimits of the largest run. The clock, the output and the watchdog's limit are only passed on.
+func (r *run) bound(limits sandbox.Limits) error {
+	j := r.jail
+	if r.leaf != nil && (limits.Memory != j.cfg.Limits.Memory || limits.Pids != j.cfg.Limits.Pids) {
+		if err := j.tree.limit(r.leaf.path, limits); err != nil {
+			return atStage(stageCgroup, err)
+		}
+	}
+	if most := j.most().Pids; limits.Pids == most || j.tree != nil && j.tree.has("pids") {
+		return nil
+	}
+	// python3 is the only process, and it waits. The daemon owns its user namespace, or one above that, and so has all
+	// capabilities over it (user_namespaces(7)). Therefore it may set the limits of python3 (prlimit(2)).
+	pid := r.process.program()
+	if pid == 0 { // python3 has died; prlimit(0) would be for the daemon itself
+		return errDied
+	}
+	n := uint64(limits.Pids + ownProcesses)
+	err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}, nil)
+	return atStage(inside.StageRlimits, os.NewSyscallError("prlimit", err))
 }
 
 // finish ends what is left of the run, which an error has kept from going on if there is one, and says how it went. The
@@ -127,13 +160,17 @@ func (r *run) finish(err error) (*Result, error) {
 		drain = drainPatience
 	}
 	r.lap(&r.timing.Program)
-	if r.streams == nil {
+	handedOver := r.streams != nil
+	if !handedOver {
 		r.streams = output.Collect(p.stdout, p.stderr, j.cfg.Limits.Output, nil) // what python3 said when it did not start
 	}
 	stdout, stderr := r.streams.Wait(drain)
 	denied := r.denials.Stop()
 	account := r.leaf.account()
 	how := p.howEnded()
+	if handedOver && errors.Is(err, errDied) && account.oomKills > 0 { // the files of the program take more than its limit
+		cause, err = stopped(sandbox.OOM), nil
+	}
 	r.over = over
 	j.background.Go(func() { r.clear(time.Until(last)) })
 	switch {

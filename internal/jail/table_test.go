@@ -25,7 +25,7 @@ func TestTableOfLayers(t *testing.T) {
 		case row.Name == "" && row.Attack == "":
 			t.Errorf("%q has no name at all", row.What)
 		case named[row.Name] && row.Name != "":
-			t.Errorf("%s is there twice", row.Name)
+			t.Errorf("%s is given twice", row.Name)
 		case row.What == "":
 			t.Errorf("nothing is said of %+v", row)
 		case row.PartOf != "" && !named[row.PartOf]:

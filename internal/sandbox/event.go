@@ -21,6 +21,7 @@ type Event struct {
 	At      time.Duration // since the program was started
 	Kind    Kind
 	Data    []byte   // of Stdout and Stderr; only valid until Sink.Event returns
+	Lost    int64    // bytes of the stream that a Queue dropped before Data
 	Outcome *Outcome // of Finished
 }
 

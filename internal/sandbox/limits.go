@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -23,9 +25,7 @@ const (
 	MinScratch = 2 << 20 // the largest source (1 MiB), and its compiled form
 	MinInodes  = 16
 	MinPids    = 1
-
-	// MaxSource is the longest program that a run accepts, in bytes of UTF-8.
-	MaxSource = 1 << 20
+	MinWall    = 10 * time.Millisecond
 )
 
 // DefaultLimits are the limits of a run that was configured with nothing.
@@ -40,6 +40,48 @@ func DefaultLimits() Limits {
 		Output:  1 << 20,
 	}
 }
+
+// Bounds are limits that one run sets for itself. For a field that is 0, the limit of all runs applies.
+type Bounds struct {
+	Wall   time.Duration
+	Memory int64
+	Pids   int
+	Output int64
+}
+
+// With returns the limits of a run with these bounds.
+func (l Limits) With(b Bounds) Limits {
+	l.Wall = cmp.Or(b.Wall, l.Wall)
+	l.Memory = cmp.Or(b.Memory, l.Memory)
+	l.Pids = cmp.Or(b.Pids, l.Pids)
+	l.Output = cmp.Or(b.Output, l.Output)
+	return l
+}
+
+// Within returns an *InvalidError for the first bound that is above its maximum, or too small for a run to start.
+func (b Bounds) Within(most Limits) error {
+	for _, c := range []struct {
+		field            string
+		got, least, most int64
+		text             func(int64) string
+	}{
+		{"wall_seconds", int64(b.Wall), int64(MinWall), int64(most.Wall), func(n int64) string { return seconds(time.Duration(n)) }},
+		{"memory_bytes", b.Memory, MinMemory, most.Memory, decimal},
+		{"processes", int64(b.Pids), MinPids, int64(most.Pids), decimal},
+		{"output_bytes", b.Output, 1, most.Output, decimal},
+	} {
+		switch {
+		case c.got == 0:
+		case c.got > c.most:
+			return invalid("is above the maximum of this service, which is "+c.text(c.most), "limits", c.field)
+		case c.got < c.least:
+			return invalid("is below the minimum, which is "+c.text(c.least), "limits", c.field)
+		}
+	}
+	return nil
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
 // Validate reports the first limit that no run could be started with.
 func (l Limits) Validate() error {

@@ -28,7 +28,7 @@ type Outcome struct {
 	Verdict  Verdict
 	ExitCode int            // for Exited
 	Signal   syscall.Signal // for Signaled
-	Findings []Finding      // for Rejected, in the order of the source
+	Findings []Finding      // in the order of the source: for Rejected why, otherwise what a stricter policy would say
 	Stdout   Output
 	Stderr   Output
 

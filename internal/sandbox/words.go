@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +34,89 @@ var meaning = map[syscall.Signal]string{
 	syscall.SIGSYS:  " (it made a system call that the sandbox does not allow)",
 	syscall.SIGXCPU: " (CPU time limit)",
 	syscall.SIGXFSZ: " (file size limit)",
+}
+
+// Sentence returns one sentence for a learner that says how the run ended, with the limit that was reached and its value.
+func (o *Outcome) Sentence(limits Limits) string {
+	switch o.Verdict {
+	case Exited:
+		return fmt.Sprintf("The program ended by itself with exit code %d.", o.ExitCode)
+	case Signaled:
+		if means := learned[o.Signal]; means != "" {
+			return fmt.Sprintf("The program was ended by signal %s: %s.", SignalName(o.Signal), means)
+		}
+		return fmt.Sprintf("The program was ended by signal %s.", SignalName(o.Signal))
+	case Timeout:
+		return fmt.Sprintf("The program was stopped after %s s of wall-clock time, which is the limit.", seconds(limits.Wall))
+	case OOM:
+		return fmt.Sprintf("The program was stopped because it needed more than %s of memory, which is the limit.", size(limits.Memory))
+	case Rejected:
+		return fmt.Sprintf("The program was not run, because the policy forbids what it does in line %d.", o.Findings[0].Line)
+	case Cancelled:
+		return fmt.Sprintf("The program was stopped after %s s, because its client cancelled it.", seconds(o.Timing.Program.Round(time.Millisecond)))
+	}
+	return "The sandbox failed, not the program."
+}
+
+// learned explains the signals that learners meet.
+var learned = map[syscall.Signal]string{
+	syscall.SIGABRT: "it, or a library that it uses, called abort()",
+	syscall.SIGBUS:  "it accessed memory that does not exist",
+	syscall.SIGFPE:  "it divided by zero in compiled code",
+	syscall.SIGILL:  "it executed an instruction that this processor does not have",
+	syscall.SIGINT:  "it was interrupted",
+	syscall.SIGKILL: "it, or a process that it started, killed it",
+	syscall.SIGSEGV: "it accessed memory that is not its own, or recursed too deeply in compiled code",
+	syscall.SIGSYS:  "it made a system call for which the sandbox ends a program",
+	syscall.SIGTERM: "it, or a process that it started, ended it",
+	syscall.SIGXCPU: "it used all the processor time that a process may use",
+	syscall.SIGXFSZ: "it wrote a file that is larger than the sandbox allows",
+}
+
+// ExplainDenial returns one sentence for a learner that says why a system call was denied. call is a key of Outcome.Denials.
+func ExplainDenial(call string) string {
+	for _, d := range denied {
+		if slices.Contains(strings.Fields(d.calls), call) {
+			return d.why
+		}
+	}
+	return "The sandbox does not offer this system call."
+}
+
+// denied explains system calls, grouped by their purpose.
+var denied = []struct{ calls, why string }{
+	{"socket socketpair connect setsockopt sendto sendmsg sendmmsg recvfrom recvmmsg recvmsg", "There is no network in here."},
+	{"ptrace kcmp process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd", "A program cannot look into another process here."},
+	{"mount umount umount2 mount_setattr move_mount open_tree fsopen fsmount fspick fsconfig pivot_root chroot swapon swapoff " +
+		"quotactl quotactl_fd sysfs ustat sync syncfs nfsservctl", "A program cannot change the file systems here."},
+	{"unshare setns clone", "A program cannot make a sandbox of its own inside of this one."},
+	{"chown fchown lchown fchownat capget capset setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid",
+		"There is only one user in here, so a program cannot change to another."},
+	{"mknod mknodat", "A program cannot make devices here."},
+	{"inotify_init inotify_init1 inotify_add_watch inotify_rm_watch fanotify_init fanotify_mark", "A program cannot watch files here."},
+	{"memfd_create memfd_secret userfaultfd", "A program can only use memory that the sandbox can count."},
+	{"mmap madvise fadvise64 mincore migrate_pages move_pages remap_file_pages set_mempolicy pkey_alloc pkey_free pkey_mprotect",
+		"The sandbox decides where memory comes from."},
+	{"io_uring_setup io_uring_enter io_uring_register io_setup io_submit io_cancel io_destroy io_getevents io_pgetevents splice tee vmsplice",
+		"This way of input and output is not offered here: use ordinary reads and writes."},
+	{"fcntl ioctl pipe2", "This operation on an open file is not offered here."},
+	{"execveat uselib", "A program is started from a file with a name here."},
+	{"bpf perf_event_open lookup_dcookie syslog", "A program cannot look into the kernel here."},
+	{"seccomp prctl personality", "A program cannot change how it is confined."},
+	{"add_key keyctl request_key", "The kernel keeps no keys for programs here."},
+	{"sched_setattr sched_setaffinity sched_setscheduler ioprio_set setpriority", "The sandbox decides how much of the machine a program gets."},
+	{"settimeofday stime clock_settime clock_settime64 clock_adjtime clock_adjtime64 adjtimex sethostname setdomainname reboot acct vhangup bdflush",
+		"A program cannot change the machine here."},
+	{"init_module finit_module delete_module create_module query_module get_kernel_syms kexec_load kexec_file_load iopl ioperm " +
+		"modify_ldt get_thread_area set_thread_area vm86 vm86old _sysctl", "A program cannot change the kernel here."},
+	{"name_to_handle_at open_by_handle_at", "A program opens files by their names here."},
+	{"rt_sigqueueinfo rt_tgsigqueueinfo", "A program cannot send signals with the id of another process here."},
+	{"shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl " +
+		"mq_open mq_unlink mq_notify mq_getsetattr mq_timedreceive mq_timedsend", "Shared memory, semaphores and message queues with names of the kernel are not offered here."},
+	{"afs_syscall arch_prctl epoll_ctl_old epoll_wait_old futex get_robust_list getpmsg putpmsg security tuxcall vserver renameat2 readahead " +
+		"sched_getattr signalfd signalfd4 sync_file_range", "This system call is not offered here: an older one does the same."},
+	{DenialKilled, "The sandbox ended the program for a system call."},
+	{DenialUnknown, "The program made a system call that the sandbox does not know."},
 }
 
 // Exit statuses that are not the program's own, as in timeout(1) and in shells.

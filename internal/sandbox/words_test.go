@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
 func TestWords(t *testing.T) {
@@ -36,6 +38,64 @@ func TestWords(t *testing.T) {
 		if got := tt.outcome.ExitStatus(); got != tt.status {
 			t.Errorf("%+v: exit status %d, want %d", tt.outcome, got, tt.status)
 		}
+	}
+}
+
+func TestSentences(t *testing.T) {
+	limits := DefaultLimits()
+	limits.Wall = 1500 * time.Millisecond
+	for _, tt := range []struct {
+		outcome Outcome
+		want    string
+	}{
+		{Outcome{Verdict: Exited}, "The program ended by itself with exit code 0."},
+		{Outcome{Verdict: Exited, ExitCode: 3}, "The program ended by itself with exit code 3."},
+		{Outcome{Verdict: Timeout}, "The program was stopped after 1.5 s of wall-clock time, which is the limit."},
+		{Outcome{Verdict: OOM}, "The program was stopped because it needed more than 256 MiB of memory, which is the limit."},
+		{Outcome{Verdict: Rejected, Findings: []Finding{{Line: 3}, {Line: 5}}}, "The program was not run, because the policy forbids what it does in line 3."},
+		{Outcome{Verdict: Cancelled, Timing: Timing{Program: 12 * time.Millisecond}}, "The program was stopped after 0.012 s, because its client cancelled it."},
+		{Outcome{Verdict: Signaled, Signal: syscall.SIGUSR1}, "The program was ended by signal SIGUSR1."},
+		{Outcome{Verdict: Signaled, Signal: syscall.SIGSEGV}, "The program was ended by signal SIGSEGV: it accessed memory that is not its own, or recursed too deeply in compiled code."},
+	} {
+		if got := tt.outcome.Sentence(limits); got != tt.want {
+			t.Errorf("%s: %q", tt.outcome.Verdict, got)
+		}
+	}
+	for _, v := range Verdicts {
+		o := Outcome{Verdict: v, Findings: []Finding{{}}}
+		if got := o.Sentence(limits); (v == Failed) != strings.HasPrefix(got, "The sandbox failed") {
+			t.Errorf("%s: %q", v, got)
+		}
+	}
+}
+
+func TestExplanationsOfDenials(t *testing.T) {
+	seen := map[string]bool{}
+	for _, d := range denied {
+		for _, call := range strings.Fields(d.calls) {
+			if seen[call] {
+				t.Errorf("%s is explained twice", call)
+			}
+			seen[call] = true
+			if got := ExplainDenial(call); got != d.why {
+				t.Errorf("%s: %s", call, got)
+			}
+		}
+	}
+	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, call := range seccompprofiles.Counted(filter.Program) {
+		if !seen[call] {
+			t.Errorf("the default filter denies %s, which is not explained", call)
+		}
+	}
+	if got := ExplainDenial("socket"); got != "There is no network in here." {
+		t.Error(got)
+	}
+	if got := ExplainDenial("no_such_call"); !strings.Contains(got, "does not offer") {
+		t.Error(got)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +19,8 @@ import (
 //	                  filter's listener, where the order asked for one. Or Failure
 //	python3 → daemon  Ready, when the interpreter has started and waits
 //	daemon → python3  a Handover
-//	python3 → daemon  Started, and then the end of file: the program runs
+//	python3 → daemon  Started, and then the end of file: the program runs. Or Failure, with an errno alone: its files
+//	                  could not be made
 //	init → daemon     over a pipe of its own: End, when the program has ended
 //
 // Until the program starts, the processes at the other end run our code only. The daemon reads no
@@ -26,7 +29,7 @@ import (
 // Report is what the init and the launcher say.
 type Report struct {
 	Kind byte
-	Call uint32     // of a Failure: its number in the script
+	Call uint32     // of a Failure of the init: its number in the script
 	Err  unix.Errno // likewise
 }
 
@@ -104,31 +107,84 @@ type Handover struct {
 	Nulled []string // the builtins that it does not get
 	Check  bool     // compile the program, and end with status 0 if that succeeds
 
+	Args  []string          // without NULs
+	Env   map[string]string // likewise
+	Stdin []byte            // nothing: standard input stays /dev/null
+	Files []ProgramFile
+
 	// Template makes the interpreter one from which others are forked, when it has imported these
 	// modules. Two descriptors come with it: its end of the control socket, and the module of fork.c.
 	Template bool
 	Modules  []string
 }
 
-// Encode lays it out in parts, each with its length, 4 bytes, before it.
-func (h Handover) Encode() (wire []byte) {
-	put := func(part []byte) {
-		wire = binary.NativeEndian.AppendUint32(wire, uint32(len(part)))
-		wire = append(wire, part...)
-	}
+// ProgramFile is a file in the working directory of a program.
+type ProgramFile struct {
+	Path string
+	Data []byte
+}
+
+// Encode lays it out in parts, each with its length, 4 bytes, before it. Most programs are a source and nothing
+// else: then the fourth part is empty, and the last. Otherwise it is the number of files. Large parts are not copied.
+func (h Handover) Encode() net.Buffers {
+	var wire parts
 	if h.Template {
-		put([]byte("template"))
-		put([]byte(strings.Join(h.Modules, ",")))
-		return wire
+		wire.put([]byte("template"))
+		wire.put([]byte(strings.Join(h.Modules, ",")))
+		return wire.all()
 	}
 	what := "run"
 	if h.Check {
 		what = "check"
 	}
-	put([]byte(what))
-	put([]byte(strings.Join(h.Nulled, ",")))
-	put(h.Source)
-	return wire
+	wire.put([]byte(what))
+	wire.put([]byte(strings.Join(h.Nulled, ",")))
+	wire.put(h.Source)
+	if h.Check || len(h.Args)+len(h.Env)+len(h.Stdin)+len(h.Files) == 0 {
+		wire.put(nil)
+		return wire.all()
+	}
+	wire.put(strconv.AppendInt(nil, int64(len(h.Files)), 10))
+	var args, env []byte
+	for _, arg := range h.Args {
+		args = append(append(args, arg...), 0)
+	}
+	for name, value := range h.Env {
+		env = append(append(env, name+"="+value...), 0)
+	}
+	wire.put(args)
+	wire.put(env)
+	wire.put(h.Stdin)
+	for _, file := range h.Files {
+		wire.put([]byte(file.Path))
+		wire.put(file.Data)
+	}
+	return wire.all()
+}
+
+// parts are what is handed over, small ones together.
+type parts struct {
+	done net.Buffers
+	last []byte
+}
+
+const largePart = 64 << 10 // bytes
+
+func (p *parts) put(part []byte) {
+	p.last = binary.NativeEndian.AppendUint32(p.last, uint32(len(part)))
+	if len(part) < largePart {
+		p.last = append(p.last, part...)
+		return
+	}
+	p.done = append(p.done, p.last, part)
+	p.last = nil
+}
+
+func (p *parts) all() net.Buffers {
+	if len(p.last) > 0 {
+		p.done = append(p.done, p.last)
+	}
+	return p.done
 }
 
 // wordBytes is a number as the kernel has it.
