@@ -77,12 +77,21 @@ func (s *settings) bounds() map[string]bound {
 		"scratch":                {int64(s.Scratch), sandbox.MinScratch, 1 << 50},
 		"inodes":                 {s.Inodes, sandbox.MinInodes, math.MaxInt32},
 		"output-limit":           {int64(s.OutputLimit), 0, 1 << 30},
+		"max-wall":               maximum(int64(s.MaxWall), int64(s.Wall), int64(time.Hour)),
+		"max-memory":             maximum(int64(s.MaxMemory), int64(s.Memory), 1<<50),
+		"max-pids":               maximum(int64(s.MaxPids), int64(s.Pids), 1<<22),
+		"max-output":             maximum(int64(s.MaxOutput), int64(s.OutputLimit), 1<<30),
 		// Some more than jails: the readiness probe takes one outside of them.
 		"uid-count": {int64(s.UIDCount), int64(s.jails()) + 8, 1 << 31},
 		// Below are those of the system and of its users.
 		"uid-first":     {int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount)},
 		"drain-timeout": {int64(s.DrainTimeout), 0, int64(time.Hour)},
 	}
+}
+
+// maximum is the bound of a limit that a run may set for itself: at least the limit of all runs, which it is if it is not set.
+func maximum(set, standard, most int64) bound {
+	return bound{cmp.Or(set, standard), standard, max(standard, most)}
 }
 
 // written is a number as it may be written for a setting.
@@ -160,7 +169,9 @@ func (s *settings) check(flags []*kong.Flag, faults map[string]string) (lines []
 
 // faultsOfWords are what is wrong with settings that are no numbers, by name.
 func (s *settings) faultsOfWords() map[string]error {
-	faults := map[string]error{"templates": s.Templates.validate(), "cors-origin": api.CheckOrigins(s.CORSOrigin)}
+	faults := map[string]error{
+		"templates": s.Templates.validate(), "cors-origin": api.CheckOrigins(s.CORSOrigin), "offer-policy": checkPolicies(s.OfferPolicy),
+	}
 	if !s.forks() && len(s.Templates) > 0 {
 		faults["templates"] = fmt.Errorf("engine %s forks nothing: set --engine=fork, or leave the templates out", s.Engine)
 	}

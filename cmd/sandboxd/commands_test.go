@@ -26,6 +26,8 @@ func TestDocumentedCommands(t *testing.T) {
 		{"README.md", []struct{ begin, want, elsewhere string }{
 			{"make run  ", "", "make fresh"},
 			{"curl -s http://127.0.0.1:8000/playground/execute", "", ""},
+			{"curl -s http://127.0.0.1:8000/v1/runs", `"stdout":"42\n","stderr":""`, ""},
+			{"curl -sN http://127.0.0.1:8000/v1/runs", "event: finished\n", ""},
 			{"sudo bin/sandboxd run examples/program.py", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
 			{`make run ARGS="--engine fork`, `{"stdout":"6\n","stderr":""}`, ""},
 			{"make build && sudo make install", "", "make lab, make test-install"},

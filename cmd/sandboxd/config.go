@@ -26,6 +26,7 @@ type settings struct {
 	Isolation      string        `enum:"required,best-effort" default:"required" help:"Without a layer: refuse to start (required), or go on without the cgroup, and nothing else (best-effort): memory is then watched, CPU not limited."`
 	Python         string        `default:"/usr/bin/python3" help:"The interpreter, an absolute path."`
 	Policy         string        `enum:"strict,permissive,off" default:"strict" help:"What the scan of the source refuses before the jail: ${enum}. The jail is the same under all."`
+	OfferPolicy    []string      `placeholder:"NAME" help:"Policies beside --policy that a request to /v1 may name: strict, permissive, off."`
 	RestrictModule []string      `placeholder:"NAME" help:"Modules that the scan refuses, instead of the policy's own list."`
 	RestrictName   []string      `placeholder:"NAME" help:"Builtins that the scan refuses, instead of the policy's own list."`
 	SeccompProfile string        `placeholder:"FILE" help:"Seccomp profile in the OCI format, instead of the built-in one."`
@@ -53,6 +54,11 @@ type settings struct {
 	Scratch     size          `default:"64MiB" group:"Limits of one run:" help:"Writable file system."`
 	Inodes      int64         `default:"4096" group:"Limits of one run:" help:"Files in it."`
 	OutputLimit size          `default:"1MiB" group:"Limits of one run:" help:"Kept of each stream; the rest is counted and dropped."`
+
+	MaxWall   time.Duration `placeholder:"DURATION" group:"Limits that one run may set for itself (default: those above):" help:"Wall clock."`
+	MaxMemory size          `placeholder:"SIZE" group:"Limits that one run may set for itself (default: those above):" help:"Memory."`
+	MaxPids   int           `placeholder:"N" group:"Limits that one run may set for itself (default: those above):" help:"Processes and threads."`
+	MaxOutput size          `placeholder:"SIZE" group:"Limits that one run may set for itself (default: those above):" help:"Kept of each stream."`
 
 	CoreScheduling      bool `group:"Against leaks through the processor:" help:"Keep all else off the other hardware threads of a run's core."`
 	RestrictSpeculation bool `group:"Against leaks through the processor:" help:"Switch off what the kernel lets a task switch off: speculative store bypass and indirect branches."`
@@ -96,6 +102,7 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 	return jail.Config{
 		Python:     s.Python,
 		Limits:     s.limits(),
+		Max:        s.maxima(),
 		Filter:     filter.Program,
 		BestEffort: s.Isolation == "best-effort",
 		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},

@@ -115,6 +115,10 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 	if err != nil {
 		return nil, err
 	}
+	policies, err := s.policies(scanner)
+	if err != nil {
+		return nil, err
+	}
 	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
 	m.WatchWaiting(j.Waiting)
 	m.WatchConnections(metrics.Public, doors.public)
@@ -148,14 +152,17 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 	}
 	return api.New(api.Config{
 		Service: service.New(service.Config{
-			Runner:  j,
-			Scanner: scanner,
-			Nulled:  scanner.Nulled(),
-			Limits:  s.limits(),
-			Gate:    gate,
-			Memory:  service.AnswerMemory(gate.Slots(), s.limits()),
-			Metrics: m,
-			Log:     log,
+			Runner:   j,
+			Scanner:  scanner,
+			Nulled:   scanner.Nulled(),
+			Policy:   s.Policy,
+			Policies: policies,
+			Limits:   s.limits(),
+			Max:      s.maxima(),
+			Gate:     gate,
+			Memory:   service.AnswerMemory(gate.Slots(), s.maxima()),
+			Metrics:  m,
+			Log:      log,
 		}),
 		Templates: names,
 		Metrics:   m,
@@ -175,7 +182,7 @@ func state(l jail.Layer) string {
 	if l.Works() {
 		return "enforced"
 	}
-	return "missing"
+	return api.LayerMissing
 }
 
 // ready tries a jail with a program that does nothing.

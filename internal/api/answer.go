@@ -82,7 +82,12 @@ func ms(d time.Duration) string {
 
 // answer writes a JSON answer.
 func (s *Server) answer(w http.ResponseWriter, status int, body []byte) {
-	s.head(w, status, int64(len(body)))
+	s.answerAs(w, status, "application/json", body)
+}
+
+// answerAs is answer, with a type that is another kind of JSON.
+func (s *Server) answerAs(w http.ResponseWriter, status int, contentType string, body []byte) {
+	s.head(w, status, contentType, int64(len(body)))
 	_, _ = w.Write(body) // an error means that the client went away
 }
 
@@ -93,16 +98,16 @@ func (s *Server) answerStreams(w http.ResponseWriter, a spoken) {
 	var length counter
 	e := encoder{to: &length}
 	_ = e.encode(a) // a counter has no error
-	s.head(w, http.StatusOK, int64(length))
+	s.head(w, http.StatusOK, "application/json", int64(length))
 	e.to = w
 	_ = e.encode(a) // an error means that the client went away
 }
 
 // head begins a JSON answer. From now on the client has WriteTimeout to take it.
-func (s *Server) head(w http.ResponseWriter, status int, length int64) {
+func (s *Server) head(w http.ResponseWriter, status int, contentType string, length int64) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.FormatInt(length, 10))
 	w.WriteHeader(status)
 }

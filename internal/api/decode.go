@@ -29,7 +29,7 @@ const (
 
 // decode reads a request's body, and gives what it asks for.
 func (s *Server) decode(w http.ResponseWriter, r *http.Request) (sandbox.Program, error) {
-	body, space, err := s.readBody(w, r)
+	body, space, err := s.readBody(w, r, s.cfg.MaxBody)
 	if err != nil {
 		return sandbox.Program{}, err
 	}
@@ -43,10 +43,9 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request) (sandbox.Program
 	return parse(body, s.cfg.Templates)
 }
 
-// readBody reads a whole body, not longer than the limit, and not slower than pace allows.
+// readBody reads a whole body, not longer than limit, and not slower than pace allows.
 // The caller releases the space when it does not need the body any more.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, space *admission.Share, err error) {
-	limit := s.cfg.MaxBody
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, space *admission.Share, err error) {
 	if r.ContentLength > limit {
 		s.refuseBody(w, r)
 		return nil, nil, &tooLargeError{"The request body", limit}
@@ -54,7 +53,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 	space = s.bodies.Share()
 	pace := newPace(time.Now(), s.cfg.ReadTimeout)
 	deadline := http.NewResponseController(w)
-	body, err = s.arrive(w, r, pace, space)
+	body, err = s.arrive(w, r, limit, pace, space)
 	if err == nil {
 		// From here on the deadline for reading has nothing to guard, and net/http would
 		// take it for the end of the connection and cancel the run.
@@ -76,9 +75,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (body []byte, 
 
 // arrive reads a body as it comes. Memory is taken, and beyond smallBody counted, when there
 // are bytes to fill half of it, whatever was announced: silence takes nothing from others.
-func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space *admission.Share) ([]byte, error) {
+func (s *Server) arrive(w http.ResponseWriter, r *http.Request, limit int64, pace pace, space *admission.Share) ([]byte, error) {
 	// One more than allowed tells a body that is too large, one more than announced its end.
-	most := s.cfg.MaxBody + 1
+	most := limit + 1
 	if r.ContentLength >= 0 {
 		most = r.ContentLength + 1
 	}
@@ -90,8 +89,8 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, pace pace, space
 		body = body[:len(body)+n]
 		pace.came(time.Now(), n)
 		switch {
-		case int64(len(body)) > s.cfg.MaxBody:
-			return nil, &tooLargeError{"The request body", s.cfg.MaxBody}
+		case int64(len(body)) > limit:
+			return nil, &tooLargeError{"The request body", limit}
 		case err == io.EOF:
 			return body, nil
 		case err != nil:

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/mvrilo/go-redoc"
+	"github.com/sandboxd/sandboxd/internal/api/v1"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -170,10 +171,16 @@ const (
 	operationTo   = "\n  },\n  \"components\""
 )
 
+// The schemas of the typed API come before the others; its paths come before the routes of operation.
+const schemasFrom = `"schemas": {`
+
 // describe is the description of the API of a program of this version, with these templates if
 // there are any to choose from, and without the routes of operation if they are elsewhere.
-func describe(version string, templates []string, elsewhere bool) []byte {
+func describe(version string, templates []string, elsewhere bool, typed *v1.API) []byte {
 	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, version), 1)
+	paths, schemas := typed.Description()
+	text = bytes.Replace(text, []byte(operationFrom), slices.Concat([]byte(",\n    "), paths, []byte(operationFrom)), 1)
+	text = bytes.Replace(text, []byte(schemasFrom), slices.Concat([]byte(schemasFrom), schemas, []byte(",")), 1)
 	if elsewhere {
 		before, rest, _ := bytes.Cut(text, []byte(operationFrom))
 		_, after, _ := bytes.Cut(rest, []byte(operationTo))

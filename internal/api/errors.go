@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/api/v1"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
@@ -79,6 +81,9 @@ type failure struct {
 	reason string // for metrics.RequestRejected, or "" if a run of its own was counted
 	retry  bool   // worth another try: tell when
 	close  bool   // the connection is of no more use
+
+	kind   *v1.Kind // below /v1 it is a problem
+	fields []v1.FieldError
 }
 
 // explain is the one table of what errors mean to a client. ok is false where there is nobody
@@ -89,38 +94,50 @@ func explain(err error) (f failure, ok bool) {
 		tooLarge *tooLargeError
 		setup    *sandbox.SetupError
 		begun    *service.Error
+		problem  *v1.Error
 	)
 	switch {
-	case errors.As(err, &begun) && begun.Gone, errors.Is(err, errGone):
+	case errors.As(err, &begun) && begun.Gone, errors.Is(err, errGone), errors.Is(err, v1.ErrGone):
 		return failure{}, false // the service has counted it
+	case errors.As(err, &problem):
+		reason := metrics.InvalidBody
+		switch problem.Kind {
+		case v1.NotAcceptable, v1.NotOffered:
+			reason = metrics.NotOffered
+		case v1.Busy:
+			reason = metrics.BodyMemory
+		case v1.NotFound, v1.MethodNotAllowed:
+			reason = "" // not counted as a request for a run
+		}
+		return failure{kind: problem.Kind, status: problem.Kind.Status, detail: problem.Detail, fields: problem.Fields, reason: reason, retry: problem.Kind == v1.Busy}, true
 	case errors.As(err, &invalid):
-		return failure{status: http.StatusUnprocessableEntity, body: invalid.body(), reason: metrics.InvalidBody}, true
+		return failure{kind: v1.InvalidRequest, status: http.StatusUnprocessableEntity, body: invalid.body(), reason: metrics.InvalidBody}, true
 	case errors.Is(err, errParse):
-		return failure{status: http.StatusBadRequest, detail: errParse.Error(), reason: metrics.InvalidBody}, true
+		return failure{kind: v1.InvalidJSON, status: http.StatusBadRequest, detail: errParse.Error(), reason: metrics.InvalidBody}, true
 	case errors.As(err, &tooLarge):
-		return failure{status: http.StatusRequestEntityTooLarge, detail: tooLarge.Error(), reason: metrics.BodyTooLarge}, true
+		return failure{kind: v1.TooLarge, status: http.StatusRequestEntityTooLarge, detail: tooLarge.Error(), reason: metrics.BodyTooLarge}, true
 	case errors.Is(err, errForeignPage):
-		return failure{status: http.StatusForbidden, detail: errForeignPage.Error(), reason: metrics.OriginRefused}, true
+		return failure{kind: v1.ForeignPage, status: http.StatusForbidden, detail: errForeignPage.Error(), reason: metrics.OriginRefused}, true
 	case errors.Is(err, errForeignReader):
-		return failure{status: http.StatusForbidden, detail: errForeignReader.Error(), reason: metrics.OriginRefused}, true
+		return failure{kind: v1.ForeignPage, status: http.StatusForbidden, detail: errForeignReader.Error(), reason: metrics.OriginRefused}, true
 	case errors.Is(err, errUnknownHost): // with the status and the first words of Starlette's TrustedHostMiddleware
-		return failure{status: http.StatusBadRequest, detail: "Invalid host header: " + errUnknownHost.Error() + " (see --host)", reason: metrics.HostRefused}, true
+		return failure{kind: v1.UnknownHost, status: http.StatusBadRequest, detail: "Invalid host header: " + errUnknownHost.Error() + " (see --host)", reason: metrics.HostRefused}, true
 	case errors.Is(err, errSlowBody):
-		return failure{status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
+		return failure{kind: v1.BodyTimeout, status: http.StatusRequestTimeout, detail: errSlowBody.Error(), reason: metrics.BodyTimeout, close: true}, true
 	case errors.Is(err, errBusyBodies):
-		return failure{status: http.StatusServiceUnavailable, detail: errBusyBodies.Error(), reason: metrics.BodyMemory, retry: true}, true
+		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: errBusyBodies.Error(), reason: metrics.BodyMemory, retry: true}, true
 	case errors.Is(err, service.ErrBusyReplies):
-		return failure{status: http.StatusServiceUnavailable, detail: service.ErrBusyReplies.Error(), reason: metrics.AnswerMemory, retry: true}, true
+		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: service.ErrBusyReplies.Error(), reason: metrics.AnswerMemory, retry: true}, true
 	case errors.Is(err, admission.ErrFull):
-		return failure{status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
+		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
 	case errors.Is(err, admission.ErrDraining):
-		return failure{status: http.StatusServiceUnavailable, detail: "The service is shutting down: try again later", reason: metrics.Draining, retry: true, close: true}, true
+		return failure{kind: v1.ShuttingDown, status: http.StatusServiceUnavailable, detail: "The service is shutting down: try again later", reason: metrics.Draining, retry: true, close: true}, true
 	case errors.As(err, &setup):
-		return failure{status: http.StatusInternalServerError, detail: "The " + failedAt(setup)}, true
+		return failure{kind: v1.SandboxFailed, status: http.StatusInternalServerError, detail: "The " + failedAt(setup)}, true
 	case errors.Is(err, errBrokenBody), errors.Is(err, context.Canceled):
 		return failure{reason: metrics.ClientGone}, false
 	default:
-		return failure{status: http.StatusInternalServerError, detail: "Internal Server Error"}, true
+		return failure{kind: v1.Internal, status: http.StatusInternalServerError, detail: "Internal Server Error"}, true
 	}
 }
 
@@ -145,11 +162,25 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.close {
 		w.Header().Set("Connection", "close")
 	}
-	if f.body == nil {
+	switch {
+	case isV1(r):
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		s.answerAs(w, f.status, "application/problem+json", f.problem().Body())
+		return
+	case f.body == nil:
 		f.body = detail(f.detail)
 	}
 	s.answer(w, f.status, f.body)
 }
+
+// problem is the failure in the words of the typed API.
+func (f failure) problem() *v1.Error {
+	return &v1.Error{Kind: f.kind, Detail: f.detail, Fields: f.fields}
+}
+
+// isV1 reports whether a request is for the typed API, whatever its path is there.
+func isV1(r *http.Request) bool { return r.URL.Path == "/v1" || strings.HasPrefix(r.URL.Path, "/v1/") }
 
 // detail is FastAPI's shape of an error.
 func detail(text string) []byte {

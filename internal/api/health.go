@@ -23,8 +23,11 @@ type Isolation struct {
 // Layer is one layer of the isolation.
 type Layer struct {
 	Name  string
-	State string // a closed set of the caller's, such as works and missing
+	State string // a closed set of the caller's, with LayerMissing for one that is not in force
 }
+
+// LayerMissing is the state of a layer that is not in force.
+const LayerMissing = "missing"
 
 // Listening is where requests come in.
 type Listening struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/cors"
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/api/v1"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
@@ -55,6 +56,9 @@ type Config struct {
 	// it escaped in JSON, and a little more.
 	MaxBody int64
 
+	// MaxTypedBody is the same for a body of the typed API. Optional: v1.MaxBody.
+	MaxTypedBody int64
+
 	ReadHeaderTimeout time.Duration // optional: 5 s for the head of a request
 	ReadTimeout       time.Duration // optional: 30 s for a body; a slow one has less, see pace
 	WriteTimeout      time.Duration // optional: 30 s for the client to take an answer
@@ -73,6 +77,7 @@ type Server struct {
 	cors     *cors.Cors
 	ownPages *http.CrossOriginProtection // nil where every origin is welcome
 	bodies   *admission.Memory           // for large bodies
+	v1       *v1.API
 	probe    probe
 	draining atomic.Bool
 
@@ -86,21 +91,24 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Service == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: Service, Metrics and Log must be set")
 	}
-	description := describe(cfg.Version, cfg.Templates, cfg.Admin != nil)
+	described := cfg.Templates
 	if cfg.Templates == nil {
 		cfg.Templates = []string{sandbox.DefaultTemplate}
 	}
 	orDefault(&cfg.MaxBody, DefaultMaxBody)
+	orDefault(&cfg.MaxTypedBody, v1.MaxBody)
 	orDefault(&cfg.ReadHeaderTimeout, 5*time.Second)
 	orDefault(&cfg.ReadTimeout, 30*time.Second)
 	orDefault(&cfg.WriteTimeout, 30*time.Second)
 	orDefault(&cfg.IdleTimeout, 75*time.Second)
+	typed := newV1(cfg)
 	s := &Server{
 		cfg:    cfg,
-		bodies: admission.NewMemory(max(bodiesInMemory, cfg.MaxBody+1)),
+		bodies: admission.NewMemory(max(bodiesInMemory, cfg.MaxBody+1, v1.Memory(cfg.MaxTypedBody))),
+		v1:     typed,
 		probe:  probe{try: cfg.Ready, log: cfg.Log},
 
-		description: description,
+		description: describe(cfg.Version, described, cfg.Admin != nil, typed),
 	}
 	if err := s.allowOrigins(cfg.Origins); err != nil {
 		return nil, err
@@ -134,6 +142,8 @@ func (s *Server) table() []route {
 	table := append(s.pages(),
 		route{"GET", "/", s.welcome, asConfigured},
 		route{"POST", "/playground/execute", s.execute, asConfigured},
+		route{"POST", v1.Path, s.runs, asConfigured},
+		route{"GET", v1.ProblemPath + "{name}", s.problem, asConfigured},
 		route{"GET", "/openapi.json", s.openapi, noPages},
 	)
 	if s.cfg.Admin == nil {
@@ -176,13 +186,21 @@ func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, []byte(`{"Message":"Welcome to the Python Playground Backend!"}`))
 }
 
-func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if isV1(r) {
+		s.fail(w, r, &v1.Error{Kind: v1.NotFound, Detail: "Not Found"})
+		return
+	}
 	s.answer(w, http.StatusNotFound, detail("Not Found"))
 }
 
 func (s *Server) methodNotAllowed(allow string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
+		if isV1(r) {
+			s.fail(w, r, &v1.Error{Kind: v1.MethodNotAllowed, Detail: "Method Not Allowed"})
+			return
+		}
 		s.answer(w, http.StatusMethodNotAllowed, detail("Method Not Allowed"))
 	}
 }

@@ -39,10 +39,11 @@ const (
 	InvalidBody   = "invalid_body"   // not JSON, or not the JSON that is asked for
 	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
 	HostRefused   = "host_refused"   // it calls the service by a name that is not its own
+	NotOffered    = "not_offered"    // it asks for an answer, or by a header for more, that there is not
 	ClientGone    = "client_gone"    // while it sent its body, or waited in the queue
 )
 
-var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, ClientGone}
+var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, NotOffered, ClientGone}
 
 const other = "other"
 
@@ -67,6 +68,9 @@ type Metrics struct {
 	scanRejections *prometheus.CounterVec
 	scansAbandoned prometheus.Counter
 	rejected       *prometheus.CounterVec
+	streams        *prometheus.CounterVec
+	streamsOpen    prometheus.Gauge
+	streamLost     *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	requestSeconds *prometheus.HistogramVec
 	layers         *prometheus.GaugeVec
@@ -105,6 +109,9 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans given up because the source was too much work. The run went on."),
 		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests that were sent away: those for a run before there was one, others for their host or the page that sent them.", "reason"),
+		streams:        counterVec(r, "sandboxd_streams_total", "Answers that were streams of events, by their type.", "type"),
+		streamsOpen:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "sandboxd_streams", Help: "Streams of events that are open now."}),
+		streamLost:     counterVec(r, "sandboxd_stream_lost_bytes_total", "Output that a stream of events left out since its reader was slow.", "stream"),
 		requests:       counterVec(r, "sandboxd_http_requests_total", "HTTP requests answered.", "route", "code"),
 		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sandboxd_http_request_duration_seconds",
@@ -122,7 +129,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 	}, []string{"version", "goversion"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 
-	r.MustRegister(m.requestSeconds, m.layers, build,
+	r.MustRegister(m.requestSeconds, m.layers, m.streamsOpen, build,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
@@ -135,6 +142,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 	zero(m.scanRejections, append(slices.Clone(rules), other)...)
 	zero(m.denials, m.calls...)
 	zero(m.truncated, "stdout", "stderr")
+	zero(m.streamLost, "stdout", "stderr")
 	zero(m.rejected, append(slices.Clone(reasons), other)...)
 	return m
 }
@@ -197,6 +205,18 @@ func (m *Metrics) RunEnded(o *sandbox.Outcome) {
 	for _, stream := range o.Truncated() {
 		m.truncated.WithLabelValues(stream).Inc()
 	}
+}
+
+// StreamBegan counts a stream of events, of which the caller keeps the set of types closed, until ended is called.
+func (m *Metrics) StreamBegan(contentType string) (ended func()) {
+	m.streams.WithLabelValues(contentType).Inc()
+	m.streamsOpen.Inc()
+	return m.streamsOpen.Dec
+}
+
+// StreamLost counts output that a stream of events left out.
+func (m *Metrics) StreamLost(stream string, bytes int64) {
+	m.streamLost.WithLabelValues(oneOf([]string{"stdout", "stderr"}, stream, other)).Add(float64(bytes))
 }
 
 // RunCancelled counts a run that its client gave up before the program was started.

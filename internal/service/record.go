@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,10 +40,15 @@ func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcom
 func about(request Request) []slog.Attr {
 	sum := sha256.Sum256(request.Program.Source)
 	attrs := []slog.Attr{slog.String("request_id", request.ID)}
+	if request.Run != "" {
+		attrs = append(attrs, slog.String("run_id", request.Run))
+	}
 	if request.Client != "" {
 		attrs = append(attrs, slog.String("client", request.Client))
 	}
 	return append(attrs,
+		slog.String("environment", cmp.Or(request.Program.Template, sandbox.DefaultTemplate)),
+		slog.String("policy", request.Policy),
 		slog.Int("source_bytes", len(request.Program.Source)),
 		slog.String("source_sha256", hex.EncodeToString(sum[:6])))
 }

@@ -5,9 +5,12 @@ package service
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/jail"
@@ -33,20 +36,55 @@ type Config struct {
 	Scanner Scanner
 	Nulled  []string // builtins that the policy sets to None in the program's main module
 	Limits  sandbox.Limits
+
+	// Policy is the name of the policy that Scanner and Nulled belong to, which is for all who name none.
+	Policy string
+
+	// Policies are others that a request may name.
+	Policies map[string]Policy
+
+	// Max are the limits that a run may set for itself. Optional: Limits.
+	Max sandbox.Limits
+
 	Gate    *admission.Gate
 	Memory  *admission.Memory // holds all replies until they are closed; see AnswerMemory
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
 }
 
+// Policy is what is done about the source of a program.
+type Policy struct {
+	Scanner Scanner
+	Nulled  []string
+
+	// Warn says what a stricter policy would have against a program that this one lets run. Optional.
+	Warn Scanner
+}
+
 // Service runs programs. It is safe for concurrent use.
 type Service struct{ cfg Config }
 
-// New returns a Service. Every field of the configuration but Nulled must be set.
-func New(cfg Config) *Service { return &Service{cfg} }
+// New returns a Service. Every field of the configuration but Nulled and the optional ones must be set.
+func New(cfg Config) *Service {
+	if cfg.Max == (sandbox.Limits{}) {
+		cfg.Max = cfg.Limits
+	}
+	policies := map[string]Policy{cfg.Policy: {Scanner: cfg.Scanner, Nulled: cfg.Nulled}}
+	maps.Copy(policies, cfg.Policies)
+	cfg.Policies = policies
+	return &Service{cfg}
+}
 
-// Limits returns the limits of each run.
+// Limits returns the limits of a run that sets none for itself.
 func (s *Service) Limits() sandbox.Limits { return s.cfg.Limits }
+
+// Max returns the largest limits that a run may set for itself.
+func (s *Service) Max() sandbox.Limits { return s.cfg.Max }
+
+// Policies returns the names of the policies that a request may name, sorted, and the name of the default policy.
+func (s *Service) Policies() (names []string, standard string) {
+	return slices.Sorted(maps.Keys(s.cfg.Policies)), s.cfg.Policy
+}
 
 // Gate returns the gate that admits runs.
 func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
@@ -54,8 +92,13 @@ func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
 // Request asks for a run.
 type Request struct {
 	ID      string // for the log
+	Run     string // name of the run; "" if it has none
 	Client  string // address of the client, for the log; "" if there is none
 	Program sandbox.Program
+
+	Policy string // by its name; "": the standard one
+	Warn   bool   // whether findings are wanted of a program that the policy lets run
+	Held   int64  // bytes that the sink may hold until the reply is closed, a few MiB at most: they count as unread
 }
 
 // Reply is the outcome of a run. It holds a share of Config.Memory until Close.
@@ -81,17 +124,35 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Run runs a program and reports its events to sink, unless that is nil. The caller must close the Reply.
 //
-// If ctx ends during the run, the verdict is Cancelled. Errors are *Error, ErrBusyReplies, admission.ErrFull,
-// admission.ErrDraining, and the cause of ctx if it ends before the run starts.
+// If ctx ends during the run, the verdict is Cancelled. Errors are *Error, *sandbox.InvalidError, ErrBusyReplies,
+// admission.ErrFull, admission.ErrDraining, and the cause of ctx if it ends before the run starts.
 func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (*Reply, error) {
+	request.Policy = cmp.Or(request.Policy, s.cfg.Policy)
+	policy, found := s.cfg.Policies[request.Policy]
+	if !found {
+		return nil, &sandbox.InvalidError{Path: []string{"policy"}, Reason: "is not a policy that this service offers"}
+	}
 	program := request.Program
-	findings, err := s.cfg.Scanner.Scan(ctx, program.Source)
+	if len(program.Stdin) > 0 && slices.Contains(policy.Nulled, "input") {
+		return nil, &sandbox.InvalidError{Path: []string{"stdin"}, Reason: "cannot be read: the policy " + request.Policy + " refuses input()"}
+	}
+	if err := program.Validate(); err != nil {
+		return nil, err
+	}
+	if err := program.Limits.Within(s.cfg.Max); err != nil {
+		return nil, err
+	}
+	findings, err := policy.Scanner.Scan(ctx, program.Source)
+	var warnings []sandbox.Finding
+	if err == nil && len(findings) == 0 && request.Warn && policy.Warn != nil {
+		warnings, err = policy.Warn.Scan(ctx, program.Source)
+	}
 	if err != nil {
 		s.cfg.Metrics.ScanAbandoned()
 	}
 	// python3 reports programs that do not compile. The scanner cannot recognise them: its grammar differs from python3's. So a
 	// program with findings is compiled first, and rejected only if that succeeds.
-	program.Nulled, program.Check = s.cfg.Nulled, len(findings) > 0
+	program.Nulled, program.Check = policy.Nulled, len(findings) > 0
 	live := sandbox.NewStream(sink)
 	if program.Check {
 		live = nil
@@ -103,9 +164,12 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 			space.Release()
 		}
 	}()
-	outcome, err := s.run(ctx, request.ID, program, live, space)
+	outcome, err := s.run(ctx, request, program, live, space)
 	if err == nil && program.Check && outcome.Verdict == sandbox.Exited && outcome.ExitCode == 0 {
 		outcome = &sandbox.Outcome{Verdict: sandbox.Rejected, Findings: findings, Timing: outcome.Timing}
+	}
+	if err == nil && len(warnings) > 0 {
+		outcome.Findings = warnings
 	}
 	s.record(ctx, request, outcome, err)
 	if err != nil {
@@ -126,7 +190,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 // slowly holds no slot. Such a client holds memory. Before the run starts, run reserves memory for the largest possible
 // reply; afterwards it shrinks the reservation to the size of the reply. A request that waits for a slot holds no memory,
 // and a request that holds a slot never waits for memory, so there is no deadlock.
-func (s *Service) run(ctx context.Context, id string, program sandbox.Program, live *sandbox.Stream, space *admission.Share) (*sandbox.Outcome, error) {
+func (s *Service) run(ctx context.Context, request Request, program sandbox.Program, live *sandbox.Stream, space *admission.Share) (*sandbox.Outcome, error) {
 	release, queued, err := s.cfg.Gate.Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -138,10 +202,15 @@ func (s *Service) run(ctx context.Context, id string, program sandbox.Program, l
 		}
 	}()
 	s.cfg.Metrics.Queued(queued)
-	if !space.Grow(largestReply(s.cfg.Limits)) {
+	if !space.Grow(largestReply(s.cfg.Limits.With(program.Limits)) + request.Held) {
 		return nil, ErrBusyReplies
 	}
 	result, err := s.cfg.Runner.Run(ctx, program, live)
+	var invalid *sandbox.InvalidError
+	var failed *sandbox.SetupError
+	if errors.As(err, &invalid) && !errors.As(err, &failed) { // it was found out in the jail, of which nothing is left
+		return nil, invalid
+	}
 	if err != nil {
 		// A failure that is not caused by the client's departure is a failure even if the client has departed.
 		return nil, &Error{err, ctx.Err() != nil && errors.Is(err, context.Cause(ctx))}
@@ -150,12 +219,12 @@ func (s *Service) run(ctx context.Context, id string, program sandbox.Program, l
 	if result.Over() { // the next run can start while this reply is being sent
 		release()
 	}
-	go s.releaseAfter(ctx, id, result, release)
+	go s.releaseAfter(ctx, request.ID, result, release)
 	outcome := &result.Outcome
 	outcome.Timing.Queued = queued
 	clip(&outcome.Stdout)
 	clip(&outcome.Stderr)
-	space.Shrink(int64(len(outcome.Stdout.Kept)+len(outcome.Stderr.Kept)) + replySlack)
+	space.Shrink(int64(len(outcome.Stdout.Kept)+len(outcome.Stderr.Kept)) + replySlack + request.Held)
 	return outcome, nil
 }
 
@@ -181,7 +250,8 @@ const (
 	clipFrom   = 16 << 10
 )
 
-// AnswerMemory returns the memory for the replies of a service with the given number of slots.
+// AnswerMemory returns the memory for the replies of a service with the given number of slots, whose runs have at most these
+// limits.
 func AnswerMemory(slots int, limits sandbox.Limits) *admission.Memory {
 	return admission.NewMemory(unreadMemory + int64(slots)*largestReply(limits))
 }

@@ -209,3 +209,107 @@ func TestClipGivesBackWhatAStreamGrewInto(t *testing.T) {
 		}
 	}
 }
+
+// A program that cannot be run is the request's fault, also where only the jail finds out; but not where more is wrong.
+func TestInvalidProgramIsNoRun(t *testing.T) {
+	fault := &sandbox.InvalidError{Path: []string{"files"}, Reason: "do not fit"}
+	s := newService(func(*sandbox.Stream) (sandbox.Outcome, error) { return sandbox.Outcome{}, errors.Join(fault) })
+	if _, err := s.Run(t.Context(), Request{}, nil); err != fault || s.log.Len() > 0 {
+		t.Errorf("%v; the log: %s", err, s.log.String())
+	}
+	s = newService(func(*sandbox.Stream) (sandbox.Outcome, error) {
+		return sandbox.Outcome{}, errors.Join(fault, &sandbox.SetupError{Stage: "kill", Err: errors.New("survives")})
+	})
+	if failed := (*Error)(nil); !errors.As(mustFail(s.Run(t.Context(), Request{}, nil)), &failed) {
+		t.Error("what is left of a run is forgotten")
+	}
+	s.has(t, "level=ERROR", "stage=kill")
+}
+
+func mustFail(_ *Reply, err error) error { return err }
+
+// named is a policy that has something against a word, and another word to warn of.
+type named string
+
+func (n named) Scan(_ context.Context, source []byte) ([]sandbox.Finding, error) {
+	if strings.Contains(string(source), string(n)) {
+		return []sandbox.Finding{{Rule: "module", Name: string(n), Line: 1, Column: 8}}, nil
+	}
+	return nil, nil
+}
+
+func TestPolicies(t *testing.T) {
+	s := newService(prints)
+	s.cfg.Policy = "strict"
+	cfg := s.cfg
+	cfg.Policies = map[string]Policy{"lax": {Scanner: named("net"), Warn: named("os")}, "off": {Scanner: named("\x00")}}
+	s.Service = New(cfg)
+	if names, standard := s.Policies(); !slices.Equal(names, []string{"lax", "off", "strict"}) || standard != "strict" {
+		t.Errorf("%v, %s", names, standard)
+	}
+	for _, tt := range []struct {
+		policy, source string
+		warn           bool
+		verdict        sandbox.Verdict
+		findings       int
+	}{
+		{"", "import os", true, sandbox.Rejected, 1},
+		{"strict", "import os", true, sandbox.Rejected, 1},
+		{"lax", "import os", true, sandbox.Exited, 1},
+		{"lax", "import os", false, sandbox.Exited, 0},
+		{"lax", "import net", true, sandbox.Rejected, 1},
+		{"off", "import os net", true, sandbox.Exited, 0},
+	} {
+		reply, err := s.Run(t.Context(), Request{Policy: tt.policy, Warn: tt.warn, Program: sandbox.Program{Source: []byte(tt.source)}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply.Verdict != tt.verdict || len(reply.Findings) != tt.findings {
+			t.Errorf("%s of %q: %s, %v", tt.policy, tt.source, reply.Verdict, reply.Findings)
+		}
+		reply.Close()
+	}
+	s.has(t, "policy=lax", "policy=strict", "environment=default")
+	if invalid := (*sandbox.InvalidError)(nil); !errors.As(mustFail(s.Run(t.Context(), Request{Policy: "none"}, nil)), &invalid) {
+		t.Error("a policy that there is not")
+	}
+}
+
+// A policy that refuses input() refuses what there would be to read.
+func TestPolicyWithoutInput(t *testing.T) {
+	s := newService(prints)
+	cfg := s.cfg
+	cfg.Policy, cfg.Nulled = "strict", []string{"eval", "input"}
+	cfg.Policies = map[string]Policy{"lax": {Scanner: forbids{}, Nulled: []string{"eval"}}}
+	s.Service = New(cfg)
+	for policy, want := range map[string]string{"": "stdin cannot be read: the policy strict refuses input()", "lax": "<nil>"} {
+		reply, err := s.Run(t.Context(), Request{Policy: policy, Program: sandbox.Program{Stdin: []byte("x")}}, nil)
+		if got := fmt.Sprint(err); got != want {
+			t.Errorf("%q: %s", policy, got)
+		}
+		if err == nil {
+			reply.Close()
+		}
+	}
+	if reply, err := s.Run(t.Context(), Request{}, nil); err != nil {
+		t.Error(err)
+	} else {
+		reply.Close()
+	}
+}
+
+// A request for too much is refused before it takes anything.
+func TestInvalidRequestsTakeNothing(t *testing.T) {
+	s := newService(func(*sandbox.Stream) (sandbox.Outcome, error) { panic("it runs") })
+	for _, program := range []sandbox.Program{
+		{Stdin: make([]byte, sandbox.MaxStdin+1)},
+		{Limits: sandbox.Bounds{Wall: s.Max().Wall + 1}},
+	} {
+		if invalid := (*sandbox.InvalidError)(nil); !errors.As(mustFail(s.Run(t.Context(), Request{Program: program}, nil)), &invalid) {
+			t.Errorf("%+v passes", program.Limits)
+		}
+	}
+	if s.log.Len() > 0 {
+		t.Error(s.log.String())
+	}
+}

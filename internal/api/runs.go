@@ -1,0 +1,56 @@
+package api
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/api/v1"
+)
+
+// newV1 makes the typed API of a server.
+func newV1(cfg Config) *v1.API {
+	var isolation v1.Isolation
+	for _, l := range cfg.Isolation.Layers {
+		if l.State == LayerMissing {
+			isolation.Missing = append(isolation.Missing, l.Name)
+		}
+	}
+	// In the mode "required" the daemon has not started without a required layer.
+	isolation.Enforced = cfg.Isolation.Mode == "required" || len(isolation.Missing) == 0
+	return v1.New(v1.Config{
+		Service: cfg.Service, Metrics: cfg.Metrics, Environments: cfg.Templates, Isolation: isolation, WriteTimeout: cfg.WriteTimeout,
+	})
+}
+
+// runs is the typed API's door to the service.
+func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
+	if s.foreign(r) {
+		s.fail(w, r, errForeignPage)
+		return
+	}
+	err := s.v1.Runs(w, r, v1.Call{
+		ID: requestID(r), Client: client(r),
+		Body: func() ([]byte, *admission.Share, error) { return s.readBody(w, r, s.cfg.MaxTypedBody) },
+		Explain: func(err error) *v1.Error {
+			if f, ok := explain(err); ok {
+				return f.problem()
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// problem is the page of a kind of problem.
+func (s *Server) problem(w http.ResponseWriter, r *http.Request) {
+	page, found := v1.Explain(r.PathValue("name"))
+	if !found {
+		s.notFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, page) // an error means that the client went away
+}

@@ -1,0 +1,218 @@
+package v1
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+)
+
+// Answer is the answer to a run.
+type Answer struct {
+	Outcome
+	Stdout string `json:"stdout" doc:"The output of the program. Bytes that are not UTF-8 become U+FFFD."`
+	Stderr string `json:"stderr" doc:"The same for standard error. Nothing is added to it."`
+}
+
+// Outcome is an answer without the streams.
+type Outcome struct {
+	ID        string    `json:"id" pattern:"^run_[0-9A-Z]+$" doc:"The name of the run, which is in the log too."`
+	Verdict   string    `json:"verdict" enum:"exited,signaled,timeout,out_of_memory,rejected,cancelled" doc:"How the run ended, as the service saw it."`
+	ExitCode  *int      `json:"exit_code" nullable:"true" minimum:"0" maximum:"255" doc:"For exited."`
+	Signal    *string   `json:"signal" nullable:"true" doc:"For signaled." example:"SIGSEGV"`
+	Reason    string    `json:"reason" doc:"One sentence for the author of the program." example:"The program ended by itself with exit code 0."`
+	Truncated Truncated `json:"truncated"`
+	Findings  []Finding `json:"findings" nullable:"false" doc:"For rejected: places that the policy forbids. Otherwise: places that a stricter policy would forbid."`
+	Denials   []Denial  `json:"denials" nullable:"false" doc:"System calls that the sandbox denied. The program went on, as a rule."`
+	Usage     Usage     `json:"usage"`
+	Phases    Phases    `json:"phases"`
+	Isolation Isolation `json:"isolation"`
+}
+
+// Truncated has the number of bytes that are missing.
+type Truncated struct {
+	StdoutBytes int64 `json:"stdout_bytes" minimum:"0" doc:"Bytes that the program wrote and that are not here."`
+	StderrBytes int64 `json:"stderr_bytes" minimum:"0"`
+}
+
+// Finding is a place in the source.
+type Finding struct {
+	Rule    string `json:"rule"`
+	Message string `json:"message"`
+	Line    int    `json:"line" minimum:"1"`
+	Column  int    `json:"column" minimum:"1" doc:"In characters."`
+}
+
+// Denial is a system call that the sandbox denied.
+type Denial struct {
+	Syscall     string `json:"syscall"`
+	Count       int    `json:"count" minimum:"1"`
+	Explanation string `json:"explanation"`
+}
+
+// Usage has the resources that a run used.
+type Usage struct {
+	WallSeconds     float64 `json:"wall_seconds" minimum:"0"`
+	CPUSeconds      float64 `json:"cpu_seconds" minimum:"0" doc:"User and system time of all processes."`
+	PeakMemoryBytes int64   `json:"peak_memory_bytes" minimum:"0" doc:"0 where it is not known."`
+}
+
+// Phases has the durations of the phases of a run.
+type Phases struct {
+	QueueSeconds float64 `json:"queue_seconds" minimum:"0" doc:"Until there was a slot."`
+	SetupSeconds float64 `json:"setup_seconds" minimum:"0" doc:"Until the program started."`
+	RunSeconds   float64 `json:"run_seconds" minimum:"0"`
+	Warm         bool    `json:"warm" doc:"Whether a jail was waiting for the program."`
+}
+
+// Isolation says which layers of the isolation were in force.
+type Isolation struct {
+	Enforced bool     `json:"enforced" doc:"Whether all required layers were in force."`
+	Missing  []string `json:"missing" nullable:"false" doc:"Layers that were not in force, those that are not required included."`
+}
+
+// verdicts has the API's names of the verdicts.
+var verdicts = map[sandbox.Verdict]string{
+	sandbox.Exited: "exited", sandbox.Signaled: "signaled", sandbox.Timeout: "timeout", sandbox.OOM: "out_of_memory",
+	sandbox.Rejected: "rejected", sandbox.Cancelled: "cancelled",
+}
+
+// outcome describes a run. stdout and stderr are the bytes of each stream that the client receives.
+func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdout, stderr int64) Outcome {
+	out := Outcome{
+		ID: id, Verdict: verdicts[o.Verdict], Reason: o.Sentence(limits),
+		Truncated: Truncated{o.Stdout.Total - stdout, o.Stderr.Total - stderr},
+		Findings:  []Finding{}, Denials: []Denial{},
+		Usage: Usage{o.Timing.Program.Seconds(), o.Usage.CPU.Seconds(), o.Usage.PeakMemory},
+		Phases: Phases{
+			QueueSeconds: o.Timing.Queued.Seconds(),
+			SetupSeconds: (o.Timing.Clone + o.Timing.Setup).Seconds(),
+			RunSeconds:   o.Timing.Program.Seconds(),
+			Warm:         o.Warm,
+		},
+		Isolation: a.cfg.Isolation,
+	}
+	switch o.Verdict {
+	case sandbox.Rejected: // what took time was to compile it
+		out.Usage, out.Phases.RunSeconds = Usage{}, 0
+	case sandbox.Exited:
+		out.ExitCode = &o.ExitCode
+	case sandbox.Signaled:
+		name := sandbox.SignalName(o.Signal)
+		out.Signal = &name
+	}
+	for _, f := range o.Findings {
+		out.Findings = append(out.Findings, Finding{f.Rule, f.Message, f.Line, f.Column})
+	}
+	for _, call := range slices.Sorted(maps.Keys(o.Denials)) {
+		out.Denials = append(out.Denials, Denial{call, o.Denials[call], sandbox.ExplainDenial(call)})
+	}
+	return out
+}
+
+// object is v as JSON, without its last brace: more fields can follow.
+func object(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // strings and numbers: please report this bug
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
+}
+
+// writeAnswer writes an Answer. JSON makes up to six bytes of one, so it is made in pieces while it is sent.
+func writeAnswer(to io.Writer, out Outcome, stdout, stderr []byte) error {
+	w := textWriter{to: to}
+	w.raw(object(out))
+	w.raw([]byte(`,"stdout":"`))
+	w.text(stdout)
+	w.raw([]byte(`","stderr":"`))
+	w.text(stderr)
+	w.raw([]byte("\"}\n"))
+	w.flush()
+	return w.err
+}
+
+const (
+	sendFrom = 32 << 10 // bytes that are worth a write
+	pieceMax = 4 << 10  // bytes of text that are made JSON at a time
+)
+
+// textWriter writes JSON through a buffer of less than sendFrom + 6*pieceMax bytes and what is raw. It stops at the first error.
+type textWriter struct {
+	to  io.Writer
+	buf []byte
+	err error
+}
+
+func (w *textWriter) raw(b []byte) {
+	w.buf = append(w.buf, b...)
+	if len(w.buf) >= sendFrom {
+		w.flush()
+	}
+}
+
+// text writes what goes between the quotes of a string.
+func (w *textWriter) text(s []byte) {
+	for len(s) > 0 && w.err == nil {
+		n := min(len(s), pieceMax)
+		if n < len(s) {
+			n = len(whole(s[:n]))
+		}
+		w.buf = appendText(w.buf, s[:n])
+		s = s[n:]
+		if len(w.buf) >= sendFrom {
+			w.flush()
+		}
+	}
+}
+
+func (w *textWriter) flush() {
+	if w.err == nil && len(w.buf) > 0 {
+		_, w.err = w.to.Write(w.buf)
+	}
+	w.buf = w.buf[:0]
+}
+
+// whole is b less a character at its end of which only the beginning is there.
+func whole(b []byte) []byte {
+	return sandbox.Output{Kept: b, Total: int64(len(b)) + 1}.Whole()
+}
+
+// appendText appends what is between the quotes of a JSON string, in UTF-8: U+FFFD for each byte that is none.
+func appendText(to, s []byte) []byte {
+	const hex = "0123456789abcdef"
+	for len(s) > 0 {
+		c := s[0]
+		switch {
+		case c == '"' || c == '\\':
+			to = append(to, '\\', c)
+		case c == '\n':
+			to = append(to, '\\', 'n')
+		case c < ' ' || c == 0x7f:
+			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			to = append(to, c)
+		default:
+			r, n := utf8.DecodeRune(s)
+			to = utf8.AppendRune(to, r)
+			s = s[n:]
+			continue
+		}
+		s = s[1:]
+	}
+	return to
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}

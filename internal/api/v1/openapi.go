@@ -1,0 +1,75 @@
+package v1
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Path is where programs are sent.
+const Path = "/v1/runs"
+
+// Answers are the kinds of problems with which POST /v1/runs is answered. The others are of what is around it.
+var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool { return k == NotFound || k == MethodNotAllowed })
+
+// describe makes the paths of the description.
+func (a *API) describe() map[string]*huma.PathItem {
+	schema := func(t reflect.Type) *huma.Schema { return a.registry.Schema(t, true, "") }
+	events := &huma.Schema{OneOf: []*huma.Schema{
+		schema(reflect.TypeFor[StartedEvent]()), schema(reflect.TypeFor[OutputEvent]()),
+		schema(reflect.TypeFor[FinishedEvent]()), schema(reflect.TypeFor[ErrorEvent]()),
+	}}
+	a.registry.Map()["Event"] = events
+	text := &huma.Schema{Type: huma.TypeString}
+	requestID := map[string]*huma.Param{"X-Request-Id": {Description: "By which the log knows the request.", Schema: text}}
+	responses := map[string]*huma.Response{
+		"200": {
+			Description: "The run has ended, in any way. As events: started, stdout and stderr as they happen, and finished, each of them one Event.",
+			Headers:     requestID,
+			Content: map[string]*huma.MediaType{
+				typeJSON:   {Schema: schema(reflect.TypeFor[Answer]())},
+				typeEvents: {Schema: &huma.Schema{Type: huma.TypeString, Description: "Server-sent events, whose data is an Event. A comment every 10 seconds keeps proxies waiting."}},
+				typeLines:  {Schema: &huma.Schema{Type: huma.TypeString, Description: "An Event in each line."}},
+			},
+		},
+	}
+	for _, k := range Answers {
+		status := strconv.Itoa(k.Status)
+		if known := responses[status]; known != nil {
+			known.Description += " Or: " + k.Title + "."
+			continue
+		}
+		headers := map[string]*huma.Param{"X-Request-Id": requestID["X-Request-Id"]}
+		if k.Status == http.StatusServiceUnavailable {
+			headers["Retry-After"] = &huma.Param{Description: "Seconds.", Schema: &huma.Schema{Type: huma.TypeInteger}}
+		}
+		responses[status] = &huma.Response{
+			Description: k.Title + ".", Headers: headers,
+			Content: map[string]*huma.MediaType{typeProblem: {Schema: schema(reflect.TypeFor[Problem]())}},
+		}
+	}
+	return map[string]*huma.PathItem{Path: {Post: &huma.Operation{
+		Tags: []string{"v1"}, OperationID: "create-run", Summary: "Run a program",
+		Description: "Runs a program to its end, or to the first limit that it meets. The answer has status 200 whatever the program did. " +
+			"With Accept: text/event-stream or application/jsonl, events come while it runs, and the run is cancelled when the client goes away.",
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{typeJSON: {Schema: schema(reflect.TypeFor[Request]())}}},
+		Responses:   responses,
+	}}}
+}
+
+// Description is what the API adds to a description of the service: members of "paths" and of "components/schemas", each as JSON
+// without the braces around them.
+func (a *API) Description() (paths, schemas []byte) {
+	members := func(v any) []byte {
+		text, err := json.Marshal(v)
+		if err != nil {
+			panic(err) // it was made of types: please report this bug
+		}
+		return text[1 : len(text)-1]
+	}
+	return members(a.paths), members(a.registry.Map())
+}

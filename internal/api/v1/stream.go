@@ -1,0 +1,305 @@
+package v1
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/service"
+)
+
+// Head has the fields of all events.
+type Head struct {
+	Event string  `json:"event" enum:"started,stdout,stderr,finished,error"`
+	Seq   int64   `json:"seq" minimum:"0" doc:"From 0, without a gap."`
+	At    float64 `json:"at_seconds" minimum:"0" doc:"Since the program was started."`
+}
+
+// StartedEvent reports that the program has started. A program that the policy rejects has no such event.
+type StartedEvent struct {
+	Head
+	ID string `json:"id" doc:"The name of the run."`
+}
+
+// OutputEvent has text that the program wrote to stdout or stderr.
+type OutputEvent struct {
+	Head
+	LostBytes int64  `json:"lost_bytes,omitempty" minimum:"1" doc:"Bytes of the stream that were lost before these, because they were not read in time."`
+	Text      string `json:"text" doc:"Whole characters. Bytes that are not UTF-8 become U+FFFD."`
+}
+
+// FinishedEvent is the last event of a run.
+type FinishedEvent struct {
+	Head
+	Outcome
+}
+
+// ErrorEvent is the last event if the run was refused or its sandbox failed.
+type ErrorEvent struct {
+	Head
+	Problem Problem `json:"problem"`
+}
+
+const (
+	// mostQueued bounds the events that wait for the reader of a stream, in bytes. As many bytes may be in the middle of being
+	// written.
+	mostQueued = 1 << 20
+
+	// beatEvery is the interval of the comments in a stream of server-sent events, which keep proxies from closing it.
+	beatEvery = 10 * time.Second
+)
+
+// stream answers with events while the program runs. An error before the first event or comment is returned, so that it
+// becomes an answer with a status of its own.
+func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, run service.Request, limits sandbox.Limits, call Call) error {
+	bound := min(2*limits.Output, mostQueued) + 1<<10 // and a few events without data
+	run.Held = 2 * bound
+	queue := sandbox.NewQueue(bound, limits.Output)
+	id := run.Run
+	out := &stream{
+		to: &client{w: w, control: http.NewResponseController(w), patience: a.cfg.WriteTimeout}, format: format, run: id,
+		tails: map[sandbox.Kind][]byte{}, began: a.cfg.Metrics.StreamBegan, lost: a.cfg.Metrics.StreamLost,
+		outcome: func(o *sandbox.Outcome) Outcome {
+			return a.outcome(id, o, limits, queue.Passed(sandbox.Stdout), queue.Passed(sandbox.Stderr))
+		},
+	}
+	defer out.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan ended, 1)
+	go a.runFor(ctx, run, queue, done)
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	for {
+		select {
+		case <-queue.Ready():
+			out.events(queue.Take())
+		case <-beat.C:
+			out.beat()
+		case end := <-done:
+			call.release()
+			return out.end(queue, end, call)
+		}
+		if out.failed() { // the client no longer reads
+			cancel()
+			end := <-done
+			end.reply.close()
+			return ErrGone
+		}
+	}
+}
+
+// ended is the result of runFor.
+type ended struct {
+	reply    closer
+	err      error
+	panicked any
+}
+
+// closer is a reply, or nil.
+type closer struct{ *service.Reply }
+
+func (c closer) close() {
+	if c.Reply != nil {
+		c.Close()
+	}
+}
+
+// runFor runs a program for a stream. It passes a panic on, so that stream can panic in the goroutine of the request.
+func (a *API) runFor(ctx context.Context, run service.Request, queue *sandbox.Queue, done chan<- ended) {
+	var end ended
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			end.panicked = fmt.Sprintf("%v\n%s", thrown, debug.Stack())
+		}
+		done <- end
+	}()
+	reply, err := a.cfg.Service.Run(ctx, run, queue)
+	end.reply, end.err = closer{reply}, invalid(err)
+}
+
+// stream writes events.
+type stream struct {
+	to      *client
+	format  string
+	run     string
+	outcome func(*sandbox.Outcome) Outcome
+	began   func(format string) (ended func())
+	lost    func(stream string, bytes int64)
+
+	ended func() // nil before the first byte
+	seq   int64
+	tails map[sandbox.Kind][]byte // of each stream, the beginning of a character
+	last  time.Duration
+}
+
+// end writes the remaining events when the run has ended.
+func (s *stream) end(queue *sandbox.Queue, end ended, call Call) error {
+	defer end.reply.close()
+	s.to.lastCall()
+	switch {
+	case end.panicked != nil:
+		panic(end.panicked)
+	case end.err != nil && s.ended == nil:
+		return end.err
+	case end.err != nil:
+		problem := call.Explain(end.err)
+		if problem == nil {
+			return ErrGone
+		}
+		s.events(queue.Take())
+		s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
+		s.to.flush()
+		return nil
+	case end.reply.Verdict == sandbox.Cancelled:
+		return ErrGone
+	}
+	s.events(queue.Take())
+	return nil
+}
+
+// events writes events and flushes them.
+func (s *stream) events(events []sandbox.Event) {
+	for _, e := range events {
+		s.last = e.At
+		switch e.Kind {
+		case sandbox.Started:
+			s.write("started", e.At, func(head Head, w *textWriter) { w.raw(object(StartedEvent{head, s.run})) })
+		case sandbox.Finished:
+			for _, kind := range []sandbox.Kind{sandbox.Stdout, sandbox.Stderr} {
+				s.rest(kind, e.At)
+			}
+			s.write("finished", e.At, func(head Head, w *textWriter) { w.raw(object(FinishedEvent{head, s.outcome(e.Outcome)})) })
+		default:
+			s.output(e)
+		}
+	}
+	s.to.flush()
+}
+
+// output writes output in whole characters. It keeps an incomplete character at the end until the rest arrives.
+func (s *stream) output(e sandbox.Event) {
+	data := append(s.tails[e.Kind], e.Data...)
+	if e.Lost > 0 {
+		s.lost(string(e.Kind), e.Lost)
+		s.rest(e.Kind, e.At) // its rest is lost
+		data = e.Data
+	}
+	now := whole(data)
+	s.tails[e.Kind] = data[len(now):]
+	if len(now) > 0 || e.Lost > 0 {
+		s.text(e.Kind, e.At, e.Lost, now)
+	}
+}
+
+// rest writes an incomplete character whose rest will not arrive.
+func (s *stream) rest(kind sandbox.Kind, at time.Duration) {
+	tail := s.tails[kind]
+	s.tails[kind] = nil
+	if len(tail) > 0 {
+		s.text(kind, at, 0, tail)
+	}
+}
+
+func (s *stream) text(kind sandbox.Kind, at time.Duration, lost int64, text []byte) {
+	s.write(string(kind), at, func(head Head, w *textWriter) {
+		w.raw(object(head))
+		if lost > 0 {
+			w.raw([]byte(`,"lost_bytes":` + strconv.FormatInt(lost, 10)))
+		}
+		w.raw([]byte(`,"text":"`))
+		w.text(text)
+		w.raw([]byte(`"`))
+	})
+}
+
+// write writes one event. body writes the JSON object without its closing brace.
+func (s *stream) write(name string, at time.Duration, body func(Head, *textWriter)) {
+	s.begin()
+	w := textWriter{to: s.to}
+	if s.format == typeEvents {
+		w.raw([]byte("event: " + name + "\nid: " + strconv.FormatInt(s.seq, 10) + "\ndata: "))
+	}
+	body(Head{name, s.seq, at.Seconds()}, &w)
+	w.raw([]byte("}\n"))
+	if s.format == typeEvents {
+		w.raw([]byte("\n"))
+	}
+	w.flush()
+	s.seq++
+}
+
+// beat writes a comment to a stream of server-sent events. JSON lines have no comments.
+func (s *stream) beat() {
+	if s.format != typeEvents {
+		return
+	}
+	s.begin()
+	_, _ = io.WriteString(s.to, ": the run goes on\n\n") // the client remembers its error
+	s.to.flush()
+}
+
+// begin writes the head of the answer before the first event.
+func (s *stream) begin() {
+	if s.ended != nil {
+		return
+	}
+	s.ended = s.began(s.format)
+	h := s.to.w.Header()
+	h.Set("Content-Type", s.format)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx passes on what comes
+	s.to.w.WriteHeader(http.StatusOK)
+}
+
+func (s *stream) failed() bool { return s.to.err != nil }
+
+func (s *stream) close() {
+	if s.ended != nil {
+		s.ended()
+	}
+}
+
+// client writes to the client. Each piece has its own write deadline; all pieces after the end of the run share one.
+type client struct {
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+	last     bool
+	err      error
+}
+
+func (c *client) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && c.err == nil {
+		piece := b[:min(len(b), sendFrom)]
+		c.extend()
+		var m int
+		m, c.err = c.w.Write(piece)
+		n, b = n+m, b[len(piece):]
+	}
+	return n, c.err
+}
+
+func (c *client) flush() {
+	if c.err == nil {
+		c.extend()
+		c.err = c.control.Flush()
+	}
+}
+
+func (c *client) extend() {
+	if !c.last {
+		_ = c.control.SetWriteDeadline(time.Now().Add(c.patience))
+	}
+}
+
+// lastCall sets the deadline for everything that is still to be written.
+func (c *client) lastCall() {
+	c.extend()
+	c.last = true
+}
