@@ -167,3 +167,10 @@ func Causes() (list [][2]string) {
 	}
 	return list
 }
+
+// HoldsLocks reports whether the jail holds every lock on what runs share. Another daemon of the machine may hold some.
+func (j *Jail) HoldsLocks() bool {
+	j.nodes.mu.Lock()
+	defer j.nodes.mu.Unlock()
+	return !slices.Contains(j.nodes.held, false)
+}
