@@ -66,7 +66,6 @@ var (
 	errSlowBody    = errors.New("the request body did not arrive in time")
 	errBrokenBody  = errors.New("the client went away while it sent its request")
 	errForeignPage = errors.New("pages of this origin may not run programs here")
-	errGone        = errors.New("the client went away while its program ran")
 	errPanic       = errors.New("panic")
 
 	errForeignReader = errors.New("this is not for web pages of other origins")
@@ -97,7 +96,7 @@ func explain(err error) (f failure, ok bool) {
 		problem  *v1.Error
 	)
 	switch {
-	case errors.As(err, &begun) && begun.Gone, errors.Is(err, errGone), errors.Is(err, v1.ErrGone):
+	case errors.As(err, &begun) && begun.Gone, errors.Is(err, service.ErrGone):
 		return failure{}, false // the service has counted it
 	case errors.As(err, &problem):
 		reason := metrics.InvalidBody

@@ -30,7 +30,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	}
 	defer reply.Close() // after the answer has been written, or the client has gone
 	if reply.Verdict == sandbox.Cancelled {
-		s.fail(w, r, errGone)
+		s.fail(w, r, service.ErrGone)
 		return
 	}
 	verdictHeaders(w.Header(), reply.Outcome)

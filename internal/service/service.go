@@ -113,6 +113,10 @@ func (r *Reply) Close() { r.space.Release() }
 // ErrBusyReplies means that Config.Memory has no room for another reply.
 var ErrBusyReplies = errors.New("too many answers are waiting to be read: try again later")
 
+// ErrGone means that the client went away while its program ran, so there is nobody to answer. Run does not return it: adapters
+// use it for the verdict Cancelled.
+var ErrGone = errors.New("the client went away while its program ran")
+
 // Error means that a run was started and its sandbox failed.
 type Error struct {
 	Err  error // a *sandbox.SetupError

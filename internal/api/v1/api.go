@@ -59,9 +59,6 @@ type Call struct {
 	release func() // releases the memory of the body
 }
 
-// ErrGone means that the client went away while its program ran.
-var ErrGone = errors.New("the client went away while its program ran")
-
 // MaxBody is the maximum length of a body in bytes. It is less than the maximum of all fields together if each of their bytes
 // is escaped.
 const MaxBody = 16 << 20
@@ -70,7 +67,7 @@ const MaxBody = 16 << 20
 // program.
 func Memory(body int64) int64 { return 3 * body }
 
-// Runs answers POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error, ErrGone, or an error
+// Runs answers POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error, service.ErrGone, or an error
 // of Call.Body or service.Run.
 func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	format := accepted(r)
@@ -115,7 +112,7 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	space.Release() // a client that reads its answer slowly holds no memory for its request
 	defer reply.Close()
 	if reply.Verdict == sandbox.Cancelled {
-		return ErrGone
+		return service.ErrGone
 	}
 	a.answer(w, id, limits, reply)
 	return nil

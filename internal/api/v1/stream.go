@@ -89,7 +89,7 @@ func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, 
 			cancel()
 			end := <-done
 			end.reply.close()
-			return ErrGone
+			return service.ErrGone
 		}
 	}
 }
@@ -150,14 +150,14 @@ func (s *stream) end(queue *sandbox.Queue, end ended, call Call) error {
 	case end.err != nil:
 		problem := call.Explain(end.err)
 		if problem == nil {
-			return ErrGone
+			return service.ErrGone
 		}
 		s.events(queue.Take())
 		s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
 		s.to.flush()
 		return nil
 	case end.reply.Verdict == sandbox.Cancelled:
-		return ErrGone
+		return service.ErrGone
 	}
 	s.events(queue.Take())
 	return nil
