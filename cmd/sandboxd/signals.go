@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signals are caught from the start of main on, before it is known which command runs: a SIGHUP that comes while the daemon
-// starts must not kill it. SIGQUIT stays Go's (a dump of all goroutines), and so do those that Go ignores.
+// signals catches signals from the start of main on, before the command line is parsed, since a SIGHUP must not kill the
+// daemon while it starts. SIGQUIT keeps Go's handler, which dumps all goroutines.
 type signals struct {
 	ending  chan os.Signal // SIGTERM, SIGINT
 	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2
@@ -25,7 +25,8 @@ func catchSignals() *signals {
 	return s
 }
 
-// release gives the signals their usual effect, also those that have come: for commands other than serve.
+// release restores the default effect of the signals, for commands other than serve. Signals that have arrived already take
+// effect now.
 func (s *signals) release() {
 	signal.Reset(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	if s.nohup {
@@ -43,8 +44,8 @@ func (s *signals) release() {
 	}
 }
 
-// endAtOnce has SIGTERM and SIGINT end the daemon while it reads its configuration and has started nothing: also where it hangs, on
-// a file that nobody delivers.
+// endAtOnce makes SIGTERM and SIGINT end the daemon while it reads its configuration, when it has nothing to clean up. This
+// also works while the daemon waits for a configuration file, such as a FIFO without a writer.
 func (s *signals) endAtOnce() {
 	signal.Ignore(unix.SIGPIPE) // of a log that nobody reads any more
 	go func() {
@@ -56,8 +57,8 @@ func (s *signals) endAtOnce() {
 	}()
 }
 
-// context ends with SIGTERM or SIGINT, when the daemon has something to clean up. The other signals are logged, as long as
-// the process lives.
+// context returns a context that SIGTERM and SIGINT end. It is called when the daemon has something to clean up. The ignored
+// signals are logged from then on.
 func (s *signals) context(log *slog.Logger) (ctx context.Context, stop func()) {
 	close(s.working)
 	ctx, stop = context.WithCancel(context.Background())

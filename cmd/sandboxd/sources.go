@@ -13,23 +13,24 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// origin is where a setting has its value from, and how the value is written there.
+// origin is the source of a setting's value, and the value as it is written there.
 type origin struct {
 	where string // --memory, SANDBOXD_MEMORY, or /etc/sandboxd/config.yaml:3: memory
 	value string
 }
 
-// configError is all that is wrong with the configuration. Each line names the origin, the value and what is accepted.
+// configError lists all errors of the configuration. Each line names the origin, the value and the accepted values.
 type configError struct{ lines []string }
 
 func (e *configError) Error() string { return strings.Join(e.lines, "\n") }
 
-// usageError is a command line that kong cannot make sense of.
+// usageError is the error of a command line that kong cannot parse.
 type usageError struct{ text string }
 
 func (e *usageError) Error() string { return e.text }
 
-// invocation is one start of the program: its command line, and the settings that come from it, the environment and the file.
+// invocation is one start of the program: its command line, and the settings from the command line, the environment and the
+// configuration file.
 type invocation struct {
 	commands
 	*kong.Context
@@ -40,8 +41,8 @@ type invocation struct {
 	others  []string               // what is wrong with the file as a whole
 }
 
-// parseArguments parses a command line. Values of settings that are wrong are kept for readSettings: kong would report
-// the first and no other.
+// parseArguments parses a command line. It keeps wrong values of settings for readSettings, since kong would report only the
+// first one.
 func parseArguments(args []string) (*invocation, error) {
 	in := &invocation{mappers: map[string]kong.Mapper{}, faults: map[string]string{}}
 	in.origins = map[string]origin{}
@@ -61,12 +62,13 @@ func parseArguments(args []string) (*invocation, error) {
 	return in, nil
 }
 
-// settingsOf are the flags that are settings: they have a variable in the environment and, all but --config, a key in the file.
+// settingsOf returns the flags that are settings. Each has a variable in the environment and, except --config, a key in the
+// configuration file.
 func settingsOf(app *kong.Application) []*kong.Flag {
 	return slices.DeleteFunc(slices.Clone(app.Flags), func(f *kong.Flag) bool { return f.Name == "help" || f.Name == "version" })
 }
 
-// variableOf is the variable of a setting in the environment.
+// variableOf returns the name of a setting's environment variable.
 func variableOf(setting string) string {
 	return "SANDBOXD_" + strings.ToUpper(strings.ReplaceAll(setting, "-", "_"))
 }
@@ -77,7 +79,7 @@ type flagMapper struct {
 	in *invocation
 }
 
-// Decode takes a wrong value, too; see parseArguments. kong calls it.
+// Decode accepts wrong values as well; see parseArguments. kong calls it.
 func (m flagMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	if m.in.traced {
 		return m.Mapper.Decode(ctx, target)
@@ -99,12 +101,12 @@ func (m flagMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error 
 	return nil
 }
 
-// negative reports whether an argument is a number below 0, which is a value and no flag.
+// negative reports whether an argument is a negative number, which is a value, not a flag.
 func negative(text string) bool {
 	return len(text) > 1 && text[0] == '-' && text[1] >= '0' && text[1] <= '9'
 }
 
-// decode gives a setting a value. If the value is none the setting keeps its default, and the fault is kept.
+// decode sets a setting. If the value is invalid, the setting keeps its default and the fault is recorded.
 func (in *invocation) decode(v *kong.Value, value any, target reflect.Value, from origin) {
 	in.origins[v.Name] = from
 	if !v.IsCumulative() {
@@ -124,7 +126,7 @@ func (in *invocation) decode(v *kong.Value, value any, target reflect.Value, fro
 	}
 }
 
-// fault says what is wrong with a value that is none of its kind.
+// fault describes an invalid value.
 func fault(v *kong.Value, value string, err error) string {
 	if _, ok := v.Target.Interface().(templates); ok {
 		return err.Error()
@@ -135,8 +137,8 @@ func fault(v *kong.Value, value string, err error) string {
 	return fmt.Sprintf("%q is unknown", value)
 }
 
-// readSettings adds what the environment and the file say to what the command line says: a flag outranks a variable, and a variable
-// the file. Its error is a configError.
+// readSettings completes the settings of the command line from the environment and then from the configuration file. Its error
+// is a *configError.
 func (in *invocation) readSettings() (*settings, error) {
 	flags := settingsOf(in.Model)
 	in.take(flags, func(flag *kong.Flag) (any, origin, error) {
@@ -166,7 +168,7 @@ func (in *invocation) readSettings() (*settings, error) {
 	return &in.settings, nil
 }
 
-// take takes the values that one source has for settings that have none yet.
+// take sets the settings that have no value yet from one source.
 func (in *invocation) take(flags []*kong.Flag, value func(*kong.Flag) (any, origin, error)) {
 	for _, flag := range flags {
 		if _, set := in.origins[flag.Name]; set {
@@ -183,11 +185,11 @@ func (in *invocation) take(flags []*kong.Flag, value func(*kong.Flag) (any, orig
 	}
 }
 
-// stranger is a variable in the environment that looks like a setting and is none, and the one that was meant; "" if none
-// resembles it.
+// stranger is an environment variable that is named like a setting but is not one. meant is the variable with the most similar
+// name, or "".
 type stranger struct{ name, meant string }
 
-// strangers finds them. Those of the tests and of make are left out.
+// strangers returns the strangers in an environment, without the variables of the tests and of make.
 func strangers(app *kong.Application, environ []string) (found []stranger) {
 	var known []string
 	for _, flag := range settingsOf(app) {
@@ -203,7 +205,7 @@ func strangers(app *kong.Application, environ []string) (found []stranger) {
 	return found
 }
 
-// explainUsage makes an error of kong's a line that says what to do.
+// explainUsage turns an error of kong into one line that says what to do.
 func explainUsage(err error, app *kong.Application, args []string) error {
 	text := err.Error()
 	for _, arg := range args { // kong reads -memory as -m -e -m -o -r -y
@@ -228,7 +230,7 @@ func explainUsage(err error, app *kong.Application, args []string) error {
 	return &usageError{text}
 }
 
-// meant is the end of an error on an unknown word: the known one that it resembles, if any.
+// meant returns the end of an error message about an unknown word. It suggests the similar known word, if there is one.
 func meant(known string) string {
 	if known != "" {
 		return fmt.Sprintf(", did you mean %q?", known)
@@ -236,7 +238,7 @@ func meant(known string) string {
 	return "; `sandboxd help` lists the settings"
 }
 
-// nearest is the known word that differs least from another one; "" if all differ in more than a third of it.
+// nearest returns the known word with the smallest distance to word, or "" if no known word is similar.
 func nearest(word string, known []string) string {
 	distances := map[string]int{}
 	for _, k := range known {
@@ -250,7 +252,7 @@ func nearest(word string, known []string) string {
 	return slices.MinFunc(slices.Sorted(maps.Keys(distances)), func(a, b string) int { return cmp.Compare(distances[a], distances[b]) })
 }
 
-// distance is how many letters have to be added, left out or replaced to make one word of another (Levenshtein).
+// distance returns the Levenshtein distance of two words: the number of letters to insert, delete or replace.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

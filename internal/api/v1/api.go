@@ -67,8 +67,8 @@ const MaxBody = 16 << 20
 // program.
 func Memory(body int64) int64 { return 3 * body }
 
-// Runs answers POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error, service.ErrGone, or an error
-// of Call.Body or service.Run.
+// Runs answers POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error,
+// service.ErrGone, or an error of Call.Body or service.Run.
 func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	format := accepted(r)
 	switch {
