@@ -1,7 +1,7 @@
 /*
- * sandboxd-fork.so: a module for the python3 of a template, with what templates need and python3 lacks.
- * It includes no header of python3: the declarations below are of its stable ABI (PEP 384), the
- * same since Python 3.7.
+ * sandboxd-fork.so: an extension module for the python3 of a template. It provides functions that python3 does not have.
+ * It includes no header of python3. The declarations below belong to its stable ABI (PEP 384) and have not changed since
+ * Python 3.7.
  */
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
@@ -39,12 +39,12 @@ extern void PyOS_BeforeFork(void), PyOS_AfterFork_Parent(void), PyOS_AfterFork_C
 enum { STREAMS_AND_CHANNELS = 4, ABOVE = 16 };
 
 /*
- * become makes a child of a template the init of a jail, and returns in the program. Until it returns no
- * code of python3 runs, so the init writes to nearly none of the memory that it shares with the template.
+ * become makes a child of a template the init of a jail. It returns in the program's process, which the init forks. No code of
+ * python3 runs before it returns, so the init writes to almost none of the memory that it shares with the template.
  */
 static void become(int fds[STREAMS_AND_CHANNELS], unsigned long *tid)
 {
-	/* First out of the way of the numbers that they get. */
+	/* First move the descriptors away from the numbers that they will get. */
 	for (int n = 0; n < STREAMS_AND_CHANNELS; n++)
 		fds[n] = (int)syscall6(__NR_fcntl, fds[n], F_DUPFD, ABOVE, 0, 0, 0);
 	for (int n = 0; n < STREAMS_AND_CHANNELS; n++)
@@ -54,12 +54,12 @@ static void become(int fds[STREAMS_AND_CHANNELS], unsigned long *tid)
 }
 
 /*
- * fork(flags, cgroup, stdout, stderr, channel, status) forks into new namespaces, and into a cgroup unless
- * that is -1. It returns (pid, pidfd) of the new jail's init; -errno for the pid if there is none. In the
- * program, jailed, pid is 0.
+ * fork(flags, cgroup, stdout, stderr, channel, status) forks into new namespaces, and into a cgroup unless cgroup is -1.
+ * In the template it returns (pid, pidfd) of the new jail's init, or (-errno, -1) on failure. In the jailed program it
+ * returns with a pid of 0.
  *
- * The C library's fork knows no flags. What it does in a child is done here, as far as a process with
- * one thread needs it: its record of its own thread id.
+ * The C library's fork() takes no flags, so this function calls clone3. A child with one thread then needs only one part of
+ * what fork() does: the C library's record of the thread id must be updated.
  */
 static object *forkInto(object *self, object *args)
 {
@@ -90,7 +90,7 @@ static object *forkInto(object *self, object *args)
 	return Py_BuildValue("(li)", pid, pidfd);
 }
 
-/* keep(anything) keeps it from ever being destroyed. */
+/* keep(object) takes a reference to an object for ever, so that it is never destroyed. */
 static object *keepObject(object *self, object *args)
 {
 	object *kept;
@@ -102,7 +102,7 @@ static object *keepObject(object *self, object *args)
 	return Py_BuildValue("");
 }
 
-/* exit(status) ends the process as the end of main() does: os._exit() does not flush the C library's streams. */
+/* exit(status) ends the process like a return from main(). Unlike os._exit(), it flushes the C library's streams. */
 static object *exitAsC(object *self, object *args)
 {
 	int status;

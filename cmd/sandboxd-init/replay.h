@@ -1,12 +1,10 @@
 /*
- * The init of a jail: it replays a script of system calls that the daemon compiled (internal/jail/inside)
- * and decides nothing. The script arrives on the hand-off socket as one image of memory: a header,
- * the calls, and the data that they point to. The image is mapped at a fixed address, so the
- * pointers in it are final.
+ * The init of a jail replays a script of system calls that the daemon compiled (internal/jail/inside). It makes no decisions.
+ * The script arrives over the hand-off socket as one memory image: a header, the calls, and the data that they point to. The
+ * init maps the image at a fixed address, so the pointers in it are valid without relocation.
  *
- * In the middle of a script the init splits in two (SPLIT). The child goes on with the script and
- * becomes the program. The parent stays process 1 of the pid namespace, which the program can
- * neither signal nor trace, and waits for the program's end (KEEP).
+ * In the middle of a script the init forks (SPLIT). The child continues the script and becomes the program. The parent stays
+ * process 1 of the pid namespace, which the program can neither signal nor trace, and waits for the program's end (KEEP).
  */
 #ifndef SANDBOXD_REPLAY_H
 #define SANDBOXD_REPLAY_H
@@ -20,64 +18,64 @@
 #include <sys/wait.h>
 #include "syscall.h"
 
-enum { BASE_SHIFT = 36 }; /* far from where Linux maps anything, and within 39 bits (arm64) */
+enum { BASE_SHIFT = 36 }; /* Linux maps nothing near this address, and it fits in 39 bits (arm64) */
 #define BASE ((char *)(1UL << BASE_SHIFT))
 
 /*
- * The number of the call that is made, on a page that both processes of a jail share while the script lasts: so
- * the init can say at which call its child died. The page is below the image.
+ * The number of the call in progress. Its page is shared by both processes of a jail until the script ends, so that the init
+ * can report at which call its child died. The page is directly below the image.
  */
-enum { PAGE = 1 << 16 }; /* the largest page of any kernel */
+enum { PAGE = 1 << 16 }; /* the largest page size of the supported architectures */
 #define PROGRESS (*(volatile uint32_t *)(BASE - PAGE))
 
-/* Descriptors of an init. The streams are below CHANNEL. */
+/* Descriptors of an init. Numbers below CHANNEL are the standard streams. */
 enum {
 	CHANNEL = 3, /* the hand-off socket */
-	STATUS = 4,  /* a pipe to the daemon: how the program ended */
+	STATUS = 4,  /* a pipe to the daemon, for the report of how the program ended */
 };
 
 enum { EINTR_ = 4, ECHILD_ = 10, ENOSPC_ = 28 };
 
 struct header {
-	uint32_t size; /* of the image, this header included */
-	uint32_t calls;
+	uint32_t size; /* of the image in bytes, including this header */
+	uint32_t calls; /* number of calls */
 };
 
 struct call {
-	int64_t nr;      /* of the system call, or a pseudo call below */
+	int64_t nr;      /* number of the system call, or a pseudo call below */
 	uint64_t arg[6]; /* values, or addresses of cells */
-	uint64_t cell;   /* where the result goes; 0: nowhere */
-	int64_t want;    /* the result that is wanted, or -1; another one is ENOSPC */
-	uint32_t cells;  /* bit n: arg[n] is the address of an int32_t, the value */
-	int32_t mayFail; /* with this errno, and then `then` is the next call */
-	uint32_t then;
+	uint64_t cell;   /* address that gets the result; 0 for none */
+	int64_t want;    /* the only accepted result, or -1 for any. Another result counts as ENOSPC */
+	uint32_t cells;  /* if bit n is set, arg[n] is the address of an int32_t with the value */
+	int32_t mayFail; /* if the call fails with this errno, continue at `then` */
+	uint32_t then;   /* index of a call */
 	uint32_t unused;
 };
 
-/* Pseudo calls. */
+/* Pseudo calls. They have numbers that no system call has. */
 enum {
 	DONE = -1,  /* the end of a script that does not end with execve */
-	JUMP = -2,  /* to `then` */
-	FAIL = -3,  /* with the errno in arg[0] */
-	SPLIT = -4, /* fork: the child goes on here, the parent at `then`; the child's pid goes to the cell */
-	KEEP = -5,  /* wait for the child with the pid in arg[0], report its end, and end */
+	JUMP = -2,  /* continue at `then` */
+	FAIL = -3,  /* fail with the errno in arg[0] */
+	SPLIT = -4, /* fork: the child continues here, the parent at `then`; the cell gets the child's pid */
+	KEEP = -5,  /* wait for the child with the pid in arg[0], report its end, and exit */
 };
 
-/* What is said on the hand-off socket. wire.go has the rest of the conversation. */
+/* A failure report on the hand-off socket. wire.go describes the other messages. */
 struct report {
 	uint32_t kind, call, error;
 };
 
-/* What is said on the status pipe: inside.End in wire.go. */
+/* The report on the status pipe. It is inside.End in wire.go. */
 struct end {
-	uint32_t kind, status; /* of wait4(2) */
-	uint32_t call;         /* the last one that the script made */
-	uint32_t alone;        /* 1: no other process is left in the pid namespace */
-	uint64_t cpu;          /* microseconds of the program and of all processes that were waited for */
-	uint64_t peak;         /* KiB, the largest process's resident set */
+	uint32_t kind, status; /* 'E', and the status of wait4(2) */
+	uint32_t call;         /* the last call that the script made */
+	uint32_t alone;        /* 1 if no other process is left in the pid namespace */
+	uint64_t cpu;          /* CPU time in microseconds of the program and of all processes that were waited for */
+	uint64_t peak;         /* peak resident set of the largest process, in KiB */
 };
 
-/* receive reads n bytes. 0: the daemon is gone. */
+/* receive reads n bytes. It returns 0 if the daemon has closed the socket. */
 static int receive(int channel, char *to, uint64_t n)
 {
 	while (n > 0) {
@@ -93,7 +91,7 @@ static int receive(int channel, char *to, uint64_t n)
 }
 
 /*
- * split forks. tid is where the C library of the child keeps its thread id, 0 without a C library.
+ * split forks. tid is the address where the C library of the child keeps its thread id; it is 0 without a C library.
  */
 static long split(unsigned long *tid)
 {
@@ -107,8 +105,8 @@ static long split(unsigned long *tid)
 }
 
 /*
- * keep is process 1 until the program has ended. It waits for orphans too, which the kernel gives to
- * process 1. When it ends, the kernel kills every process that is left in the pid namespace.
+ * keep runs in process 1 until the program has ended. It also reaps orphans, which the kernel reparents to process 1. When it
+ * exits, the kernel kills every process that is left in the pid namespace (pid_namespaces(7)).
  */
 __attribute__((noreturn)) static void keep(int program)
 {
@@ -120,7 +118,7 @@ __attribute__((noreturn)) static void keep(int program)
 		pid = syscall6(__NR_wait4, -1, (long)&status, 0, 0, 0, 0);
 	while (pid == -EINTR_ || (pid > 0 && pid != program));
 	if (pid == program) {
-		/* What the program leaves behind is ours by now: processes that have ended, and others. */
+		/* All processes that the program left are children of this process now. Reap those that have ended. */
 		do
 			pid = syscall6(__NR_wait4, -1, (long)&other, WNOHANG, 0, 0, 0);
 		while (pid > 0);
@@ -135,7 +133,7 @@ __attribute__((noreturn)) static void keep(int program)
 	leave(0);
 }
 
-/* replay makes the calls of one script. It returns 0 at the end of the script, and -1 if that is not reached. */
+/* replay makes the calls of one script. It returns 0 at DONE. It returns -1 if a call failed or the daemon closed the socket. */
 static int replay(int channel, unsigned long *tid)
 {
 	struct header head;

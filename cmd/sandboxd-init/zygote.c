@@ -1,21 +1,21 @@
 /*
- * sandboxd-init: a static executable without a C library. It is started once per zygote. A zygote
- * clones the inits, and an init of the engine "exec" replays a script that ends with the execve of python3.
+ * sandboxd-init: a static executable without a C library. The daemon executes it once for each zygote. A zygote clones the
+ * inits. With engine "exec" an init replays a script that ends with the execve of python3.
  */
 #include <linux/prctl.h>
 #include <sys/socket.h>
 #include "replay.h"
 
-/* The descriptors of a request: an init's output, errors, hand-off socket, status pipe, and its cgroup if CLONE_INTO_CGROUP. */
+/* Descriptors of a request: stdout, stderr, hand-off socket and status pipe of an init, and its cgroup if CLONE_INTO_CGROUP. */
 enum { OUTPUT, ERRORS, SOCKET, END, CGROUP, DESCRIPTORS };
 
-/* control has room for descriptors that come with a message. */
+/* control has space for the descriptors that come with a message. */
 union control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
 };
 
-/* become makes a new process the init of a jail. The descriptors of a request have numbers above STATUS. */
+/* become makes a new process the init of a jail. The descriptors of the request have numbers above STATUS, so dup3 overwrites none. */
 __attribute__((noreturn)) static void become(const int *fds)
 {
 	for (int n = 0; n < CGROUP; n++)
@@ -26,9 +26,9 @@ __attribute__((noreturn)) static void become(const int *fds)
 }
 
 /*
- * serve clones an init for each message: the flags of clone3 and the descriptors above. The init is a
- * child of the daemon (CLONE_PARENT). The answer is its pid or -errno. It returns 0 when a message
- * makes no sense or the daemon is gone.
+ * serve handles one message from the daemon: the flags for clone3, and the descriptors above. It clones an init as a child of
+ * the daemon (CLONE_PARENT) and answers with the init's pid or -errno. It returns 0 if the message is malformed or the daemon
+ * has closed the socket.
  */
 static int serve(void)
 {
@@ -59,7 +59,10 @@ static int serve(void)
 __attribute__((noreturn, used)) static void start(void)
 {
 	syscall6(__NR_prctl, PR_SET_NAME, (long)"sandboxd-zygote", 0, 0, 0, 0);
-	/* Close this program's own file, and what the daemon inherited. STATUS stays taken: see become. */
+	/*
+	 * Close the descriptor of this program and all that the daemon passed on. STATUS stays open, so that requests get
+	 * higher numbers: see become.
+	 */
 	syscall6(__NR_dup3, 0, STATUS, 0, 0, 0, 0);
 	syscall6(__NR_close_range, STATUS + 1, ~0U, 0, 0, 0, 0);
 	while (serve())
@@ -67,7 +70,7 @@ __attribute__((noreturn, used)) static void start(void)
 	leave(1);
 }
 
-/* The kernel leaves the stack aligned. Its arguments are not needed. */
+/* The kernel starts the program with an aligned stack. The arguments on it are not needed. */
 #if defined __x86_64__
 __asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tcall start\n");
 #elif defined __aarch64__
