@@ -10,19 +10,18 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// codingCookie is the expression of PEP 263.
+// codingCookie matches the encoding declaration of PEP 263.
 var codingCookie = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)`)
 })
 
-// rewriting are the codecs under which ASCII text means other ASCII text, so that what is scanned is
-// not what is run: "# coding: utf-7" makes +AG8-s of os. Nobody writes source in them. Codecs that
-// leave ASCII alone (latin-1, cp1252, …) need no care: every word of interest is ASCII.
+// rewriting are the codecs that decode ASCII text to different ASCII text: "# coding: utf-7" makes +AG8-s mean os. The scan would
+// see other text than python3, so it refuses them. No ordinary source uses them. Other codecs (latin-1, cp1252, …) keep ASCII, and
+// all words that the scan looks for are ASCII.
 var rewriting = setOf("utf_7 unicode_escape raw_unicode_escape")
 
-// decode prepares the text as CPython would read it, at the same offsets but for a byte order mark in
-// front. It returns no text for a source that CPython refuses, and a finding for one that is in a
-// rewriting codec.
+// decode returns the text as CPython would read it. Offsets stay the same, except that a byte order mark is removed. It returns
+// nil for a source that CPython refuses, and a finding for a source in a rewriting codec.
 func decode(src []byte) ([]byte, *sandbox.Finding) {
 	text := bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	codec, line, column := cookie(text)
@@ -38,8 +37,8 @@ func decode(src []byte) ([]byte, *sandbox.Finding) {
 	return text, nil
 }
 
-// cookie finds the declared encoding in the first two lines, normalised as Python's codecs do. The
-// second line counts only if the first holds no code.
+// cookie finds the encoding that the first two lines declare, normalised like Python's codecs. The second line counts only if the
+// first has no code.
 func cookie(text []byte) (codec string, line, column int) {
 	for line = 1; line <= 2; line++ {
 		end := bytes.IndexAny(text, "\r\n")
@@ -62,8 +61,8 @@ func cookie(text []byte) (codec string, line, column int) {
 	return "", 0, 0
 }
 
-// blankAfterNUL hides what CPython up to 3.11 does not read: a NUL byte ends the line there. Later
-// versions refuse the whole source.
+// blankAfterNUL replaces text that CPython up to 3.11 does not read by blanks: there a NUL byte ends the line. Later versions
+// refuse such a source.
 func blankAfterNUL(text []byte) []byte {
 	text = bytes.Clone(text)
 	hidden := false

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// foldName gives the name that CPython sees: identifiers are compared after NFKC normalisation
-// (Python reference, 2.3), so that ｏｐｅｎ is open. Only names that become plain ASCII matter here; of
-// any other the bytes are spelled out, which keeps different names apart and the reduced text ASCII.
+// foldName returns the name that CPython sees. CPython compares identifiers after NFKC normalisation (Python reference, 2.3), so
+// ｏｐｅｎ is open. Only names that become ASCII matter to the scan. The bytes of any other name are written in hexadecimal, which
+// keeps different names different and the reduced text ASCII.
 func foldName(name []byte) []byte {
 	if isASCII(name) {
 		return name

@@ -2,19 +2,18 @@ package scan
 
 import "sort"
 
-// wordIndex returns the index of the first word at or after a place in the reduced text.
+// wordIndex returns the index of the first word at or after an offset in the reduced text.
 func (w *walk) wordIndex(at uint32) int {
 	return sort.Search(len(w.words), func(i int) bool { return w.words[i].at >= int(at) })
 }
 
-// offsetOf returns where in the source a node of an import statement begins. All names in such a
-// statement are words.
+// offsetOf returns the offset in the source of a node of an import statement. All names in such a statement are words.
 func (w *walk) offsetOf(node *tsNode) int {
 	i := w.wordIndex(uint32(node.StartByte()))
 	return w.words[min(i, len(w.words)-1)].offset
 }
 
-// noteImport records what an import statement brings in, and under which names.
+// noteImport records the paths that an import statement imports, and the names that it binds.
 func (w *walk) noteImport(f frame) {
 	k := kinds()
 	cursor := f.node.Walk()
@@ -73,7 +72,7 @@ func (w *walk) noteImport(f frame) {
 	}
 }
 
-// maxImportsAs bounds how many meanings of one imported name are kept.
+// maxImportsAs is the maximum number of meanings that are kept for one imported name.
 const maxImportsAs = 8
 
 func (w *walk) importAs(s *scope, name, path string) {

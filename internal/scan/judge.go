@@ -6,7 +6,7 @@ type verdict struct {
 	offset     int
 }
 
-// judge settles the mentions, in source order, now that every binding is known.
+// judge decides the mentions, in source order. It runs when every binding is known.
 func (w *walk) judge() ([]verdict, error) {
 	for _, a := range w.assigned {
 		for _, path := range w.meanings(a.of) {
@@ -57,7 +57,7 @@ func (w *walk) judge() ([]verdict, error) {
 	return verdicts, nil
 }
 
-// meanings returns what a dotted name can stand for, by the imports of its first part.
+// meanings returns the paths that a dotted name can stand for, according to the imports of its first part.
 func (w *walk) meanings(name string) []string {
 	first, rest := name, ""
 	if i := indexDot(name); i >= 0 {
@@ -70,9 +70,9 @@ func (w *walk) meanings(name string) []string {
 	return paths
 }
 
-// bound reports whether a name that is read in s is one of the user's own; ok is false when the
-// budget is spent. What a class binds is not seen from the functions in it. The order of statements
-// does not count: a name that is bound anywhere in its scope is the user's.
+// bound reports whether a name that is read in s is bound by the user's own code. ok is false if the budget is used up. Names bound
+// in a class are not visible in its functions. The order of statements does not matter: a name that is bound anywhere in a
+// scope is the user's in all of that scope.
 func (w *walk) bound(name string, s *scope) (bound, ok bool) {
 	for at := s; at != nil; at = at.parent {
 		if !w.tick() {

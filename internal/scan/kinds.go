@@ -12,8 +12,8 @@ type (
 	tsNode = tree_sitter.Node
 )
 
-// grammar holds the numbers of the node kinds and fields of tree-sitter-python that the walk asks
-// for: comparing numbers saves a string from C at each node.
+// grammar holds the numbers of the node kinds and fields of tree-sitter-python that the walk uses. Comparing numbers avoids a
+// string from C for each node.
 type grammar struct {
 	aliasedImport, argumentList, asPattern, asPatternTarget, assignment, attribute, augmentedAssignment,
 	call, casePattern, chevron, classDefinition, classPattern, comparisonOperator,
@@ -31,7 +31,7 @@ type grammar struct {
 	fieldName, fieldObject, fieldParameters, fieldRight, fieldSubscript, fieldType, fieldValue field
 }
 
-// kinds are looked up when they are first asked for: most commands scan nothing.
+// kinds looks the numbers up when it is called for the first time, because most commands scan nothing.
 var kinds = sync.OnceValue(func() *grammar {
 	language := python()
 	k := func(name string) kind { return kind(language.IdForNodeKind(name, true)) }
@@ -76,8 +76,8 @@ var kinds = sync.OnceValue(func() *grammar {
 	}
 })
 
-// isOpaque reports whether the walk does not go into a node: an import is read as a whole, broken text
-// and the statements of Python 2 are not read at all. `print >>f, x` is Python 3 too: a tuple.
+// isOpaque reports whether the walk does not descend into a node. An import is read as a whole. Invalid text and statements of
+// Python 2 are not read. `print >>f, x` is also valid in Python 3, where it is a tuple.
 func isOpaque(f frame) bool {
 	k := kinds()
 	switch f.kind {

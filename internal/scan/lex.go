@@ -2,8 +2,7 @@ package scan
 
 import "bytes"
 
-// CPython's own limits (Parser/tokenizer.h: MAXINDENT, MAXLEVEL). Source beyond them is refused by
-// python3, so that nothing is lost by stopping there.
+// Limits of CPython (Parser/tokenizer.h: MAXINDENT, MAXLEVEL). python3 refuses source beyond them, so the scan may stop there.
 const (
 	maxIndent   = 100
 	maxBrackets = 200
@@ -14,61 +13,60 @@ type tokenKind uint8
 const (
 	tokenName tokenKind = iota
 	tokenNumber
-	tokenString      // a plain string, whole
-	tokenBytes       // a bytes string, whole
+	tokenString      // a complete string that is neither bytes nor formatted
+	tokenBytes       // a complete bytes string
 	tokenOp          // an operator or bracket
 	tokenFormatOpen  // the opening quote of an f-string or t-string
 	tokenFormatClose // its closing quote
 	tokenFieldOpen   // { of a replacement field
-	tokenFieldClose  // } of it
-	tokenFieldNext   // { of a field in the format specification of another
+	tokenFieldClose  // } of a replacement field
+	tokenFieldNext   // { of a field in the format specification of another field
 )
 
-// token is small because a hostile line can have a million of them.
+// token is small, because a hostile line can have a million tokens.
 type token struct {
-	start, end uint32 // in the source
+	start, end uint32 // offsets in the source
 	kind       tokenKind
 	of         wordClass
-	lead       uint8 // of a tokenString that is a dotted name: the bytes before its value, else 0
+	lead       uint8 // of a tokenString that is a dotted name: number of bytes before its value; otherwise 0
 }
 
-// wordClass says where a word matters.
+// wordClass is a set of places in which a word matters.
 type wordClass uint8
 
 const (
 	inImport    wordClass = 1 << iota // anywhere in an import statement
-	asName                            // as a name of its own
+	asName                            // as a name, not after a dot
 	asAttribute                       // after a dot
 	asString                          // as the value of a string
 )
 
 // nesting is one open bracket, or one open part of an f-string.
 type nesting struct {
-	kind   byte // one of ( [ {, or of the f-string parts below
+	kind   byte // one of ( [ {, or a part of an f-string below
 	quote  byte
 	triple bool
 	raw    bool
 }
 
 const (
-	inText  = 't' // between the quotes of an f-string
-	inField = 'f' // in { } of it, before the format specification
-	inSpec  = 's' // in that specification
+	inText  = 't' // in the text of an f-string
+	inField = 'f' // in a replacement field { }, before its format specification
+	inSpec  = 's' // in a format specification
 )
 
-// lexer splits a source into logical lines and those into tokens, as CPython 3.12 and later do. Up
-// to 3.11 a replacement field could not hold the string's own quotes; what is valid there splits in
-// the same way.
+// lexer splits a source into logical lines, and these into tokens, like CPython 3.12 and later. Up to 3.11 a replacement field could
+// not contain the string's own quotes. Source that is valid there is split in the same way.
 type lexer struct {
 	src     []byte
 	pos     int
 	rules   *ruleset
-	imports bool // whether the source speaks of a function that imports by name
+	imports bool // whether the source mentions a function that imports a module by name
 	open    []nesting
 	levels  []int // columns of the open blocks
 
 	tokens []token // of the current logical line
-	indent int     // its number of enclosing blocks
+	indent int     // number of enclosing blocks of the current line
 }
 
 // next reads one logical line into l.tokens. It returns false at the end of the source, and ok false
@@ -76,7 +74,7 @@ type lexer struct {
 func (l *lexer) next() (more, ok bool) {
 	l.tokens = l.tokens[:0]
 	column, continued := 0, 0
-	for len(l.tokens) == 0 { // indentation, until something follows it
+	for len(l.tokens) == 0 { // read indentation until a token follows it
 		if l.pos == len(l.src) {
 			return false, true
 		}
@@ -118,7 +116,7 @@ func (l *lexer) next() (more, ok bool) {
 	return true, true
 }
 
-// indentTo keeps the blocks that are open at a line which starts in column.
+// indentTo closes and opens blocks for a line that starts in column. It returns false if CPython would refuse the indentation.
 func (l *lexer) indentTo(column int) bool {
 	if len(l.levels) == 0 {
 		l.levels = append(l.levels, 0)
@@ -187,7 +185,7 @@ func (l *lexer) skipComment() {
 	}
 }
 
-// skipContinuation skips a backslash and the line's end after it; anything else there is an error.
+// skipContinuation skips a backslash and the line end after it. It returns false if anything else follows the backslash.
 func (l *lexer) skipContinuation() bool {
 	rest := l.src[l.pos+1:]
 	switch {
@@ -212,8 +210,7 @@ func (l *lexer) number() {
 		l.pos++
 		l.skipNameBytes()
 	}
-	// An exponent's sign is left over as an operator: 1e-5 becomes 1e - 5. Joining it matters to
-	// the parser, for which "1e" is no number.
+	// The sign of an exponent, as in 1e-5, belongs to the number: the parser does not accept "1e".
 	if c := l.src[l.pos-1]; (c == 'e' || c == 'E') && l.pos+1 < len(l.src) && !isHex(l.src[start:l.pos]) &&
 		(l.src[l.pos] == '-' || l.src[l.pos] == '+') && isDigit(l.src[l.pos+1]) {
 		l.pos++
@@ -226,14 +223,14 @@ func isHex(number []byte) bool {
 	return len(number) > 1 && number[0] == '0' && (number[1] == 'x' || number[1] == 'X')
 }
 
-// name reads an identifier or keyword, or the prefix of a string and that string.
+// name reads an identifier or keyword, or a string with its prefix.
 func (l *lexer) name() bool {
 	start := l.pos
 	l.skipNameBytes()
 	if l.pos-start <= 2 && l.pos < len(l.src) && (l.src[l.pos] == '"' || l.src[l.pos] == '\'') {
 		return l.stringAt(start)
 	}
-	// What stands after a dot is an attribute, whatever it is called: re.compile, photos.os.
+	// A name after a dot is an attribute, whatever its name: re.compile, photos.os.
 	class := l.rules.words[string(foldName(l.src[start:l.pos]))]
 	if class != 0 && l.after('.') {
 		class &^= asName
@@ -244,7 +241,7 @@ func (l *lexer) name() bool {
 	return true
 }
 
-// add ends a token at the current place.
+// add appends a token that ends at the current position.
 func (l *lexer) add(kind tokenKind, start int, of wordClass) {
 	l.tokens = append(l.tokens, token{start: uint32(start), end: uint32(l.pos), kind: kind, of: of})
 }
@@ -265,8 +262,8 @@ func (l *lexer) skipNameBytes() {
 	}
 }
 
-// isNameByte takes every byte of a non-ASCII character for a letter. CPython refuses source in which
-// one that is none stands outside strings and comments.
+// isNameByte treats every byte of a non-ASCII character as a letter. CPython refuses source with a non-ASCII character that is not a
+// letter, unless it is in a string or comment.
 func isNameByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || isDigit(c) || c == '_' || c >= 0x80
 }
@@ -287,7 +284,7 @@ func (l *lexer) operator() bool {
 		case c == '}':
 			l.closeField()
 			return true
-		case c == ':': // also that of ":=", as in f"{x:=5}"
+		case c == ':': // also the colon of ":=", as in f"{x:=5}"
 			l.pos++
 			return l.push(inSpec, l.open[len(l.open)-1])
 		case c == '!' && !bytes.HasPrefix(l.src[l.pos:], []byte("!=")):
@@ -326,7 +323,7 @@ func (l *lexer) operator() bool {
 
 var closing = [256]byte{'(': ')', '[': ']', '{': '}'}
 
-// push opens a bracket, or a part of the f-string that is described by like.
+// push opens a bracket or a part of an f-string. like describes the f-string. It returns false if CPython would refuse the depth.
 func (l *lexer) push(kind byte, like nesting) bool {
 	like.kind = kind
 	l.open = append(l.open, like)

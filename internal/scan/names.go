@@ -2,17 +2,17 @@ package scan
 
 import "strings"
 
-// role is what a name is where it stands.
+// role is the role of a name at one place.
 type role uint8
 
 const (
 	loads role = iota
 	binds
 	bindsWalrus
-	neither // it only says a type, or is deleted
+	neither // it is part of a type, or is deleted
 )
 
-// binding tells the role of the identifier at path[i].
+// binding returns the role of the identifier at path[i].
 func (w *walk) binding(i int) role {
 	k := kinds()
 	for ; i > 0; i-- {
@@ -37,10 +37,10 @@ func (w *walk) binding(i int) role {
 			return binds
 		case k.exceptClause:
 			return roleIf(self.field == k.fieldAlias)
-		case k.asPattern: // `case … as name`; the target of an `as` elsewhere is a node of its own
+		case k.asPattern: // `case … as name`. The target of any other `as` has its own node.
 			return roleIf(i >= 2 && w.path[i-2].kind == k.casePattern)
 		case k.dottedName:
-			// A lone name in a pattern captures, but for the class in `case Point(…)`.
+			// A single name in a pattern is bound, except the class name in `case Point(…)`.
 			return roleIf(i >= 2 && w.path[i-2].kind != k.classPattern)
 		case k.typeNode:
 			if i < 2 {
@@ -52,7 +52,7 @@ func (w *walk) binding(i int) role {
 			return neither
 		case k.patternList, k.tuplePattern, k.listPattern, k.listSplatPattern, k.dictionarySplatPattern,
 			k.tuple, k.list, k.listSplat, k.parenthesizedExpression, k.expressionList:
-			// on to what holds the pattern
+			// continue with the parent of the pattern
 		default:
 			return loads
 		}
@@ -67,7 +67,7 @@ func roleIf(binding bool) role {
 	return loads
 }
 
-// noteLoad records a restricted builtin, or one of the module's own dunders, that is read.
+// noteLoad records a read of a restricted builtin, or of one of the module's dunder names.
 func (w *walk) noteLoad(word word, name string) {
 	k := kinds()
 	n := len(w.path)
@@ -96,17 +96,17 @@ func (w *walk) noteLoad(word word, name string) {
 	}
 }
 
-// onlyLook are the builtins that look at an object and hand nothing of it on.
+// onlyLook are builtins that inspect an object and return nothing that it holds.
 var onlyLook = setOf("dir help type isinstance hasattr print repr str id len callable")
 
-// harmless are the attributes of __loader__ and __spec__ that are mere facts.
+// harmless are the attributes of __loader__ and __spec__ that hold only names and paths.
 var harmless = setOf("name parent origin cached path has_location __name__ __doc__")
 
-// handOn are the methods that give out what a dictionary or an object holds.
+// handOn are the methods that return values which a dictionary or an object holds.
 var handOn = setOf("get pop setdefault values items copy __getitem__ __getattribute__")
 
-// reach tells what the object at path[i], one of __builtins__, __loader__ and __spec__, is used for,
-// and whether that is a detour. To look at it is none: dir(__builtins__) is a lesson in every course.
+// reach decides whether the use of the object at path[i] is a detour. The object is __builtins__, __loader__ or __spec__. Inspecting
+// it is allowed, because courses use dir(__builtins__).
 func (w *walk) reach(i int, name string) (verdict, bool) {
 	k := kinds()
 	detour := verdict{rule: RuleDetour, name: name}
@@ -150,7 +150,7 @@ func (w *walk) reach(i int, name string) (verdict, bool) {
 	return detour, strings.HasPrefix(target, "__") && !harmless.has(target)
 }
 
-// noteAttribute records a restricted attribute; path[i] is the node of the whole access.
+// noteAttribute records an access to a restricted attribute. path[i] is the node of the whole access.
 func (w *walk) noteAttribute(word word, name string, i int) {
 	k := kinds()
 	access := w.path[i]
@@ -196,19 +196,17 @@ func (w *walk) noteAttribute(word word, name string, i int) {
 	w.add(mention{when: ifRestricted, name: name, of: of}, word.offset)
 }
 
-// builtinFunctions have the module of the builtins as their __self__.
+// builtinFunctions are functions whose __self__ is the builtins module.
 var builtinFunctions = setOf(`abs all any ascii bin callable chr delattr dir divmod format getattr globals
 	hasattr hash hex id isinstance issubclass iter len locals max min next oct ord pow print repr round
 	setattr sorted sum vars`)
 
-// ownClass reports whether a dotted name is a class of the source itself, or what such a class is
-// called from within.
+// ownClass reports whether a dotted name is a class of the source itself, or a name by which a class refers to itself.
 func (w *walk) ownClass(name string) bool {
 	return w.classes[name] || name == "cls" || name == "self.__class__"
 }
 
-// replacesCode reports whether the access to __code__ at path[i] puts other code in its place, rather
-// than reading it.
+// replacesCode reports whether the access to __code__ at path[i] replaces the code. Otherwise it only reads it.
 func (w *walk) replacesCode(i int) bool {
 	k := kinds()
 	if i == 0 {
@@ -223,7 +221,7 @@ func (w *walk) replacesCode(i int) bool {
 	return false
 }
 
-// noteString records a string that names something restricted where that is looked up or imported.
+// noteString records a string with a restricted name, if it is used to look up or import that name.
 func (w *walk) noteString(word word) {
 	k := kinds()
 	n := len(w.path)
@@ -236,7 +234,7 @@ func (w *walk) noteString(word word) {
 		self, parent, above = parent, above, w.path[n-4]
 	}
 	if parent.kind == k.subscript {
-		// To set it is to take builtins away: namespace['__builtins__'] = {}.
+		// Setting the item is allowed, because it removes the builtins: namespace['__builtins__'] = {}.
 		if w.rules.detours && ladderEnds.has(value) && self.field == k.fieldSubscript &&
 			!(above.kind == k.assignment && parent.field == k.fieldLeft) {
 			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.offset)

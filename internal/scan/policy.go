@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Policy names how much the scan refuses.
+// Policy is the name of a policy.
 type Policy string
 
 const (
@@ -16,20 +16,20 @@ const (
 	Off        Policy = "off"
 )
 
-// Config chooses what the scan refuses. A nil list is the policy's own; a list that is set, even to
-// nothing, replaces it, and with it the detours around what it no longer names. Off ignores both.
+// Config selects what the scan refuses. A nil list means the policy's own list. Any other list, even an empty one, replaces it. Detours
+// around names that are no longer restricted are then allowed too. The policy Off ignores both lists.
 type Config struct {
 	Policy Policy
 
-	// Modules are dotted names: "os" stands for os and all below it, "urllib.request" for that
-	// and all below that.
+	// Modules are dotted names: "os" means os and its submodules, "urllib.request" means that module and
+	// its submodules.
 	Modules []string
 
-	// Builtins are names that the user's module must not load.
+	// Builtins are names that the user's module must not read.
 	Builtins []string
 }
 
-// The contract's lists, in its order.
+// The lists of the contract, in its order.
 var (
 	strictModules = []string{
 		"os", "sys", "pathlib", "shutil",
@@ -42,14 +42,14 @@ var (
 	}
 )
 
-// Without a network these can only fail. Strict has them too, so that it is never the laxer one.
+// permissiveModules can only fail without a network. Strict refuses them too, so that it never allows more than permissive.
 var permissiveModules = []string{
 	"requests", "urllib3", "httpx",
 	"ftplib", "imaplib", "nntplib", "poplib", "smtplib", "telnetlib",
 }
 
-// A detour is a module, or a member of one, that does what a restricted name does. It counts only
-// while one of the names it stands in for is restricted; anyModule and anyBuiltin stand for all.
+// A detour is a module, or a member of a module, with the same effect as a restricted name. It is only refused if one of the names in
+// insteadOf is restricted. anyModule and anyBuiltin stand for all names.
 type detour struct {
 	path      string
 	insteadOf []string
@@ -60,9 +60,8 @@ const (
 	anyBuiltin = "builtin *"
 )
 
-// What is not here is left to the jail on purpose: tempfile, glob, sqlite3, gzip, multiprocessing,
-// pickle, inspect, timeit, and the like are ordinary things to learn with. So is ctypes, for its
-// arrays and integers; what loads a library is not.
+// detourModules does not contain tempfile, glob, sqlite3, gzip, multiprocessing, pickle, inspect, timeit and similar modules, because
+// learners use them. ctypes is allowed for its arrays and integers; only its members that load a library are refused.
 var detourModules = []detour{
 	{"posix", []string{"os"}},
 	{"nt", []string{"os"}},
@@ -104,8 +103,8 @@ var detourMembers = []detour{
 	{"ctypes.LibraryLoader", []string{"os", "subprocess"}},
 }
 
-// leaked are modules that others keep under their own or this name (`from glob import os`). The
-// network modules are not among them: `from django import http` is somebody else's http.
+// leaked are restricted modules that other modules contain under this name, as in `from glob import os`. Network modules are not
+// listed: `from django import http` is another http.
 var leaked = sync.OnceValue(func() map[string]string {
 	return map[string]string{
 		"os": "os", "_os": "os", "sys": "sys", "_sys": "sys", "subprocess": "subprocess",
@@ -113,9 +112,8 @@ var leaked = sync.OnceValue(func() map[string]string {
 	}
 })
 
-// starExports are the restricted builtins that `from module import *` hides behind a harmless
-// namesake. Other modules' stars are taken to hide none, or `from math import *` would be a way
-// to have input() pass.
+// starExports are restricted builtins that `from module import *` replaces by a harmless function of the same name. For all other
+// modules the scan assumes that * replaces no builtin. Otherwise `from math import *` would allow input().
 var starExports = sync.OnceValue(func() map[string][]string {
 	return map[string][]string{
 		"re": {"compile"}, "torch": {"compile"}, "pandas": {"eval"}, "numexpr": {"eval"},
@@ -126,24 +124,24 @@ var starExports = sync.OnceValue(func() map[string][]string {
 	}
 })
 
-// importFunctions import what their first argument names.
+// importFunctions are functions that import the module named by their first argument.
 var importFunctions = setOf("importlib.import_module importlib.__import__ builtins.__import__")
 
-// ladderEnds are attributes that hand over every class, the globals of somebody else's function, or
-// the builtins. There is no other way up a ladder than through one of them.
+// ladderEnds are attributes that return every class, the globals of a foreign function, or the builtins. Every ladder needs one of
+// them.
 var ladderEnds = setOf("__subclasses__ __globals__ __builtins__ func_globals f_globals f_builtins")
 
-// ruleset is a Config made ready for look-ups.
+// ruleset is a Config in a form for look-ups.
 type ruleset struct {
-	modules  map[string]bool // dotted; detours included
+	modules  map[string]bool // dotted names, including detours
 	members  map[string]bool // dotted
 	builtins map[string]bool
 	detours  bool // whether __builtins__, ladders and rewriting encodings count
 	nulled   []string
 
 	words   map[string]wordClass // identifiers that may matter
-	strings map[string]bool      // strings that may matter anywhere
-	imports map[string]bool      // first parts of strings that may matter to a function that imports
+	strings map[string]bool      // strings that may matter everywhere
+	imports map[string]bool      // first parts of strings that may matter as arguments of importFunctions
 }
 
 func newRuleset(config Config) (*ruleset, error) {
@@ -191,8 +189,7 @@ func newRuleset(config Config) (*ruleset, error) {
 	return r, nil
 }
 
-// checkName refuses what could never match: such an entry is a slip that would leave the operator
-// believing in a restriction that is not there.
+// checkName refuses a name that can never match. The operator would believe in a restriction that has no effect.
 func checkName(name string) error {
 	switch {
 	case name == "":
@@ -236,8 +233,8 @@ func (r *ruleset) addDetours() {
 	}
 }
 
-// indexWords lists every word that the later steps ask about. A word that is missing here is not
-// seen at all, a word too many only costs time.
+// indexWords collects every word that the later steps need. The lexer does not report a word that is missing here. A superfluous word
+// only costs time.
 func (r *ruleset) indexWords() {
 	r.words, r.strings, r.imports = map[string]wordClass{}, map[string]bool{}, map[string]bool{}
 	first := func(path string) string {
@@ -289,7 +286,7 @@ func (r *ruleset) indexWords() {
 	r.words["__code__"] |= asAttribute
 }
 
-// restrictedModule returns the entry that a dotted path falls under.
+// restrictedModule returns the restricted module that contains a dotted path.
 func (r *ruleset) restrictedModule(path string) (string, bool) { return prefixIn(r.modules, path) }
 
 // restrictedMember is restrictedModule for members such as io.open.

@@ -6,22 +6,20 @@ import (
 	"sync"
 )
 
-// reduced is the part of a source that could matter, in normal form: a line for each logical line,
-// one blank between tokens, one blank of indentation for each block, and no string but those that
-// are names. It has the grammar of the original, as far as it is kept.
+// reduced is the part of a source that may matter, in normal form: one line for each logical line, one blank between tokens, one
+// blank of indentation for each block, and only strings that are names. Its grammar is the same as in the original.
 type reduced struct {
 	text  []byte
 	words []word
 
-	// classes are the names of the source's own classes: asking one of them for its subclasses
-	// is no ladder.
+	// classes are the names of the source's own classes. A program may access __subclasses__ of these.
 	classes map[string]bool
 }
 
-// word is an occurrence of something that could matter.
+// word is an occurrence of a word that may matter.
 type word struct {
-	at     int // where it begins in the reduced text
-	offset int // and in the source
+	at     int // offset in the reduced text
+	offset int // offset in the source
 	of     wordClass
 }
 
@@ -29,13 +27,13 @@ var pythonKeywords = setOf(`False None True and as assert async await break clas
 	else except finally for from global if import in is lambda nonlocal not or pass raise return try
 	while with yield`)
 
-// compound are the words that begin a statement which has a block, or may have one.
+// compound are the words that begin a statement with a block, or may begin one.
 var compound = setOf("if elif else for while try except finally with def class async match case")
 
-// clauses continue the statement before them.
+// clauses are words that continue the preceding statement.
 var clauses = setOf("elif else except finally")
 
-// wordSet is a set of words that is made when it is first asked: most commands scan nothing.
+// wordSet is a set of words that is built at its first use, because most commands scan nothing.
 type wordSet struct{ make func() map[string]bool }
 
 func setOf(words string) wordSet {
@@ -50,13 +48,13 @@ func setOf(words string) wordSet {
 
 func (s wordSet) has(word string) bool { return s.make()[word] }
 
-// statement is one that is being written, from its decorators to its last clause.
+// statement is a statement that is being written, from its decorators to its last clause.
 type statement struct {
 	indent int
-	start  int  // in the reduced text
-	words  int  // how many were found before it
-	first  bool // in its block
-	keep   bool // it cannot stand or fall alone: a case is part of its match
+	start  int  // offset in the reduced text
+	words  int  // number of words before it
+	first  bool // whether it is the first one of its block
+	keep   bool // whether it must not be removed alone: a case is part of its match
 }
 
 type reducer struct {
@@ -67,11 +65,10 @@ type reducer struct {
 	opened    bool // the last line opened a block
 }
 
-// reduce reads a source and keeps what could matter. It returns false if CPython would refuse the
-// tokens of the source.
+// reduce reads a source and keeps the statements that may matter. It returns false if CPython would refuse the tokens of the source.
 func reduce(src []byte, rules *ruleset) (*reduced, bool) {
 	r := &reducer{lexer: lexer{src: src, rules: rules}, reduced: reduced{classes: map[string]bool{}}}
-	// Without such a function "os" and "http" are only text, as in a table of a thousand lines.
+	// Without a call of such a function, strings like "os" and "http" do not matter. A source may have thousands of them.
 	r.imports = bytes.Contains(src, []byte("import_module")) || bytes.Contains(src, []byte("__import__"))
 	for {
 		more, ok := r.next()
@@ -87,7 +84,7 @@ func reduce(src []byte, rules *ruleset) (*reduced, bool) {
 	return &r.reduced, true
 }
 
-// addLine writes the current logical line if it could matter, or if a block hangs on it.
+// addLine writes the current logical line if it may matter, or if it begins a block.
 func (r *reducer) addLine() {
 	first, last := r.tokens[0], r.tokens[len(r.tokens)-1]
 	decorator := first.kind == tokenOp && r.src[first.start] == '@'
@@ -105,8 +102,8 @@ func (r *reducer) addLine() {
 	r.decorated, r.opened = decorator, opens
 }
 
-// closeStatements ends the statements at indent and deeper, but for the one at indent itself if it
-// goes on. One without a word is taken back.
+// closeStatements ends the statements at indent and deeper. With goesOn, the statement at indent itself continues. A statement
+// without a word is removed.
 func (r *reducer) closeStatements(indent int, goesOn bool) {
 	for len(r.stack) > 0 {
 		s := r.stack[len(r.stack)-1]
@@ -115,7 +112,7 @@ func (r *reducer) closeStatements(indent int, goesOn bool) {
 		}
 		if len(r.words) == s.words && !s.keep {
 			r.text = r.text[:s.start]
-			if s.first { // its block must hold something
+			if s.first { // a block must not be empty
 				r.indentText(s.indent)
 				r.text = append(r.text, "pass\n"...)
 			}
@@ -124,8 +121,7 @@ func (r *reducer) closeStatements(indent int, goesOn bool) {
 	}
 }
 
-// matters reports whether the line holds a word of interest, and clears the marks of those that are
-// of interest only in imports if it holds none.
+// matters reports whether the line has a word that matters. If not, it clears the marks of words that only matter in imports.
 func (r *reducer) matters() bool {
 	imports, parameters, of := false, false, wordClass(0)
 	for i, t := range r.tokens {
@@ -145,7 +141,7 @@ func (r *reducer) matters() bool {
 		}
 	}
 	if imports && of != 0 {
-		for i := range r.tokens { // the names around it are needed too: from x import open as y
+		for i := range r.tokens { // other names of the statement are needed too: from x import open as y
 			if r.tokens[i].kind == tokenName && !r.isWord(r.tokens[i], pythonKeywords) {
 				r.tokens[i].of |= inImport
 			}
@@ -163,8 +159,8 @@ func (r *reducer) matters() bool {
 	return of != 0
 }
 
-// forgetKeywords clears the marks of keyword arguments, print(x, file=f), in a line without parameters.
-// The parser would tell, but they are so common that asking it for each is what would take the time.
+// forgetKeywords clears the marks of keyword arguments, as in print(x, file=f), in a line without parameters. The parser would
+// recognise them too, but they are so common that parsing them would take most of the time.
 func (r *reducer) forgetKeywords() {
 	depth := 0
 	for i := 1; i+2 < len(r.tokens); i++ {
@@ -177,7 +173,7 @@ func (r *reducer) forgetKeywords() {
 				depth--
 			}
 		}
-		after := r.tokens[i+2].kind // not f"{file=}", which reads it
+		after := r.tokens[i+2].kind // f"{file=}" is not a keyword argument: it reads the name
 		if depth > 0 && r.tokens[i].of == asName && r.isOp(before, "(,") && r.isOp(r.tokens[i+1], "=") &&
 			after != tokenFieldClose && after != tokenFieldNext {
 			r.tokens[i].of = 0
@@ -185,7 +181,7 @@ func (r *reducer) forgetKeywords() {
 	}
 }
 
-// isOp reports whether a token is one of some operators of one character.
+// isOp reports whether a token is one of the given operators of one character.
 func (r *reducer) isOp(t token, ops string) bool {
 	return t.kind == tokenOp && t.end == t.start+1 && strings.IndexByte(ops, r.src[t.start]) >= 0
 }
@@ -237,7 +233,7 @@ func (r *reducer) writeLine() {
 	r.text = append(r.text, '\n')
 }
 
-// number is the text of a number, or a zero for what only looks like one.
+// number returns the text of a number. If it contains non-ASCII characters, it returns a zero.
 func number(text []byte) []byte {
 	for _, c := range text {
 		if c >= 0x80 {

@@ -12,29 +12,28 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// ErrBudget says that a source was too much work and the scan gave up without a finding. The run
-// goes on: the jail does not depend on the scan.
-var ErrBudget = errors.New("scan: the source is too much work")
+// ErrBudget means that the source needed too much work. The scan gave up without a finding. The run continues, because the jail does
+// not depend on the scan.
+var ErrBudget = errors.New("scan: the source needs too much work")
 
-// DefaultBudget bounds the work on one source, in wall time. Ordinary programs need less than a
-// hundredth of it, so that it takes a very busy machine to deny one its findings; only text made for
-// the purpose comes near.
+// DefaultBudget limits the wall-clock time for one source. Ordinary programs need less than a hundredth of it. Only text that is made
+// for that purpose comes close, or a very busy machine.
 const DefaultBudget = 250 * time.Millisecond
 
-// MaxFindings bounds what one Scan returns. One is enough to refuse a program.
+// MaxFindings is the maximum number of findings of one Scan. One is enough to refuse a program.
 const MaxFindings = 64
 
-// maxSource is the longest source that is looked at, in bytes: far above what a request can carry.
+// maxSource is the size of the largest source that is scanned, in bytes. It is far above the limit of a request.
 const maxSource = 64 << 20
 
-// The rules, as labels of metrics.
+// The rules. Metrics use them as labels.
 const (
-	RuleModule   = "module"   // a restricted module is imported, by whatever form
-	RuleBuiltin  = "builtin"  // a restricted builtin is called or handed on
-	RuleMember   = "member"   // a module's member that does what a restricted name does
-	RuleDetour   = "detour"   // __builtins__, __loader__ or __spec__, used to reach something else
-	RuleDunder   = "dunder"   // a ladder of attributes to all classes or to another's globals
-	RuleEncoding = "encoding" // an encoding under which the text is not what it seems
+	RuleModule   = "module"   // a restricted module is imported, in any way
+	RuleBuiltin  = "builtin"  // a restricted builtin is read
+	RuleMember   = "member"   // a member of a module has the same effect as a restricted name
+	RuleDetour   = "detour"   // __builtins__, __loader__ or __spec__ is used to reach something else
+	RuleDunder   = "dunder"   // attributes lead to all classes or to the globals of a foreign function
+	RuleEncoding = "encoding" // the text means something else in its encoding
 )
 
 // Rules returns every value that Finding.Rule can have.
@@ -42,7 +41,7 @@ func Rules() []string {
 	return []string{RuleModule, RuleBuiltin, RuleMember, RuleDetour, RuleDunder, RuleEncoding}
 }
 
-// message is the sentence of the contract, which frontends show as it is.
+// message returns the text that the contract requires. Front ends show it unchanged.
 func message(rule, name string) string {
 	switch rule {
 	case RuleModule:
@@ -58,10 +57,10 @@ func message(rule, name string) string {
 type Scanner struct {
 	rules  *ruleset
 	budget time.Duration
-	slots  chan struct{} // bounds the parses at work, and with them C memory; more than cores gain nothing
+	slots  chan struct{} // limits the concurrent parses and their C memory; more parses than cores gain nothing
 }
 
-// New returns a Scanner, or an error that names the setting at fault.
+// New returns a Scanner, or an error that names the invalid setting.
 func New(config Config) (*Scanner, error) {
 	rules, err := newRuleset(config)
 	if err != nil {
@@ -70,12 +69,11 @@ func New(config Config) (*Scanner, error) {
 	return &Scanner{rules: rules, budget: DefaultBudget, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
 }
 
-// Nulled returns the builtins that are to be None in the user's module under this policy.
+// Nulled returns the builtins that must be None in the user's module under this policy.
 func (s *Scanner) Nulled() []string { return slices.Clone(s.rules.nulled) }
 
-// Scan returns what the policy forbids in src, in source order, at most MaxFindings. The error is
-// ErrBudget, or the context's cause when it ended while the source waited for its turn; there are
-// no findings with an error. src is only read.
+// Scan returns the findings in src, in source order, at most MaxFindings. It does not change src. The error is ErrBudget, or the cause
+// of ctx if ctx ended while the source waited for a slot. With an error there are no findings.
 func (s *Scanner) Scan(ctx context.Context, src []byte) ([]sandbox.Finding, error) {
 	if len(s.rules.words) == 0 {
 		return nil, nil
@@ -121,7 +119,7 @@ func (s *Scanner) Scan(ctx context.Context, src []byte) ([]sandbox.Finding, erro
 	return place(src, len(src)-len(text), verdicts), nil
 }
 
-// place turns byte offsets into lines and columns. Verdicts are in order, so one pass does.
+// place converts byte offsets to lines and columns. The verdicts must be in source order.
 func place(src []byte, shift int, verdicts []verdict) []sandbox.Finding {
 	var findings []sandbox.Finding
 	line, lineStart, at := 1, shift, shift

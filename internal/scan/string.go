@@ -2,8 +2,8 @@ package scan
 
 import "bytes"
 
-// stringAt reads a string whose prefix begins at start and whose quote is at l.pos. An f-string is
-// only opened: its text and fields follow as tokens of their own.
+// stringAt reads a string whose prefix begins at start and whose quote is at l.pos. Of an f-string it reads only the opening quote: its
+// text and fields become separate tokens.
 func (l *lexer) stringAt(start int) bool {
 	var format, raw, isBytes bool
 	for _, c := range l.src[start:l.pos] {
@@ -15,7 +15,7 @@ func (l *lexer) stringAt(start int) bool {
 		case 'b':
 			isBytes = true
 		case 'u':
-		default: // a name right before a quote: x"…"
+		default: // not a prefix, as in x"…"
 			return false
 		}
 	}
@@ -50,7 +50,7 @@ func (l *lexer) stringAt(start int) bool {
 	return true
 }
 
-// maxStringName is the longest string that can be a name of interest, in bytes.
+// maxStringName is the length in bytes of the longest string that may be a name.
 const maxStringName = 128
 
 func quoteLen(triple bool) int {
@@ -60,8 +60,7 @@ func quoteLen(triple bool) int {
 	return 1
 }
 
-// skipString goes past the closing quote of a string that is not an f-string. A backslash protects
-// the character after it in raw strings too.
+// skipString skips a string that is not an f-string, with its closing quote. A backslash escapes the next character in raw strings too.
 func (l *lexer) skipString(quote byte, triple bool) bool {
 	for l.pos < len(l.src) {
 		switch c := l.src[l.pos]; {
@@ -89,8 +88,7 @@ func (l *lexer) skipEscape() {
 	l.pos = min(l.pos+2, len(l.src))
 }
 
-// formatText reads the literal text of an f-string, or of a format specification in it, up to the
-// next thing that is not text.
+// formatText reads the literal text of an f-string, or of a format specification in it, up to the next field or quote.
 func (l *lexer) formatText() bool {
 	top := l.open[len(l.open)-1]
 	for l.pos < len(l.src) {
@@ -104,7 +102,7 @@ func (l *lexer) formatText() bool {
 			}
 			l.pos += n + 1
 		case c == '\\' && len(rest) > 1 && (rest[1] == '{' || rest[1] == '}'):
-			l.pos++ // the brace counts: an escape never protects it
+			l.pos++ // a backslash does not escape a brace
 		case c == '\\':
 			l.skipEscape()
 		case c == '{' && top.kind == inText && bytes.HasPrefix(rest, []byte("{{")):
@@ -122,7 +120,7 @@ func (l *lexer) formatText() bool {
 			l.closeField()
 			return true
 		case c == top.quote && (!top.triple || bytes.HasPrefix(rest, []byte{c, c, c})):
-			if top.kind == inSpec { // the string ends inside a field
+			if top.kind == inSpec { // the string ends inside a field, which CPython refuses
 				return false
 			}
 			l.open = l.open[:len(l.open)-1]
@@ -138,8 +136,8 @@ func (l *lexer) formatText() bool {
 	return false
 }
 
-// closeField ends a replacement field. A field in another's specification is written as one beside
-// it, {a:{b}} as {a}{b}, and so has no end of its own.
+// closeField ends a replacement field. A field in the format specification of another one is written next to it: {a:{b}} becomes
+// {a}{b}. So it has no end token.
 func (l *lexer) closeField() {
 	l.open = l.open[:len(l.open)-1]
 	l.pos++
@@ -148,7 +146,7 @@ func (l *lexer) closeField() {
 	}
 }
 
-// dottedLen returns the length of the dotted name that s begins with.
+// dottedLen returns the length of the dotted name at the beginning of s.
 func dottedLen(s []byte) int {
 	for i, c := range s {
 		if c >= 0x80 || !isNameByte(c) && (c != '.' || i == 0) {

@@ -7,11 +7,11 @@ import (
 	tree_sitter "github.com/tree-sitter/go-tree-sitter"
 )
 
-// walk goes down the syntax tree to each word in turn and notes what it is there: a binding, which
-// belongs to a scope, or a mention, which is judged once all bindings are known.
+// walk descends in the syntax tree to each word. It records what the word is: a binding, which belongs to a scope, or a mention,
+// which is judged when all bindings are known.
 //
-// The way down is a stack of its own on the heap, so that a tree a million nodes deep costs memory in
-// proportion, and time up to the deadline, but no machine stack.
+// The path to the word is on the heap. So a tree that is a million nodes deep needs memory in proportion, and time up to the deadline,
+// but no deep recursion.
 type walk struct {
 	*reduced
 	rules    *ruleset
@@ -24,18 +24,18 @@ type walk struct {
 	module *scope
 
 	mentions []mention
-	imported map[string][]string // the name in the source → what it was imported as
+	imported map[string][]string // name in the source → paths that it was imported as
 	assigned []assignment
 }
 
-// frame is one node on the way from the root to a word.
+// frame is a node on the path from the root to a word.
 type frame struct {
 	node       *tree_sitter.Node
 	kind       kind
-	field      field  // what the node is to its parent
+	field      field  // field of the parent that contains the node
 	start, end uint32 // in the reduced text
-	scope      *scope // in which the node stands
-	inner      *scope // that it opens, if it does
+	scope      *scope // scope that contains the node
+	inner      *scope // scope that the node opens, or nil
 }
 
 type scopeKind uint8
@@ -51,31 +51,31 @@ type scope struct {
 	kind   scopeKind
 	parent *scope
 	binds  map[string]bool
-	global map[string]bool // names that a global statement sends to the module
+	global map[string]bool // names that a global statement declares
 
-	firstFor uint32 // of a comprehension: where its first clause begins
+	firstFor uint32 // of a comprehension: offset of its first clause
 }
 
-// mention is a place that is forbidden under a condition which only the whole source can tell.
+// mention is a place that is forbidden under a condition that depends on the whole source.
 type mention struct {
 	verdict
 	when condition
 
-	name  string // for ifUnbound, and the function or member for the others
+	name  string // a name for ifUnbound; otherwise a function or member
 	scope *scope // for ifUnbound
-	of    string // what stands before the dot, dotted; empty if nothing does
+	of    string // the dotted name before the dot, or ""
 }
 
 type condition uint8
 
 const (
 	always       condition = iota
-	ifUnbound              // if name is no name of the user's own in scope
+	ifUnbound              // if the user's code does not bind name in scope
 	ifRestricted           // if of.name is a restricted member
-	ifImporting            // if of.name is a function that imports what it is given
+	ifImporting            // if of.name is one of importFunctions
 )
 
-// assignment is `name = of.member` for a function that imports.
+// assignment is `name = of.member`, where member is a function that imports.
 type assignment struct{ name, of, member string }
 
 func newWalk(r *reduced, rules *ruleset, deadline time.Time) *walk {
@@ -86,7 +86,7 @@ func newWalk(r *reduced, rules *ruleset, deadline time.Time) *walk {
 	}
 }
 
-// tick counts a step and reports whether there is budget for it. The clock is read now and then only.
+// tick counts a step and reports whether there is budget left. It reads the clock only every 256 steps.
 func (w *walk) tick() bool {
 	w.steps++
 	if w.steps%256 == 0 {
@@ -111,7 +111,7 @@ func (w *walk) run(tree *tree_sitter.Tree) error {
 	return nil
 }
 
-// push adds the node at the cursor to the path, which stands in scope.
+// push appends the node at the cursor, which is in scope, to the path.
 func (w *walk) push(scope *scope) {
 	node := w.cursor.Node()
 	start, end := node.ByteRange()
@@ -123,8 +123,8 @@ func (w *walk) push(scope *scope) {
 	w.path = append(w.path, f)
 }
 
-// goTo moves the cursor to the smallest node that holds the byte, or to the string or the unreadable
-// node around it. It returns false when the budget is spent.
+// goTo moves the cursor to the smallest node that contains the byte, or to an opaque node or a string around it. It returns false if
+// the budget is used up.
 func (w *walk) goTo(at uint32, wholeString bool) bool {
 	for len(w.path) > 1 && w.path[len(w.path)-1].end <= at {
 		if !w.tick() {
@@ -153,7 +153,7 @@ func (w *walk) goTo(at uint32, wholeString bool) bool {
 	}
 }
 
-// newScope makes the scope that a node opens.
+// newScope returns the scope that a node opens, or nil.
 func newScope(f frame) *scope {
 	k := kinds()
 	switch f.kind {
@@ -171,8 +171,8 @@ func newScope(f frame) *scope {
 	return nil
 }
 
-// scopeOf returns the scope in which child stands, one below parent. Decorators, defaults,
-// annotations, base classes and the first iterable of a comprehension are evaluated outside.
+// scopeOf returns the scope of child, a child node of parent. Decorators, defaults, annotations, base classes and the first iterable
+// of a comprehension are evaluated in the outer scope.
 func scopeOf(parent, child frame) *scope {
 	k := kinds()
 	switch parent.kind {
@@ -198,8 +198,8 @@ func scopeOf(parent, child frame) *scope {
 	return parent.scope
 }
 
-// bind makes name a name of s. A walrus in a comprehension binds outside of it, a name that is
-// declared global binds in the module.
+// bind binds name in s. A walrus in a comprehension binds in the scope around it. A name that is declared global is bound in the
+// module.
 func (w *walk) bind(name string, s *scope, walrus bool) {
 	for walrus && s.kind == comprehensionScope && s.parent != nil {
 		s = s.parent
@@ -213,7 +213,7 @@ func (w *walk) bind(name string, s *scope, walrus bool) {
 	s.binds[name] = true
 }
 
-// note records what the word at the top of the path is.
+// note records the word at the end of the path.
 func (w *walk) note(word word) {
 	k := kinds()
 	top := w.path[len(w.path)-1]
@@ -223,12 +223,12 @@ func (w *walk) note(word word) {
 			w.noteImport(top)
 		}
 	case top.kind == k.errorNode:
-		// What python3 cannot read has no findings. But it may be the parser that cannot, and
-		// then a name may be bound in there.
+		// Text that python3 cannot parse has no findings. But perhaps only this parser cannot parse it, and then
+		// it may bind a name.
 		if name := wordAt(w.text, word.at); name != "" {
 			w.bind(name, w.module, false)
 		}
-	case isOpaque(top): // Python 2
+	case isOpaque(top): // a statement of Python 2
 	case word.of&asString != 0:
 		if top.kind == k.string {
 			w.noteString(word)
@@ -238,8 +238,7 @@ func (w *walk) note(word word) {
 	}
 }
 
-// firstWordOf reports whether word is the first one in the node, so that a statement of many words
-// is noted once.
+// firstWordOf reports whether word is the first one in the node, so that a statement with several words is recorded once.
 func (w *walk) firstWordOf(f frame, word word) bool {
 	i := w.wordIndex(f.start)
 	return i < len(w.words) && w.words[i].at == word.at
@@ -291,7 +290,7 @@ func (w *walk) add(m mention, offset int) {
 
 func (w *walk) textOf(f frame) string { return string(w.text[f.start:f.end]) }
 
-// dotted returns the text of a node that is a dotted name, and nothing for any other.
+// dotted returns the text of a node that is a dotted name, and "" for any other node.
 func (w *walk) dotted(node *tree_sitter.Node) string {
 	start, end := node.ByteRange()
 	if end-start > maxStringName {
@@ -304,7 +303,7 @@ func (w *walk) dotted(node *tree_sitter.Node) string {
 	return string(name)
 }
 
-// constant returns the value of a string node that can be a name.
+// constant returns the value of a string node that may be a name.
 func (w *walk) constant(node *tree_sitter.Node) string {
 	if node == nil || kind(node.KindId()) != kinds().string {
 		return ""
@@ -316,7 +315,7 @@ func (w *walk) constant(node *tree_sitter.Node) string {
 	return string(w.text[start+1 : end-1])
 }
 
-// wordAt returns the name that begins at a place in a reduced text.
+// wordAt returns the name that begins at an offset of a reduced text.
 func wordAt(text []byte, at int) string {
 	end := at
 	for end < len(text) && isNameByte(text[end]) {
