@@ -193,13 +193,13 @@ check "a run that takes memory bit by bit" says '"stdout":""' 'b = []\nwhile Tru
 check "the same daemon serves on" test "$pid" = "$(main_pid)"
 
 # SIGTERM lets a run finish. With the socket stopped too, nothing starts again.
-closed() { journal _PID="$pid" | grep -q 'the door is closed'; }
+closed() { journal _PID="$pid" | grep -q 'the listener is closed'; }
 execute "${until_told}print(42)" >/tmp/drained &
 client=$!
 check "a run is on" until_true waits 1
 systemctl stop sandboxd.socket sandboxd &
 stop=$!
-check "the door closes" until_true closed
+check "the listener closes" until_true closed
 go
 wait $stop
 check "stops within its time" test $? = 0
@@ -220,7 +220,7 @@ client=$!
 check "a run is on" until_true waits 1
 systemctl restart sandboxd &
 restart=$!
-check "the door closes" until_true closed
+check "the listener closes" until_true closed
 execute 'print(44)' >/tmp/meanwhile &
 meanwhile=$!
 connected() { [ "$(awk '$3 ~ /:1F40$/ && $4 == "01"' /proc/net/tcp | wc -l)" = "$1" ]; } # clients of port 8000

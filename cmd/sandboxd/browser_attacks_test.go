@@ -1,8 +1,8 @@
 package main
 
-// browserAttacks are the attacks. What is for every kind of page is there once for each.
+// browserAttacks returns all attacks. Some are generated, one for each kind of page.
 func browserAttacks() (attacks []browserAttack) {
-	const paths = 9 // of guarded in helpers
+	const paths = 9 // length of guarded in helpers
 	for _, page := range []string{"evil", "good", "local", "null", "file"} {
 		attacks = append(attacks,
 			browserAttack{name: page + " page reads", page: page, times: paths, script: `return each(async path => text(await fetch(D + path)))`},
@@ -18,7 +18,7 @@ func browserAttacks() (attacks []browserAttack) {
 }
 
 var otherBrowserAttacks = []browserAttack{
-	// What a page may load without being allowed to read it.
+	// Elements that load from other origins although the page may not read the content.
 	{name: "script", page: "evil", script: `return loads("script", {src: D + "/docs/docs.js"})`},
 	{name: "script of the metrics", page: "evil", script: `return loads("script", {src: D + "/metrics"})`},
 	{name: "module script", page: "evil", script: `return loads("script", {type: "module", src: D + "/docs/docs.js"})`},
@@ -45,7 +45,7 @@ var otherBrowserAttacks = []browserAttack{
 	{name: "form by GET", page: "evil", script: `add("iframe", {name: "sink"}); add("form", {action: D + "/metrics", target: "sink"}).submit()`, sends: true},
 	{name: "form by POST", page: "evil", script: `post(D + "/healthz", "text/plain", {a: "b"})`, sends: true},
 
-	// Ways to read.
+	// Requests whose answer the page tries to read.
 	{name: "XMLHttpRequest", page: "evil", script: `return new Promise(done => { const x = new XMLHttpRequest(); x.open("GET", D + "/metrics");
 		x.onload = () => done(x.status === 200 ? x.responseText : ""); x.onerror = () => done(""); x.send() })`},
 	{name: "XMLHttpRequest, synchronous", page: "evil", script: `const x = new XMLHttpRequest(); x.open("GET", D + "/metrics", false); x.send(); return x.status === 200 ? x.responseText : ""`},
@@ -63,14 +63,14 @@ var otherBrowserAttacks = []browserAttack{
 	{name: "WebSocket from the allowed page", page: "good", script: `return opens(new WebSocket("ws://127.0.0.1:" + P + "/healthz"))`},
 	{name: "WebSocket where programs run", page: "evil", script: `return opens(new WebSocket("ws://127.0.0.1:" + P + "/playground/execute"))`},
 
-	// Programs that the contract lets no page post in this form.
+	// Programs in a form that the contract does not accept from any page.
 	{name: "program as text", page: "evil", script: `await fetch(D + "/playground/execute", {method: "POST", mode: "no-cors", body: program})`, sends: true, runs: true},
 	{name: "program in a form, as text", page: "evil", script: `return post(D + "/playground/execute", "text/plain", {'{"code":"print(1)","x":"': '"}'})`, sends: true, runs: true},
 	{name: "program in a form", page: "evil", script: `return post(D + "/playground/execute", "application/x-www-form-urlencoded", {code: "print(1)"})`, sends: true, runs: true},
 	{name: "program in a form of parts", page: "evil", script: `return post(D + "/playground/execute", "multipart/form-data", {code: "print(1)"})`, sends: true, runs: true},
 	{name: "program in a form of the allowed page", page: "good", script: `return post(D + "/playground/execute", "text/plain", {'{"code":"print(1)","x":"': '"}'})`, sends: true, runs: true},
 
-	// Programs that only an allowed page may post.
+	// Programs in a form that only an allowed page may post.
 	{name: "program as JSON", page: "evil", script: `return text(await fetch(D + "/playground/execute", {method: "POST", headers: {"Content-Type": "application/json"}, body: program}))`, limit: true},
 	{name: "program as JSON, of a page of this machine", page: "local", script: `return text(await fetch(D + "/playground/execute", {method: "POST", headers: {"Content-Type": "application/json"}, body: program}))`, limit: true},
 	{name: "program as JSON, of a file", page: "file", script: `return text(await fetch(D + "/playground/execute", {method: "POST", headers: {"Content-Type": "application/json"}, body: program}))`, limit: true},
@@ -87,7 +87,7 @@ var otherBrowserAttacks = []browserAttack{
 	{name: "program from a frame without an origin", page: "good", script: `add("iframe", {sandbox: "allow-scripts",
 		srcdoc: "<script>fetch('" + D + "/playground/execute', {method: 'POST', mode: 'no-cors', body: new Blob(['{\"code\":\"print(1)\"}'])})</" + "script>"})`, limit: true, sends: true},
 
-	// Pages whose name leads here.
+	// DNS rebinding: pages whose host name resolves to the daemon.
 	{name: "rebound page runs a program", page: "rebound", script: `return text(await fetch("/playground/execute", {method: "POST", headers: {"Content-Type": "application/json"}, body: program}))`},
 	{name: "rebound page runs a program without a type", page: "rebound", script: `await fetch("/playground/execute", {method: "POST", mode: "no-cors", body: untyped})`, sends: true},
 	{name: "rebound page runs a program in a form", page: "rebound", script: `return post("/playground/execute", "text/plain", {'{"code":"print(1)","x":"': '"}'})`, sends: true, runs: true},

@@ -26,29 +26,28 @@ import (
 	"github.com/sandboxd/sandboxd/internal/browsertest"
 )
 
-// The attacks of web pages, in a real browser: browserAttacks has what they do. Each is tried on a target that lets
-// everything through, where it must succeed, or it would prove nothing; and then on the daemon, with the default
-// settings and with --cors-origin set, where it must not.
+// TestAttacksInABrowser tries the attacks of web pages in a real browser. browserAttacks lists them. Each attack is first tried
+// on a target that allows everything. It must succeed there, or it proves nothing. Then it is tried on the daemon, with the
+// default settings and with --cors-origin, where it must fail.
 
-// browserAttack is what one page tries.
+// browserAttack is an attack by one page.
 type browserAttack struct {
 	name   string
 	page   string // where the script runs: evil, good, local, null, file or rebound
-	script string // the body of an async function; what it returns, if anything, it has stolen
-	sends  bool   // the browser sends requests whatever the script learns of them: judge when the target has them
-	times  int    // of how many requests, each of which is an attack: 1 if it is not set
-	limit  bool   // on the daemon with --cors-origin alone: by contract every page may do this on the other
-	runs   bool   // of what the target does, only the runs of programs count
+	script string // the body of an async function; the value that it returns counts as stolen
+	sends  bool   // the script cannot tell whether it succeeded, so the target decides after it has the requests
+	times  int    // number of requests, each of which counts as an attack; 0 means 1
+	limit  bool   // only for the daemon with --cors-origin: by default the contract allows this to every page
+	runs   bool   // only runs of programs count as success
 }
 
-// target is what is attacked.
+// target is a server that is attacked.
 type target struct {
 	url    string
 	counts func(t testing.TB) counts
 }
 
-// counts are how many requests came, to how many the target gave what is not for other pages, and how many programs
-// it ran.
+// counts has the number of requests to a target, of answers that other pages must not get, and of programs that it ran.
 type counts struct{ requests, served, runs int }
 
 func TestAttacksInABrowser(t *testing.T) {
@@ -82,12 +81,12 @@ func TestAttacksInABrowser(t *testing.T) {
 			}
 		})
 	}
-	if testing.Verbose() { // for make escape, in the form of internal/jail's
+	if testing.Verbose() { // for make escape, in the same format as the attacks of internal/jail
 		fmt.Printf("\nAttacks from web pages held, of those tried: in Chromium, with and without --cors-origin\n  %-14s %4d of %d\n", "browser", held, tried)
 	}
 }
 
-// What the contract allows gets through by the same means.
+// TestPagesThatMayRunProgramsInABrowser shows that requests that the contract allows succeed.
 func TestPagesThatMayRunProgramsInABrowser(t *testing.T) {
 	stage := newStage(t)
 	every, one := daemonTarget(t), daemonTarget(t, "--cors-origin="+stage.pages["good"])
@@ -111,7 +110,7 @@ func TestPagesThatMayRunProgramsInABrowser(t *testing.T) {
 	}
 }
 
-// stage is a browser, and the web pages that it sees.
+// stage is a browser with the web pages of the tests.
 type stage struct {
 	browser *browsertest.Browser
 	pages   map[string]string // their addresses
@@ -129,7 +128,7 @@ func newStage(t *testing.T) *stage {
 	}
 	r := newRebound(t, strings.TrimPrefix(server.URL, "http://"))
 	return &stage{
-		// Every name of the attacker's resolves to this machine, as its name server may say.
+		// Every name of the attacker resolves to this machine, as the attacker's name server could answer.
 		browser: browsertest.Start(t, chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1, MAP *.example. 127.0.0.1")),
 		evil:    "http://evil.example:" + port,
 		rebound: r,
@@ -146,9 +145,9 @@ func newStage(t *testing.T) *stage {
 
 const attackersPage = `<!doctype html><title>page</title><link rel="icon" href="data:,"><body></body>`
 
-// attackersServer has an empty page, and redirects.
+// attackersServer serves an empty page, and redirects.
 func attackersServer(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Connection", "close") // so that what comes after the rebinding is a new connection
+	w.Header().Set("Connection", "close") // so that requests after the rebinding use a new connection
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Access-Control-Allow-Headers", "*")
 	if r.URL.Path == "/sandbox" { // a page without an origin
@@ -162,13 +161,13 @@ func attackersServer(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, attackersPage)
 }
 
-// helpers are for the scripts. D is the target, P its port, E the attacker's server.
+// helpers is JavaScript for the scripts. D is the target's URL, P its port, E the URL of the attacker's server.
 const helpers = `
 const text = r => r.ok ? r.text() : "";
 const guarded = ["/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/docs/docs.js", "/docs/swagger-ui-bundle.js"];
 const each = f => Promise.all(guarded.map(path => f(path).catch(() => "")));
 const program = JSON.stringify({code: "print(1)"});
-const untyped = new Blob([program]); // the browser sends no Content-Type, which counts as JSON
+const untyped = new Blob([program]); // the browser sends no Content-Type, which the daemon treats as JSON
 const add = (tag, attributes) => {
 	const e = Object.assign(document.createElement(tag), attributes);
 	document.body.append(e);
@@ -192,7 +191,7 @@ const opens = socket => new Promise(done => {
 });
 `
 
-// attack has a page try, and returns what it got: what its script stole, or else what the target gave.
+// attack runs an attack and returns its results: the value of the script, or the requests that the target answered.
 func (s *stage) attack(t *testing.T, a browserAttack, to target) (through []string) {
 	t.Helper()
 	s.rebound.to("")
@@ -223,15 +222,15 @@ func (s *stage) attack(t *testing.T, a browserAttack, to target) (through []stri
 	return through
 }
 
-// rebound is a name that first leads to the attacker's server, and then to a target: what a name server does for a
-// page that rebinds, the browser's cache of names aside.
+// rebound is a host name that resolves first to the attacker's server and then to a target. It does what a name server does in
+// DNS rebinding, except for the browser's DNS cache.
 type rebound struct {
 	port string
 	home string
 
 	mu     sync.Mutex
 	target string
-	open   []net.Conn // connections that the browser would use again
+	open   []net.Conn // connections that the browser would reuse
 }
 
 func newRebound(t *testing.T, home string) *rebound {
@@ -254,7 +253,7 @@ func newRebound(t *testing.T, home string) *rebound {
 	return r
 }
 
-// to says where the name leads from now on: home if nowhere else.
+// to sets the address to which new connections go. The empty address is the attacker's server.
 func (r *rebound) to(address string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -284,10 +283,10 @@ func (r *rebound) carry(c net.Conn) {
 	both.Wait()
 }
 
-// daemonTarget is a running daemon.
+// daemonTarget returns a running daemon as a target.
 func daemonTarget(t *testing.T, flags ...string) target {
 	d := start(t, flags...)
-	reads := 0 // of ours
+	reads := 0 // requests by this function itself
 	requestSample := regexp.MustCompile(`(?m)^sandboxd_http_requests_total\{code="(\d+)",route="([^"]*)"\} (\d+)$`)
 	runSample := regexp.MustCompile(`(?m)^sandboxd_runs_total\{verdict="\w+"\} (\d+)$`)
 	guarded := []string{"/metrics", "/healthz", "/readyz", "/openapi.json"}
@@ -311,8 +310,8 @@ func daemonTarget(t *testing.T, flags ...string) target {
 	}}
 }
 
-// weakTarget answers everybody everything: every origin by CORS, whatever the host, in a form that every element
-// loads. It opens every WebSocket, and counts a program as run whatever the type of the body.
+// weakTarget returns a target that answers every request: it allows every origin by CORS and every host, with a content type that
+// every element loads. It opens every WebSocket, and counts a program as run whatever the type of the body.
 func weakTarget(t *testing.T) target {
 	var requests, served, runs atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

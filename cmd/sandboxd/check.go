@@ -22,7 +22,7 @@ import (
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
-// Kinds of values.
+// The kinds of values that settings have. Error messages name them.
 const (
 	kindSwitch = "switch"
 	kindCount  = "whole number"
@@ -58,10 +58,11 @@ func kindOf(v *kong.Value) string {
 	return kindText
 }
 
-// bound is what a number may be, in its unit: bytes, nanoseconds, thousandths of a core.
+// bound is the value of a numeric setting and the range that it must be in. The unit depends on the setting: bytes, nanoseconds,
+// thousandths of a core, or 1.
 type bound struct{ got, least, most int64 }
 
-// bounds are those of the settings that are numbers.
+// bounds returns the bounds of all numeric settings, by name.
 func (s *settings) bounds() map[string]bound {
 	return map[string]bound{
 		"concurrency":            {int64(s.Concurrency), 1, 10_000},
@@ -81,20 +82,20 @@ func (s *settings) bounds() map[string]bound {
 		"max-memory":             maximum(int64(s.MaxMemory), int64(s.Memory), 1<<50),
 		"max-pids":               maximum(int64(s.MaxPids), int64(s.Pids), 1<<22),
 		"max-output":             maximum(int64(s.MaxOutput), int64(s.OutputLimit), 1<<30),
-		// Some more than jails: the readiness probe takes one outside of them.
+		// The readiness probe needs a uid although it is not counted as a jail, so some uids more than jails.
 		"uid-count": {int64(s.UIDCount), int64(s.jails()) + 8, 1 << 31},
-		// Below are those of the system and of its users.
+		// Lower uids belong to the system and its users.
 		"uid-first":     {int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount)},
 		"drain-timeout": {int64(s.DrainTimeout), 0, int64(time.Hour)},
 	}
 }
 
-// maximum is the bound of a limit that a run may set for itself: at least the limit of all runs, which it is if it is not set.
+// maximum returns the bound of a --max-… setting. It must be at least the standard limit, which is also its default.
 func maximum(set, standard, most int64) bound {
 	return bound{cmp.Or(set, standard), standard, max(standard, most)}
 }
 
-// written is a number as it may be written for a setting.
+// written formats a number as it may be written for a setting.
 func written(v *kong.Value, n int64) string {
 	switch kindOf(v) {
 	case kindSize:
@@ -114,7 +115,7 @@ func written(v *kong.Value, n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// accepted is what a setting may be.
+// accepted describes the values that a setting accepts, for error messages.
 func accepted(v *kong.Value, b bound) string {
 	example := ""
 	switch kind := kindOf(v); kind {
@@ -141,7 +142,7 @@ func accepted(v *kong.Value, b bound) string {
 	return fmt.Sprintf("a %s from %s to %s%s", kindOf(v), written(v, b.least), written(v, b.most), example)
 }
 
-// check says what is wrong with the settings, in a line for each that is wrong. faults are values that could not be read. It
+// check returns one line for each setting that is wrong. faults has the values that could not be parsed, by setting. check
 // reads the seccomp profile and starts nothing.
 func (s *settings) check(flags []*kong.Flag, faults map[string]string) (lines []string) {
 	faults, bounds, words := maps.Clone(faults), s.bounds(), s.faultsOfWords()
@@ -153,9 +154,9 @@ func (s *settings) check(flags []*kong.Flag, faults map[string]string) (lines []
 		if value := cmp.Or(from.value, written(flag.Value, b.got)); isNumber && !unread {
 			switch {
 			case b.got < b.least:
-				faults[flag.Name] = value + " is too little"
+				faults[flag.Name] = value + " is too small"
 			case b.got > b.most:
-				faults[flag.Name] = value + " is too much"
+				faults[flag.Name] = value + " is too large"
 			}
 		}
 		if fault, wrong := faults[flag.Name]; wrong {
@@ -167,13 +168,13 @@ func (s *settings) check(flags []*kong.Flag, faults map[string]string) (lines []
 	return lines
 }
 
-// faultsOfWords are what is wrong with settings that are no numbers, by name.
+// faultsOfWords returns the errors of settings that are not numbers, by name. An error is nil if the setting is right.
 func (s *settings) faultsOfWords() map[string]error {
 	faults := map[string]error{
 		"templates": s.Templates.validate(), "cors-origin": api.CheckOrigins(s.CORSOrigin), "offer-policy": checkPolicies(s.OfferPolicy),
 	}
 	if !s.forks() && len(s.Templates) > 0 {
-		faults["templates"] = fmt.Errorf("engine %s forks nothing: set --engine=fork, or leave the templates out", s.Engine)
+		faults["templates"] = fmt.Errorf("engine %s has no templates: set --engine=fork, or remove the templates", s.Engine)
 	}
 	_, faults["host"] = api.NamedHosts(s.Host)
 	faults["listen"] = checkAddress(s.Listen)
@@ -181,7 +182,7 @@ func (s *settings) faultsOfWords() map[string]error {
 		faults["admin-listen"] = checkAddress(s.AdminListen)
 	}
 	if !filepath.IsAbs(s.Python) {
-		faults["python"] = fmt.Errorf("%q is no absolute path: give one such as /usr/bin/python3", s.Python)
+		faults["python"] = fmt.Errorf("%q is not an absolute path: give one such as /usr/bin/python3", s.Python)
 	}
 	_, faults["seccomp-profile"] = s.filter()
 	if _, err := s.scanner(); err != nil {
@@ -190,7 +191,7 @@ func (s *settings) faultsOfWords() map[string]error {
 	return faults
 }
 
-// filter compiles the seccomp profile, once.
+// filter compiles the seccomp profile when it is called for the first time.
 func (s *settings) filter() (*seccompprofiles.Filter, error) {
 	if s.compiled != nil {
 		return s.compiled, nil
@@ -210,14 +211,14 @@ func (s *settings) filter() (*seccompprofiles.Filter, error) {
 	return filter, nil
 }
 
-// checkAddress says what is wrong with an address to listen on, as far as its letters tell.
+// checkAddress checks the syntax of an address to listen on. It does not resolve host names.
 func checkAddress(address string) error {
 	path, local := strings.CutPrefix(address, "unix:")
 	switch {
 	case local && path == "":
-		return errors.New("unix: without a path: give one, such as unix:/run/sandboxd/socket")
+		return errors.New("unix: has no path: give one, such as unix:/run/sandboxd/socket")
 	case local && len(path) > maxSocketPath:
-		return fmt.Errorf("the path is %d bytes long, and a socket's has %d at most: give a shorter one", len(path), maxSocketPath)
+		return fmt.Errorf("the path is %d bytes long, but the path of a socket has at most %d: give a shorter one", len(path), maxSocketPath)
 	case local:
 		return nil
 	}
@@ -226,23 +227,23 @@ func checkAddress(address string) error {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return fmt.Errorf("%q is no address: give HOST:PORT, such as %s, or unix:PATH", address, defaultListen)
+		return fmt.Errorf("%q is not an address: give HOST:PORT, such as %s, or unix:PATH", address, defaultListen)
 	}
 	return nil
 }
 
-// maxSocketPath is how long the path of a Unix socket may be: sun_path without its final zero (unix(7)).
+// maxSocketPath is the maximum length of a Unix socket's path in bytes: sun_path without its final zero (unix(7)).
 const maxSocketPath = 107
 
 type checkCommand struct{}
 
-// Run says that the configuration is right: whatever is wrong with it has ended the program before.
+// Run reports that the configuration is valid. An invalid configuration ends the program earlier, in readSettings.
 func (checkCommand) Run(s *settings) error {
-	_, err := fmt.Println("the configuration is right:", s.sources())
+	_, err := fmt.Println("the configuration is valid:", s.sources())
 	return err
 }
 
-// sources says where the settings come from that have not their default.
+// sources lists the settings that do not have their default, by source.
 func (s *settings) sources() string {
 	var flags, variables, keys []string
 	for _, setting := range slices.Sorted(maps.Keys(s.origins)) {
@@ -258,13 +259,13 @@ func (s *settings) sources() string {
 	}
 	var all []string
 	if s.Config != "" {
-		all = append(all, s.Config+" ("+cmp.Or(strings.Join(keys, ", "), "nothing that has effect")+")")
+		all = append(all, s.Config+" ("+cmp.Or(strings.Join(keys, ", "), "no setting that has an effect")+")")
 	}
 	if len(variables) > 0 {
-		all = append(all, strings.Join(variables, ", ")+" of the environment")
+		all = append(all, strings.Join(variables, ", ")+" from the environment")
 	}
 	if len(flags) > 0 {
-		all = append(all, strings.Join(flags, ", ")+" of the command line")
+		all = append(all, strings.Join(flags, ", ")+" from the command line")
 	}
-	return strings.Join(append(all, "defaults for the rest"), "; ")
+	return strings.Join(append(all, "defaults for all other settings"), "; ")
 }

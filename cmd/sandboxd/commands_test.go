@@ -16,12 +16,12 @@ var (
 	makeRun      = regexp.MustCompile(`(?m)^make run ARGS="(.*)"\n`)
 )
 
-// Each block of commands in the documentation is run as a reader pastes it into the clone. What differs: the daemon has
-// a port of its own, what `sudo` precedes is run as the test is, and the machine may enforce best-effort only.
+// TestDocumentedCommands runs each block of commands in the documentation as a reader would paste it. There are three differences:
+// the daemon has another port, sudo is removed, and the isolation is best effort if the machine needs it.
 func TestDocumentedCommands(t *testing.T) {
 	for _, page := range []struct {
 		file   string
-		blocks []struct{ begin, want, elsewhere string } // what it begins with; a part of what it prints, or what else tries it
+		blocks []struct{ begin, want, elsewhere string } // how it begins; a part of its output, or the other test that covers it
 	}{
 		{"README.md", []struct{ begin, want, elsewhere string }{
 			{"make run  ", "", "make fresh"},
@@ -46,7 +46,7 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 		found := commandBlock.FindAllStringSubmatch(string(text), -1)
 		if len(found) != len(page.blocks) {
-			t.Errorf("%s has %d blocks of commands, and %d are known here", page.file, len(found), len(page.blocks))
+			t.Errorf("%s has %d blocks of commands, but this test knows %d", page.file, len(found), len(page.blocks))
 		}
 		for i, block := range page.blocks[:min(len(found), len(page.blocks))] {
 			commands, answer := strings.ReplaceAll(found[i][1], "\n  ", "\n"), found[i][2]
@@ -67,8 +67,8 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// paste gives commands to a shell in a directory that looks like the clone after make build, next to a daemon, and
-// returns what they print.
+// paste runs commands in a shell and returns their output. The directory looks like the clone after make build. A daemon runs
+// if the commands use curl.
 func paste(t *testing.T, commands string) string {
 	t.Helper()
 	program, err := os.Executable()

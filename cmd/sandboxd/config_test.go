@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// said runs the program to its end.
+// said runs a command until it ends.
 func said(t testing.TB, cmd *exec.Cmd) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -27,61 +27,61 @@ func said(t testing.TB, cmd *exec.Cmd) (status int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errors.String()
 }
 
-// Each error names the origin of the value, the value, and what is accepted, in one line, and all are reported at once.
+// Each error names the origin of the value, the value, and the accepted values, in one line. All errors are reported at once.
 func TestWrongSettings(t *testing.T) {
 	const aSize = "give a size from 16MiB to 1PiB, such as 256MiB"
 	for _, tt := range []struct {
 		name string
-		file string // at FILE; "": none
+		file string // its content, at the path FILE; "" for no file
 		env  string
 		args []string
 		want []string // lines, without "sandboxd: "
 	}{
-		{"a flag, too little", "", "", []string{"--memory", "1"}, []string{"--memory: 1 is too little: " + aSize}},
-		{"a flag, too much", "", "", []string{"--wall=2h"}, []string{"--wall: 2h is too much: give a time from 100ms to 1h, such as 500ms or 5s"}},
-		{"a flag, below nothing", "", "", []string{"--queue", "-1"}, []string{"--queue: -1 is too little: give a whole number from 0 to 1000000"}},
-		{"a flag, of another kind", "", "", []string{"--cpu=all"}, []string{`--cpu: "all" is no number: give a number from 0.01 to 1000`}},
-		{"a flag, no value", "", "", []string{"--memory", "--pids"}, []string{
+		{"a flag, too small", "", "", []string{"--memory", "1"}, []string{"--memory: 1 is too small: " + aSize}},
+		{"a flag, too large", "", "", []string{"--wall=2h"}, []string{"--wall: 2h is too large: give a time from 100ms to 1h, such as 500ms or 5s"}},
+		{"a flag, negative", "", "", []string{"--queue", "-1"}, []string{"--queue: -1 is too small: give a whole number from 0 to 1000000"}},
+		{"a flag of the wrong kind", "", "", []string{"--cpu=all"}, []string{`--cpu: "all" is not a number: give a number from 0.01 to 1000`}},
+		{"flags without a value", "", "", []string{"--memory", "--pids"}, []string{
 			"--memory: has no value: " + aSize, "--pids: has no value: give a whole number from 1 to 4194304"}},
-		{"a flag, given again", "", "", []string{"--memory=x", "--memory=1"}, []string{"--memory: 1 is too little: " + aSize}},
-		{"a time without a unit", "", "", []string{"--wall=5"}, []string{`--wall: "5" is no time: give a time from 100ms to 1h, such as 500ms or 5s`}},
-		{"a variable", "", "SANDBOXD_MEMORY=x", nil, []string{`SANDBOXD_MEMORY: "x" is no size: ` + aSize}},
-		{"an empty variable", "", "SANDBOXD_MEMORY=", nil, []string{`SANDBOXD_MEMORY: "" is no size: ` + aSize}},
-		{"a known word", "", "SANDBOXD_POLICY=lax", nil, []string{`SANDBOXD_POLICY: "lax" is unknown: give strict, permissive or off`}},
-		{"a level", "", "SANDBOXD_LOG_LEVEL=loud", nil, []string{`SANDBOXD_LOG_LEVEL: "loud" is no level: give debug, info, warn or error`}},
-		{"an unknown key", "# a comment\nwalls: 1s", "", nil, []string{`FILE:2: unknown key "walls", did you mean "wall"?`}},
-		{"a key like none", "colour: red", "", nil, []string{"FILE:1: unknown key \"colour\"; `sandboxd help` lists the settings"}},
-		{"a key twice", "wall: 1s\n\nwall: 2s", "", nil, []string{"FILE:3: wall: the key is in line 1 already"}},
-		{"a list for a value", "wall: 1s\nmemory: [1]", "", nil, []string{"FILE:2: memory: is a list: " + aSize}},
-		{"a map for a value", "memory: {a: 1}", "", nil, []string{"FILE:1: memory: is a map: " + aSize}},
-		{"nothing for a value", "memory:", "", nil, []string{"FILE:1: memory: has no value: " + aSize}},
-		{"a value in the file", "queue: 1\nmemory: 1", "", nil, []string{"FILE:2: memory: 1 is too little: " + aSize}},
+		{"a repeated flag", "", "", []string{"--memory=x", "--memory=1"}, []string{"--memory: 1 is too small: " + aSize}},
+		{"a time without a unit", "", "", []string{"--wall=5"}, []string{`--wall: "5" is not a time: give a time from 100ms to 1h, such as 500ms or 5s`}},
+		{"a variable", "", "SANDBOXD_MEMORY=x", nil, []string{`SANDBOXD_MEMORY: "x" is not a size: ` + aSize}},
+		{"an empty variable", "", "SANDBOXD_MEMORY=", nil, []string{`SANDBOXD_MEMORY: "" is not a size: ` + aSize}},
+		{"an unknown word", "", "SANDBOXD_POLICY=lax", nil, []string{`SANDBOXD_POLICY: "lax" is unknown: give strict, permissive or off`}},
+		{"a level", "", "SANDBOXD_LOG_LEVEL=loud", nil, []string{`SANDBOXD_LOG_LEVEL: "loud" is not a level: give debug, info, warn or error`}},
+		{"an unknown key similar to a known one", "# a comment\nwalls: 1s", "", nil, []string{`FILE:2: unknown key "walls", did you mean "wall"?`}},
+		{"an unknown key", "colour: red", "", nil, []string{"FILE:1: unknown key \"colour\"; `sandboxd help` lists the settings"}},
+		{"a duplicate key", "wall: 1s\n\nwall: 2s", "", nil, []string{"FILE:3: wall: duplicate key, it is already in line 1"}},
+		{"a list instead of a value", "wall: 1s\nmemory: [1]", "", nil, []string{"FILE:2: memory: is a list: " + aSize}},
+		{"a map instead of a value", "memory: {a: 1}", "", nil, []string{"FILE:1: memory: is a map: " + aSize}},
+		{"a key without a value", "memory:", "", nil, []string{"FILE:1: memory: has no value: " + aSize}},
+		{"a value in the file", "queue: 1\nmemory: 1", "", nil, []string{"FILE:2: memory: 1 is too small: " + aSize}},
 		{"a switch in the file", "core-scheduling: maybe", "", nil, []string{`FILE:1: core-scheduling: "maybe" is unknown: give true or false`}},
 		{"a host in the file", "host: [a.example, 'http://b.example']", "", nil, []string{`FILE:1: host: host "http://b.example": want a name without scheme and port, ` +
 			`such as example.com, *.example.com or 192.0.2.1; letters beyond ASCII in their xn-- form; * for every name`}},
 		{"a host that is a list", "host: [a.example, [b]]", "", nil, []string{"FILE:1: host: an item of the list is a list: give a list, such as [a, b]"}},
 		{"an origin", "", "SANDBOXD_CORS_ORIGIN=a.example", nil, []string{`SANDBOXD_CORS_ORIGIN: origin "a.example": want scheme and host and nothing else, such as https://example.com`}},
-		{"an address", "listen: 8000", "", nil, []string{`FILE:1: listen: "8000" is no address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
-		{"a port", "", "", []string{"--admin-listen=127.0.0.1:http8"}, []string{`--admin-listen: "127.0.0.1:http8" is no address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
-		{"a socket without a path", "", "", []string{"--listen=unix:"}, []string{"--listen: unix: without a path: give one, such as unix:/run/sandboxd/socket"}},
-		{"a socket with a long path", "", "", []string{"--listen=unix:/" + strings.Repeat("x", 107)}, []string{"--listen: the path is 108 bytes long, and a socket's has 107 at most: give a shorter one"}},
-		{"an interpreter", "", "", []string{"--python=python3"}, []string{`--python: "python3" is no absolute path: give one such as /usr/bin/python3`}},
-		{"a profile that is not there", "", "", []string{"--seccomp-profile=/nonexistent"}, []string{"--seccomp-profile: open /nonexistent: no such file or directory"}},
-		{"a profile that is none", "seccomp-profile: FILE", "", nil, []string{
+		{"an address", "listen: 8000", "", nil, []string{`FILE:1: listen: "8000" is not an address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
+		{"a port", "", "", []string{"--admin-listen=127.0.0.1:http8"}, []string{`--admin-listen: "127.0.0.1:http8" is not an address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
+		{"a socket without a path", "", "", []string{"--listen=unix:"}, []string{"--listen: unix: has no path: give one, such as unix:/run/sandboxd/socket"}},
+		{"a socket with a long path", "", "", []string{"--listen=unix:/" + strings.Repeat("x", 107)}, []string{"--listen: the path is 108 bytes long, but the path of a socket has at most 107: give a shorter one"}},
+		{"an interpreter", "", "", []string{"--python=python3"}, []string{`--python: "python3" is not an absolute path: give one such as /usr/bin/python3`}},
+		{"a missing profile", "", "", []string{"--seccomp-profile=/nonexistent"}, []string{"--seccomp-profile: open /nonexistent: no such file or directory"}},
+		{"an invalid profile", "seccomp-profile: FILE", "", nil, []string{
 			"FILE:1: seccomp-profile: FILE: seccomp profile: invalid character 's' looking for beginning of value (see `sandboxd profile check`)"}},
-		{"a template", "engine: fork\ntemplates: {a: ['os; x']}", "", nil, []string{`FILE:2: templates: template "a": "os; x" is no name of a module, such as matplotlib.pyplot`}},
-		{"a default that another setting makes wrong", "", "", []string{"--concurrency=10000", "--warm=10000", "--uid-count=8"}, []string{
-			"--uid-count: 8 is too little: give a whole number from 20008 to 2147483648"}},
-		{"no such file", "", "SANDBOXD_CONFIG=/nonexistent", nil, []string{"SANDBOXD_CONFIG: open /nonexistent: no such file or directory"}},
-		{"no YAML", "wall: 1s\nmemory: [", "", nil, []string{"FILE: not a YAML map of settings, such as `memory: 256MiB`: line 2: did not find expected node content"}},
-		{"two documents", "wall: 1s\n---\nwall: 2s", "", nil, []string{"FILE: not a YAML map of settings, such as `memory: 256MiB`: there is a second document in it, which would be lost"}},
+		{"a template", "engine: fork\ntemplates: {a: ['os; x']}", "", nil, []string{`FILE:2: templates: template "a": "os; x" is not the name of a module, such as matplotlib.pyplot`}},
+		{"a default that another setting makes invalid", "", "", []string{"--concurrency=10000", "--warm=10000", "--uid-count=8"}, []string{
+			"--uid-count: 8 is too small: give a whole number from 20008 to 2147483648"}},
+		{"a missing file", "", "SANDBOXD_CONFIG=/nonexistent", nil, []string{"SANDBOXD_CONFIG: open /nonexistent: no such file or directory"}},
+		{"invalid YAML", "wall: 1s\nmemory: [", "", nil, []string{"FILE: not a YAML map of settings, such as `memory: 256MiB`: line 2: did not find expected node content"}},
+		{"two documents", "wall: 1s\n---\nwall: 2s", "", nil, []string{"FILE: not a YAML map of settings, such as `memory: 256MiB`: it has a second document, which would be ignored"}},
 		{"all at once", "wall: x\nwarm: 1\npids: 0", "SANDBOXD_QUEUE=x", []string{"--memory=1", "--warm=x"}, []string{
-			`--warm: "x" is no whole number: give a whole number from 0 to 10000`,
-			`SANDBOXD_QUEUE: "x" is no whole number: give a whole number from 0 to 1000000`,
-			`FILE:1: wall: "x" is no time: give a time from 100ms to 1h, such as 500ms or 5s`,
-			"--memory: 1 is too little: " + aSize,
-			"FILE:3: pids: 0 is too little: give a whole number from 1 to 4194304"}},
-		{"what is outranked is not looked at", "memory: x", "SANDBOXD_PIDS=x", []string{"--memory=1", "--pids=1"}, []string{"--memory: 1 is too little: " + aSize}},
+			`--warm: "x" is not a whole number: give a whole number from 0 to 10000`,
+			`SANDBOXD_QUEUE: "x" is not a whole number: give a whole number from 0 to 1000000`,
+			`FILE:1: wall: "x" is not a time: give a time from 100ms to 1h, such as 500ms or 5s`,
+			"--memory: 1 is too small: " + aSize,
+			"FILE:3: pids: 0 is too small: give a whole number from 1 to 4194304"}},
+		{"overridden values are not checked", "memory: x", "SANDBOXD_PIDS=x", []string{"--memory=1", "--pids=1"}, []string{"--memory: 1 is too small: " + aSize}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.yaml")
@@ -105,8 +105,8 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// A configuration that does not hold is one thing, a machine that does not do another.
-func TestFailuresAreNoConfigurationErrors(t *testing.T) {
+// Failures that do not come from the configuration, such as an address in use, exit with status 1 and not 2.
+func TestOtherFailuresAreNotConfigurationErrors(t *testing.T) {
 	taken := listenTCP(t)
 	for _, args := range [][]string{
 		{"serve", isolation(), "--listen=" + taken.Addr().String()},
@@ -123,7 +123,7 @@ func TestFailuresAreNoConfigurationErrors(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for _, tt := range []struct {
 		text  string
-		bytes int64 // -1: refused
+		bytes int64 // -1 if it is refused
 	}{
 		{"268435456", 256 << 20}, {"0", 0}, {"256M", 256 << 20}, {"256MiB", 256 << 20}, {"256MB", 256 << 20}, {"256m", 256 << 20},
 		{"256mib", 256 << 20}, {"256 MiB", 256 << 20}, {"256Mi", 256 << 20}, {"2k", 2048}, {"2K", 2048}, {"2kB", 2048}, {"2KB", 2048}, {"2KiB", 2048},
@@ -149,23 +149,23 @@ func TestCheck(t *testing.T) {
 	file := configFile(t, "memory: 128M\nwall: 2s\nengine: fork\ntemplates: {data: [no_such_module]}\n")
 	cmd := command(t, "check", "--config="+file, "--wall=3s", "--listen=unix:/nonexistent/socket")
 	cmd.Env = []string{beMain + "=1", "SANDBOXD_PIDS=64"}
-	want := "the configuration is right: " + file + " (engine, memory, templates); SANDBOXD_PIDS of the environment; " +
-		"--listen, --wall of the command line; defaults for the rest\n"
+	want := "the configuration is valid: " + file + " (engine, memory, templates); SANDBOXD_PIDS from the environment; " +
+		"--listen, --wall from the command line; defaults for all other settings\n"
 	if status, stdout, stderr := said(t, cmd); status != 0 || stdout != want || stderr != "" {
 		t.Errorf("status %d, stdout %q, stderr %q, want %q", status, stdout, stderr, want)
 	}
 	cmd = command(t, "check")
 	cmd.Env = []string{beMain + "=1"}
-	if status, stdout, stderr := said(t, cmd); status != 0 || stdout != "the configuration is right: defaults for the rest\n" || stderr != "" {
+	if status, stdout, stderr := said(t, cmd); status != 0 || stdout != "the configuration is valid: defaults for all other settings\n" || stderr != "" {
 		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 }
 
-// A module that is missing is an error of the configuration, and where it is named.
+// A module that is missing is a configuration error, which names the origin of the template.
 func TestTemplateThatFailsIsAConfigurationError(t *testing.T) {
 	file := configFile(t, "engine: fork\ntemplates: {data: [no_such_module]}\n")
 	line := regexp.QuoteMeta("sandboxd: "+file+`:2: templates: template "data": `) + ".*ModuleNotFoundError: No module named 'no_such_module'.*" +
-		": install what it imports for /usr/bin/python3, or leave it out\n$"
+		": install the modules that it imports for /usr/bin/python3, or remove it\n$"
 	for _, args := range [][]string{{"serve", "--listen=127.0.0.1:0"}, {"doctor"}, {"run", "--template=data", "config_test.go"}} {
 		status, _, stderr := said(t, command(t, append(args, isolation(), "--log-level=error", "--policy=off", "--config="+file)...))
 		if status != 2 || !regexp.MustCompile(line).MatchString(stderr) {
@@ -197,7 +197,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// Commands that need no configuration read none.
+// Commands that need no configuration do not read it.
 func TestVersionAndHelp(t *testing.T) {
 	version, _, _ := strings.Cut(versionText(), "(")
 	for _, tt := range []struct {
@@ -208,7 +208,7 @@ func TestVersionAndHelp(t *testing.T) {
 		{[]string{"--version"}, []string{version}},
 		{[]string{"-V"}, []string{version}},
 		{[]string{"serve", "-V"}, []string{version}},
-		{[]string{"help"}, []string{"Usage: sandboxd <command>", "\n  check ", "--memory=256MiB", "($SANDBOXD_MEMORY)", "Exit status: 0, or 1"}},
+		{[]string{"help"}, []string{"Usage: sandboxd <command>", "\n  check ", "--memory=256MiB", "($SANDBOXD_MEMORY)", "Exit status: 0 on success, 1"}},
 		{[]string{"--help"}, []string{"Usage: sandboxd <command>"}},
 		{[]string{"help", "serve"}, []string{"Usage: sandboxd serve [flags]\n", "--listen="}},
 		{[]string{"help", "run"}, []string{"Usage: sandboxd run <file> [flags]\n", "--template="}},
@@ -226,8 +226,8 @@ func TestVersionAndHelp(t *testing.T) {
 	}
 }
 
-// `make run ARGS="--memory 1"` blames the flag, and not the machine.
-func TestMakeRunBlamesTheFlag(t *testing.T) {
+// `make run ARGS="--memory 1"` reports the flag, and not a problem of the machine.
+func TestMakeRunReportsTheFlag(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.Symlink(must(os.Executable()), filepath.Join(dir, "bin", "sandboxd"))); err != nil {
 		t.Fatal(err)
@@ -238,7 +238,7 @@ func TestMakeRunBlamesTheFlag(t *testing.T) {
 		status, _, stderr := said(t, cmd)
 		return status, stderr
 	}
-	if status, stderr := serve("--memory", "1"); status != 2 || stderr != "sandboxd: --memory: 1 is too little: give a size from 16MiB to 1PiB, such as 256MiB\n" {
+	if status, stderr := serve("--memory", "1"); status != 2 || stderr != "sandboxd: --memory: 1 is too small: give a size from 16MiB to 1PiB, such as 256MiB\n" {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if status, stderr := serve("--engine=fork", "--templates=data=no_such_module"); status != 2 || strings.Contains(stderr, "This machine") ||
@@ -250,7 +250,7 @@ func TestMakeRunBlamesTheFlag(t *testing.T) {
 	}
 }
 
-// Every line of the daemon's standard error is one record, from the first to the last.
+// Every line that the daemon writes to standard error is one log record.
 func TestLogFormat(t *testing.T) {
 	logfmt := regexp.MustCompile(`^time=\S+ level=[A-Z]+ msg=("([^"\\]|\\.)*"|[^" ]+)( [a-z_.]+=("([^"\\]|\\.)*"|[^" ]*))*$`)
 	formats := map[string]func(line string) bool{
@@ -310,7 +310,7 @@ func TestLogFormat(t *testing.T) {
 			if status != 2 || strings.Count(stderr, "\n") != 2 {
 				t.Errorf("status %d", status)
 			}
-			check(t, "json", stderr, "--memory: 1 is too little", "--pids: 0 is too little")
+			check(t, "json", stderr, "--memory: 1 is too small", "--pids: 0 is too small")
 		}
 	})
 	t.Run("net/http", func(t *testing.T) {
@@ -327,7 +327,7 @@ func TestLogFormat(t *testing.T) {
 			unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: usual.Max}, nil)); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := net.Dial("tcp", at) // which the daemon cannot accept
+		conn, err := net.Dial("tcp", at) // the daemon cannot accept this connection
 		if err != nil {
 			t.Fatal(err)
 		}

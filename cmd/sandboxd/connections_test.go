@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// peer is a client's end of one connection, from an address of the loopback network.
+// peer is the client's end of one connection, from an address of the loopback network.
 type peer struct {
 	net.Conn
 	in *bufio.Reader
@@ -31,7 +31,7 @@ func (d *sandboxd) dial(t testing.TB, from string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(time.Minute)) // of a test that would hang
+	c.SetDeadline(time.Now().Add(time.Minute)) // so that the test does not hang
 	return &peer{c, bufio.NewReader(c)}
 }
 
@@ -55,7 +55,7 @@ func (p *peer) ask(t testing.TB, request string) (status int, body string) {
 
 const askRoot = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// slow sends the head of a run and the beginning of its body: the request is under way.
+// slow sends the header of a request and a part of its body, so that the request stays in progress.
 func (p *peer) slow(t testing.TB) {
 	t.Helper()
 	if _, err := io.WriteString(p, "POST /playground/execute HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"); err != nil {
@@ -63,7 +63,7 @@ func (p *peer) slow(t testing.TB) {
 	}
 }
 
-// One request each, then silence: as many as there may be connections, and then as many again. Nobody is shut out.
+// Clients send one request each and then stay idle, on twice as many connections as there may be. Nobody is kept out.
 func TestIdleConnectionsShutNobodyOut(t *testing.T) {
 	const limit = 16
 	for name, hold := range map[string]string{
@@ -100,7 +100,7 @@ func TestIdleConnectionsShutNobodyOut(t *testing.T) {
 	}
 }
 
-// A client whose requests fill all that it may have leaves the rest to others, and is told so.
+// A client that uses all connections of its address gets a 503. Other clients are still answered.
 func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	d := start(t, "--connections=16", "--connections-per-client=4")
 	for range 4 {
@@ -119,7 +119,7 @@ func TestConnectionsOfOneClientAreBounded(t *testing.T) {
 	}
 }
 
-// By default a proxy, which is one client, may fill every slot and the queue, and half of the connections.
+// By default a proxy, which is one client, can fill every slot and the queue, or use half of the connections.
 func TestOneProxyMayFillTheQueue(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -142,7 +142,7 @@ func TestOneProxyMayFillTheQueue(t *testing.T) {
 
 var adminAt = regexp.MustCompile(`admin=(\S+)`)
 
-// admin is the daemon, called by its listener for health and metrics.
+// admin returns a function that sends requests to the daemon's admin listener.
 func (d *sandboxd) admin(t testing.TB) func(path string) answer {
 	t.Helper()
 	at := adminAt.FindStringSubmatch(d.log.String())
@@ -172,8 +172,8 @@ func (d *sandboxd) admin(t testing.TB) func(path string) answer {
 	}
 }
 
-// Health and metrics on a listener of their own: there whatever happens at the public one, until the last run has
-// ended, and nowhere else.
+// The admin listener answers whatever happens on the public one, until the last run has ended. The public listener does not serve
+// its paths.
 func TestAdminListenerIsNeverStarved(t *testing.T) {
 	for name, address := range map[string]string{"TCP": "127.0.0.1:0", "Unix": "unix:" + filepath.Join(t.TempDir(), "admin")} {
 		t.Run(name, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestAdminListenerIsNeverStarved(t *testing.T) {
 			}
 			refused := func() bool { status, _ := d.dial(t, "127.0.0.1").ask(t, askRoot); return status == 503 }
 			waitFor(t, "the public listener to be full", refused)
-			for range 2 * adminConnections { // idle ones at this listener are in nobody's way either
+			for range 2 * adminConnections { // idle connections to this listener block nobody either
 				d.admin(t)("/healthz")
 			}
 			for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
@@ -223,11 +223,11 @@ func TestAdminListenerIsNeverStarved(t *testing.T) {
 	}
 }
 
-// What connections may take of the descriptors, the listener for health and metrics and refused ones included.
+// The limit on open files must cover the connections, also those of the admin listener and those that are refused.
 func TestConnectionsAreCountedAsDescriptors(t *testing.T) {
 	need := func(args ...string) int {
 		out, err := command(t, append([]string{"serve", isolation(), "--listen=127.0.0.1:0", "--connections=1000000", "--concurrency=8"}, args...)...).CombinedOutput()
-		m := regexp.MustCompile(`less than the (\d+) that`).FindSubmatch(out)
+		m := regexp.MustCompile(`--warm need (\d+):`).FindSubmatch(out)
 		if err == nil || m == nil {
 			t.Fatalf("%v: %s", err, out)
 		}

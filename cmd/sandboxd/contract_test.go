@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Every row of the HTTP contract, against the running daemon with its defaults.
+// Every case of the HTTP contract, on the running daemon with its default settings.
 //
 //lab:as user
 func TestContract(t *testing.T) { underEachEngine(t, contract) }
@@ -87,7 +87,7 @@ func contract(t *testing.T, flags ...string) {
 	})
 }
 
-// What is restricted by default.
+// The names that are restricted by default.
 func TestContractRestrictions(t *testing.T) { underEachEngine(t, contractRestrictions) }
 
 func contractRestrictions(t *testing.T, flags ...string) {
@@ -106,7 +106,7 @@ func contractRestrictions(t *testing.T, flags ...string) {
 			t.Errorf("%s: %+v", builtin, s)
 		}
 	}
-	// What does not compile is python3's to report, whatever else it does.
+	// python3 reports a program that does not compile, even if it also breaks the policy.
 	for code, want := range map[string]string{
 		"import os\nprint(":                          "SyntaxError: '(' was never closed",
 		"import subprocess\nif True:\nprint(1)":      "IndentationError: expected an indented block after 'if' statement on line 2",
@@ -123,17 +123,17 @@ func contractRestrictions(t *testing.T, flags ...string) {
 			t.Errorf("%q: %+v, want %s", code, s, want)
 		}
 	}
-	// And at run time, for a program that the scan let through: None, and only for it.
+	// If the scan does not find a restricted name, the name is None at run time, but only in the program's main module.
 	s, _ := d.execute(t, "for name in ('eval', 'exec', 'compile', 'open', 'input'):\n    print(globals()[name])")
 	if s.Stdout != strings.Repeat("None\n", 5) {
 		t.Errorf("%+v", s)
 	}
 }
 
-// Where the old service fell short. Each fault of it that the contract lists is a case.
-func TestOldFaults(t *testing.T) { underEachEngine(t, oldFaults) }
+// Faults of the old service that the contract lists. Each is one case.
+func TestFaultsOfTheOldService(t *testing.T) { underEachEngine(t, faultsOfTheOldService) }
 
-func oldFaults(t *testing.T, flags ...string) {
+func faultsOfTheOldService(t *testing.T, flags ...string) {
 	d := start(t, append(flags, "--wall=2s")...)
 	for _, tt := range []struct{ name, code, stdout, stderr string }{
 		{"a string that contains os.", `print("photos.jpg")`, "photos.jpg\n", ""},

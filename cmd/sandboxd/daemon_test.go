@@ -20,7 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// The tests start the real program: this test binary, which is main when the variable is set.
+// The tests start the real program: the test binary, which calls main if this variable is set.
 const beMain = "SANDBOXD_TEST_BE_MAIN"
 
 func TestMain(m *testing.M) {
@@ -29,14 +29,14 @@ func TestMain(m *testing.M) {
 		executeUnder(profile)
 	}
 	if os.Getenv(beMain) == "1" {
-		os.Unsetenv(beMain) // or kong takes it for a setting
+		os.Unsetenv(beMain) // otherwise it is reported as an unknown setting
 		main()
 		return
 	}
 	os.Exit(m.Run())
 }
 
-// command is the program with arguments.
+// command returns the program with arguments.
 func command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", args...)
@@ -44,7 +44,7 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// isolation is what this machine can enforce. In the lab it is everything.
+// isolation returns the isolation flag that this machine supports. In the lab it is required.
 var isolation = sync.OnceValue(func() string {
 	cmd := exec.Command("/proc/self/exe", "doctor")
 	cmd.Env = daemonEnvironment()
@@ -61,7 +61,7 @@ type sandboxd struct {
 	log  *lockedBuffer
 	done chan error
 
-	address chan string // when it serves
+	address chan string // receives the address when the daemon serves
 }
 
 type lockedBuffer struct {
@@ -83,13 +83,13 @@ func (l *lockedBuffer) String() string {
 
 var servingAt = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// start starts a daemon on a port of its own and waits until it serves. It ends with the test.
+// start starts a daemon on its own port and waits until it serves. The daemon ends with the test.
 func start(t testing.TB, args ...string) *sandboxd {
 	t.Helper()
 	return startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...))
 }
 
-// underEachEngine runs a test once for each way in which a run can start, with the flags for it.
+// underEachEngine runs a test once for each way in which a run can start, with the flags for that way.
 func underEachEngine(t *testing.T, test func(t *testing.T, flags ...string)) {
 	for way, flags := range [][]string{
 		{"--engine=exec", "--warm=0"}, {"--engine=exec", "--warm=2"},
@@ -109,7 +109,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd) *sandboxd {
 	return d
 }
 
-// launch starts a daemon. It ends with the test.
+// launch starts a daemon, which ends with the test.
 func launch(t testing.TB, cmd *exec.Cmd) *sandboxd {
 	t.Helper()
 	d := &sandboxd{cmd: cmd, log: &lockedBuffer{}, done: make(chan error, 1), address: make(chan string, 1)}
@@ -156,7 +156,7 @@ func (d *sandboxd) serves(t testing.TB) {
 	}
 }
 
-// answer is what came back of a request.
+// answer is an HTTP answer.
 type answer struct {
 	status int
 	header http.Header
@@ -242,14 +242,14 @@ func (d *sandboxd) metric(t testing.TB, series string) string {
 	return ""
 }
 
-// closeIdle closes the connections that this client keeps, which the daemon counts as its own.
+// closeIdle closes this client's idle connections, because the daemon counts them.
 func closeIdle() { http.DefaultClient.CloseIdleConnections() }
 
-// daemonEnvironment makes this binary the daemon, with the host uids of this test.
+// daemonEnvironment returns the environment with which the test binary is the daemon. The daemon uses host uids of this test.
 func daemonEnvironment() []string {
 	uids := jailtest.UIDs()
 	return append(os.Environ(), beMain+"=1",
 		fmt.Sprintf("SANDBOXD_UID_FIRST=%d", uids.First), fmt.Sprintf("SANDBOXD_UID_COUNT=%d", uids.Count),
-		"SANDBOXD_PREPARE_FONTS=false", // a second of work for each daemon
-		"GORACE=atexit_sleep_ms=0")     // under the race detector each exit takes a second otherwise
+		"SANDBOXD_PREPARE_FONTS=false", // saves a second for each daemon
+		"GORACE=atexit_sleep_ms=0")     // otherwise each exit takes a second under the race detector
 }

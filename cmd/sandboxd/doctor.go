@@ -16,7 +16,7 @@ type doctorCommand struct {
 	JSON bool `name:"json" help:"Print the findings as JSON."`
 }
 
-// finding is one layer, or the templates, as the doctor prints it.
+// finding is the result for one layer, or for all templates, as doctor prints it.
 type finding struct {
 	Layer    string `json:"layer"`
 	Works    bool   `json:"works"`
@@ -25,7 +25,7 @@ type finding struct {
 	Error    string `json:"error,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
 	Cause    string `json:"cause,omitempty"`   // another layer, whose error and remedy explain this one
-	Untried  bool   `json:"untried,omitempty"` // without that one
+	Untried  bool   `json:"untried,omitempty"` // this layer could not be tried without the layer in Cause
 }
 
 func findingsOf(layers []jail.Layer) []finding {
@@ -41,7 +41,7 @@ func findingsOf(layers []jail.Layer) []finding {
 	return findings
 }
 
-// Run probes every layer, and the templates. Its error says what is missing of that.
+// Run probes every layer and the templates. It returns an error if a required layer is missing or a template does not start.
 func (d doctorCommand) Run(s *settings) error {
 	config, err := s.jail(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -73,7 +73,7 @@ func (d doctorCommand) Run(s *settings) error {
 	return err
 }
 
-// tryTemplates starts all templates, and ends them.
+// tryTemplates starts all templates and ends them again.
 func tryTemplates(s *settings, config jail.Config) (finding, error) {
 	f := finding{Layer: "templates", Required: true}
 	config.Warm = 0
@@ -83,7 +83,7 @@ func tryTemplates(s *settings, config jail.Config) (finding, error) {
 	}
 	if err != nil {
 		f.Error = err.Error()
-		f.Remedy = "install what it imports for " + s.Python + ", or take it out of --templates"
+		f.Remedy = "install the modules that it imports for " + s.Python + ", or remove it from --templates"
 		return f, err
 	}
 	f.Works, f.Detail = true, strings.Join(s.templateNames(), ", ")
@@ -96,7 +96,7 @@ func printFindings(w io.Writer, findings []finding) error {
 		switch {
 		case f.Works:
 			fmt.Fprintf(&text, "works    %-18s %s\n", f.Layer, f.Detail)
-		case f.Cause != "": // in a few words, below its cause
+		case f.Cause != "": // explain lists it below its cause
 		case f.Required:
 			fmt.Fprintf(&text, "MISSING  %-18s %s\n", f.Layer, explain(f, findings, "\n"+strings.Repeat(" ", 28)))
 		default:
@@ -107,7 +107,7 @@ func printFindings(w io.Writer, findings []finding) error {
 	return err
 }
 
-// consequences are the layers that a missing one explains: those that fail likewise, and those that could not be tried.
+// consequences returns the layers that fail for the same reason as f, and the layers that could not be tried without f.
 func consequences(f finding, all []finding) (likewise, untried []string) {
 	for _, other := range all {
 		switch {
@@ -121,8 +121,8 @@ func consequences(f finding, all []finding) (likewise, untried []string) {
 	return likewise, untried
 }
 
-// explain says why a layer does not work, what to do about it, and which other layers that explains. These come in lines
-// of their own, each after newline.
+// explain formats the error of a layer, its remedy, and the other layers that it explains. The string newline separates the
+// parts.
 func explain(f finding, all []finding, newline string) string {
 	likewise, untried := consequences(f, all)
 	text := strings.ReplaceAll(f.Error, "\n", "; ") + newline + "remedy: " + f.Remedy
@@ -135,7 +135,7 @@ func explain(f finding, all []finding, newline string) string {
 	return text
 }
 
-// missingLayers is the error of a machine on which a required layer does not work. Each cause is logged, with its remedy.
+// missingLayers returns an error if a required layer does not work. It logs each cause with its remedy.
 func missingLayers(layers []jail.Layer, log *slog.Logger) error {
 	var missing []string
 	findings := findingsOf(layers)

@@ -20,21 +20,21 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// hindrance is an environment in which a jail cannot be started, or not with all layers.
+// hindrance is an environment in which no jail can be started, or only one without all layers.
 type hindrance struct {
 	name     string
-	needs    string                 // a program, optional
-	users    []syscall.SysProcIDMap // of a user namespace, optional
-	noGroups bool                   // setgroups(2) is forbidden in it
-	hinder   string                 // a shell script in a mount namespace of its own that executes "$@"; DIR is an empty directory
-	remedied []string               // the same with the remedy applied: each of these alone; the first, unless everything is tried
-	weaker   bool                   // the layer is one that best effort gives up
-	kin      bool                   // of one of the others: only where everything is tried
-	serve    bool                   // try that the daemon says the same: one of each kind is enough
+	needs    string                 // a program that the script needs; optional
+	users    []syscall.SysProcIDMap // the uid map of a user namespace for the script; optional
+	noGroups bool                   // setgroups(2) is forbidden in that namespace
+	hinder   string                 // a shell script that executes "$@", in its own mount namespace; DIR is an empty directory
+	remedied []string               // the same script with the remedy applied. Without SANDBOXD_TEST_ALL only the first is tried
+	weaker   bool                   // best effort does not need the layer
+	kin      bool                   // similar to another hindrance: only tried with SANDBOXD_TEST_ALL
+	serve    bool                   // also check that serve reports the same; one of each kind is enough
 
-	layer  string // the only one with a remedy of its own
+	layer  string // the only layer for which doctor prints a remedy
 	error  string
-	remedy string // part of it
+	remedy string // a part of the remedy
 }
 
 const (
@@ -137,7 +137,7 @@ var hindrances = []hindrance{
 		hinder:   underFilter + `=landlock exec "$@"`,
 		remedied: []string{unchanged},
 		layer:    "landlock", error: "the kernel offers no Landlock: landlock_create_ruleset: function not implemented", remedy: "allows landlock_create_ruleset"},
-	{name: "Landlock switched off", kin: true, // as if: what switches it on is the kernel's command line
+	{name: "Landlock switched off", kin: true, // simulated by a filter, because only the kernel's command line can do it
 		hinder:   underFilter + `=no-landlock exec "$@"`,
 		remedied: []string{unchanged},
 		layer:    "landlock", error: "the kernel offers no Landlock: landlock_create_ruleset: operation not supported", remedy: "add landlock to the lsm= list"},
@@ -156,13 +156,13 @@ var hindrances = []hindrance{
 }
 
 const (
-	// Of each procfs that there is: one that shows everything is enough for the kernel.
+	// The script masks every procfs, because one unmasked procfs is enough for the kernel.
 	maskProc   = `for proc in $(awk '/ - proc /{print $5}' /proc/self/mountinfo); do mount --bind /dev/null "$proc/version"; done; `
 	overlayUsr = `mount -t tmpfs none "$DIR"; mount -t overlay -o "lowerdir=/usr:$DIR" none /usr; `
 	python     = `mount -t tmpfs none /srv; mkdir /srv/closed; /usr/bin/python3 -m venv --without-pip /srv/closed/env; `
 )
 
-// limitOn forbids namespaces of a kind. A process may do so for its own user namespace.
+// limitOn returns a hindrance that forbids namespaces of a kind. A process may do so in its own user namespace.
 func limitOn(kind, layer, message string) hindrance {
 	file := "/proc/sys/user/max_" + kind + "_namespaces"
 	return hindrance{name: "no " + kind + " namespaces", users: allUsers, kin: kind == "net" || kind == "time",
@@ -171,14 +171,14 @@ func limitOn(kind, layer, message string) hindrance {
 		layer:    layer, error: message, remedy: "sysctl -w user.max_" + kind + "_namespaces=65536"}
 }
 
-// The doctor names one cause, one remedy, and that remedy helps. The daemon refuses to start in the same words.
+// doctor names one cause and one remedy, and that remedy helps. The daemon refuses to start with the same message.
 func TestDoctorNamesTheCause(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("it takes root to hinder a process in these ways: the same suite runs as root")
+		t.Skip("only root can create these environments: the same suite runs as root")
 	}
 	here := hindered(t, hindrance{}, unchanged, "doctor")
 	if here.status != 0 {
-		t.Skipf("something hinders a jail on this machine: %s", here.text)
+		t.Skipf("a jail cannot be started on this machine without a hindrance: %s", here.text)
 	}
 	for _, h := range hindrances {
 		if h.kin && !testenv.All() {
@@ -222,7 +222,7 @@ func TestDoctorNamesTheCause(t *testing.T) {
 				t.Errorf("the daemon: status %d\n%s", refusal.status, refusal.text)
 			}
 			said := processIDs.ReplaceAllString(refusal.text, "/proc/N/")
-			for line := range strings.Lines(cause) { // as attributes of a record of the log
+			for line := range strings.Lines(cause) { // each line is an attribute of the log record
 				line = processIDs.ReplaceAllString(strings.TrimSpace(line), "/proc/N/")
 				for prefix, attribute := range map[string]string{"remedy: ": "remedy=", "likewise: ": "likewise=", "not tried without it: ": "not_tried="} {
 					if rest, found := strings.CutPrefix(line, prefix); found {
@@ -239,21 +239,21 @@ func TestDoctorNamesTheCause(t *testing.T) {
 
 var processIDs = regexp.MustCompile(`/proc/\d+/|/proc/self is \d+`)
 
-// report is what a command in a hindered environment said.
+// report is the output of a command in a hindered environment.
 type report struct {
 	text   string
 	status int
 	layers []string
 }
 
-// hindered runs the program in an environment that a script makes.
+// hindered runs the program in an environment that a script creates.
 func hindered(t *testing.T, h hindrance, script string, args ...string) report {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "dir")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a daemon that starts serves for ever
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a daemon that does start would never end
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", append([]string{"-ec", script, "sh", binary(t)}, append(args, "--isolation=best-effort")...)...)
 	cmd.WaitDelay = time.Second
@@ -278,7 +278,7 @@ func hindered(t *testing.T, h hindrance, script string, args ...string) report {
 	return r
 }
 
-// explained are the layers of a state that have a line of their own.
+// explained returns the layers of a state that have their own line.
 func (r report) explained(state string) (layers []string) {
 	for line := range strings.Lines(r.text) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == state {
@@ -288,7 +288,7 @@ func (r report) explained(state string) (layers []string) {
 	return layers
 }
 
-// explanation is what is said of a layer that does not work: its error, and the indented lines below, without the indent.
+// explanation returns the text about a layer that does not work: its error and the indented lines below it, without the indent.
 func (r report) explanation(state, layer string) string {
 	_, rest, _ := strings.Cut("\n"+r.text, fmt.Sprintf("\n%-8s %-18s ", state, layer))
 	var text strings.Builder
@@ -301,7 +301,7 @@ func (r report) explanation(state, layer string) string {
 	return text.String()
 }
 
-// binary is this test's, where every user can execute it.
+// binary returns a copy of the test binary that every user can execute.
 func binary(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -328,7 +328,7 @@ func cgroupMount(t *testing.T) string {
 	return ""
 }
 
-// In JSON each layer is there, and says which other one explains it.
+// The JSON output has an entry for each layer, which names the layer that explains it.
 func TestDoctorInJSON(t *testing.T) {
 	out, err := command(t, "doctor", "--json", "--python=/nonexistent", isolation()).Output()
 	var findings []finding

@@ -28,7 +28,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// startFaulty serves in this process, with inits that fail as they are told.
+// startFaulty serves in this process. The returned Fault makes inits fail.
 func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	t.Helper()
 	c, err := parse([]string{"--listen=127.0.0.1:0", "--policy=off", "--concurrency=16", isolation()})
@@ -46,19 +46,19 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doors, err := openDoors(c, passedSockets{})
+	endpoints, err := openEndpoints(c, passedSockets{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(c, j, admission.New(c.Concurrency, c.Queue), doors, nil, nil, log)
+	server, err := newServer(c, j, admission.New(c.Concurrency, c.Queue), endpoints, nil, nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.url = doors.public.address()
+	d.url = endpoints.public.address()
 	httpServer := server.HTTPServer()
-	httpServer.ConnState = doors.public.ConnState
+	httpServer.ConnState = endpoints.public.ConnState
 	served := make(chan error, 1)
-	go func() { served <- httpServer.Serve(doors.public) }()
+	go func() { served <- httpServer.Serve(endpoints.public) }()
 	t.Cleanup(func() {
 		httpServer.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -71,7 +71,7 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	return d, fault
 }
 
-// failures are the samples of the metric of failed set-ups that are not 0.
+// failures returns the samples of the metric of failed set-ups that are not 0.
 func (d *sandboxd) failures(t testing.TB) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -85,8 +85,8 @@ func (d *sandboxd) failures(t testing.TB) map[string]int {
 	return found
 }
 
-// failsAt expects the next run to fail at a stage: the answer says so and no more, the log has the
-// reason, and the metric of this stage counts it and no other does.
+// failsAt expects the next run to fail at a stage: the answer contains only the stage, the log has the reason, and the metric
+// counts only this stage.
 func (d *sandboxd) failsAt(t testing.TB, stage, reason string, run func() answer) {
 	t.Helper()
 	before, logged := d.failures(t), len(d.log.String())
@@ -108,7 +108,7 @@ func (d *sandboxd) failsAt(t testing.TB, stage, reason string, run func() answer
 	}
 }
 
-// works expects the next run to work.
+// works expects the next run to succeed.
 func (d *sandboxd) works(t testing.TB) {
 	t.Helper()
 	if s, _ := d.execute(t, "print(1)"); s.Stdout != "1\n" {
@@ -116,15 +116,15 @@ func (d *sandboxd) works(t testing.TB) {
 	}
 }
 
-// settled expects nothing of the runs to be left, in the process with this id.
+// settled expects that the process with this id has nothing left of its runs.
 func (d *sandboxd) settled(t testing.TB, pid int, before jailtest.Host) {
 	t.Helper()
 	closeIdle()
 	jailtest.Settled(t, pid, before)
 }
 
-// Each step of the init fails in each way: with an errno, without a word, by SIGKILL from outside,
-// with a client that has gone away.
+// Each step of the init fails in each way: with an errno, by dying without a report, by SIGKILL from outside, and with a client
+// that closes the connection.
 func TestFaultOfEachStep(t *testing.T) {
 	d, fault := startFaulty(t)
 	d.works(t)
@@ -133,9 +133,9 @@ func TestFaultOfEachStep(t *testing.T) {
 	const program = `{"code":"print(1)"}`
 	for _, stage := range inside.Stages {
 		t.Run(stage, func(t *testing.T) {
-			named := stage // the step whose name its process has
+			named := stage // the step after which the init's process is named
 			if stage == inside.StageExec {
-				named = inside.StageSeccomp // the last that takes one
+				named = inside.StageSeccomp // the last step that sets a name
 			}
 			post := func() answer { return d.post(t, program) }
 			for _, errno := range []unix.Errno{unix.EPERM, unix.ENOMEM, unix.EMFILE} {
@@ -154,7 +154,7 @@ func TestFaultOfEachStep(t *testing.T) {
 				}
 				return <-answered
 			}
-			if named == stage { // otherwise it may be at the one or at the other when it is killed
+			if named == stage { // otherwise the process may be at either step when it is killed
 				d.failsAt(t, stage, "init died without a report (signal: killed)", killed)
 			}
 
@@ -188,7 +188,7 @@ func TestFaultOfEachStep(t *testing.T) {
 	})
 }
 
-// The daemon runs into its limit on descriptors at each single one that it opens for a run.
+// The daemon reaches its limit on descriptors at each of the descriptors that it opens for a run.
 func TestDescriptorsRunOut(t *testing.T) {
 	d := start(t, "--policy=off")
 	pid := d.cmd.Process.Pid
@@ -238,13 +238,12 @@ func TestDescriptorsRunOut(t *testing.T) {
 	d.settled(t, pid, before)
 }
 
-// Faults of the machine that come and go under a running daemon.
+// Faults of the machine that appear and disappear while the daemon runs.
 func TestFaultsUnderTheDaemon(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has a user namespace with several uids: the same suite runs as root")
 	}
-	// The limits on namespaces and the mounts of a user namespace of its own can be changed without
-	// harm to the machine.
+	// The limits on namespaces and the mounts can be changed in a separate user namespace without an effect on the machine.
 	uids := jailtest.UIDs()
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}, {ContainerID: uids.First, HostID: uids.First, Size: uids.Count}}
 	cmd := command(t, "serve", "--listen=127.0.0.1:0", isolation(), "--policy=off")
@@ -300,8 +299,8 @@ func TestFaultsUnderTheDaemon(t *testing.T) {
 	}
 }
 
-// A daemon that was stopped for longer than the limit: who ended meanwhile was in time for all that
-// anybody knows, who did not is killed.
+// The daemon is stopped for longer than the wall clock. A program that ended in the meantime counts as ended in time. A program
+// that still runs is killed.
 func TestStoppedDaemon(t *testing.T) {
 	const wall = 4 * time.Second
 	d := start(t, "--policy=off", "--wall=4s", "--concurrency=8")
@@ -338,12 +337,11 @@ func TestStoppedDaemon(t *testing.T) {
 	d.settled(t, pid, before)
 }
 
-// programsOf counts the living programs that a daemon has started and handed over: python3 has closed
-// the socket over which its program came.
+// programsOf counts the living processes of a daemon that already run their program: python3 has closed the hand-off socket.
 func programsOf(t testing.TB, daemon int) (n int) {
 	t.Helper()
 	for _, child := range descendants(daemon) {
-		// Of the dead it is empty.
+		// The file is empty for a zombie.
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
 		_, waiting := os.Lstat(fmt.Sprintf("/proc/%d/fd/%d", child, inside.Channel))
 		if strings.Contains(string(line), inside.Home+"/main.py") && waiting != nil {
@@ -353,9 +351,9 @@ func programsOf(t testing.TB, daemon int) (n int) {
 	return n
 }
 
-// Whatever becomes of the log, runs go on.
-func TestLogThatNobodyTakes(t *testing.T) {
-	// Their standard error is not ours to read, so the address must be known before.
+// Runs continue, whatever happens to the log.
+func TestRunsDoNotWaitForTheLog(t *testing.T) {
+	// The test cannot read the address from these log files, so it chooses the address.
 	serving := func(t *testing.T, stderr *os.File) (*sandboxd, *exec.Cmd) {
 		t.Helper()
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -430,7 +428,7 @@ func TestLogThatNobodyTakes(t *testing.T) {
 		d, cmd := serving(t, w)
 		w.Close()
 		before := jailtest.Count(t, cmd.Process.Pid)
-		for range 30 { // a record is some 300 bytes
+		for range 30 { // a record has about 300 bytes
 			d.works(t)
 		}
 		if n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ); err != nil || n < 3000 {
@@ -448,10 +446,10 @@ func TestLogWriter(t *testing.T) {
 	const more = 7
 	fmt.Fprintf(writer, "first\n")
 	waitFor(t, "the first record to be taken", func() bool { return len(writer.records) == 0 })
-	for i := range logRoom + more {
+	for i := range logBuffer + more {
 		fmt.Fprintf(writer, "%d\n", i)
 	}
-	for i := -1; i < logRoom && lines.Scan(); i++ {
+	for i := -1; i < logBuffer && lines.Scan(); i++ {
 		if want := strconv.Itoa(i); i >= 0 && lines.Text() != want {
 			t.Fatalf("got %q, want %s", lines.Text(), want)
 		}
@@ -462,7 +460,7 @@ func TestLogWriter(t *testing.T) {
 	}
 }
 
-// The daemon writes no file: with a full disk below it, it serves all the same.
+// The daemon writes no file, so it also serves while the disk below it is full.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root mounts a small disk: the same suite runs as root")

@@ -15,11 +15,11 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// Programs that want to do harm, posted with the scan off, several at a time. Each ends in a clear verdict, and
-// soon after its limit; a neighbour is served meanwhile; nothing is left behind.
+// Hostile programs, posted with the scan off, several at a time. Each ends with the expected verdict soon after its limit. A
+// neighbour is served at the same time, and nothing is left behind.
 func TestHostile(t *testing.T) {
 	wall := 2 * time.Second
-	if testenv.InLab() { // all is many times as slow there
+	if testenv.InLab() { // the lab is many times slower
 		wall = 4 * time.Second
 	}
 	d := start(t, "--policy=off", "--wall="+wall.String(), "--memory=128MiB")
@@ -29,14 +29,14 @@ func TestHostile(t *testing.T) {
 	t.Run("programs", func(t *testing.T) {
 		for _, tt := range []struct {
 			name, code string
-			verdicts   string // those that are right
-			stdout     string // part of it
-			stderr     string // part of it
+			verdicts   string // accepted verdicts
+			stdout     string // a part of it
+			stderr     string // a part of it
 		}{
 			{"spins", "print('up')\nwhile True: pass", "timeout", "up\n", fmt.Sprintf("timed out (%d second limit).", int(wall.Seconds()))},
 			{"floods its output", "while True: print('x'*1000)", "timeout", "xxx", fmt.Sprintf("timed out (%d second limit).", int(wall.Seconds()))},
 			{"forks without end", "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "timeout", "", "timed out"},
-			// A kernel may refuse so much at once, by its rules of overcommitment.
+			// With some overcommit settings the kernel refuses the allocation at once.
 			{"wants 10 GB", "print('up')\nbytearray(10**10)", "oom exited", "up\n", "Memory"},
 			{"wants ever more memory", "print('up')\nkeep = []\nwhile True: keep.append(bytearray(1 << 20))", "oom", "up\n", "Memory limit exceeded (128 MiB limit)."},
 			{"wants memory in 30 processes", "import os, time\nfor i in range(30):\n    if os.fork() == 0: break\nx = bytearray(20 << 20)\ntime.sleep(60)", "oom", "", "Memory limit exceeded"},
@@ -63,8 +63,8 @@ func TestHostile(t *testing.T) {
 					}
 				})
 				wg.Wait()
-				// These programs load the machine with hundreds of processes, so an end takes its time here.
-				// TestTimeout asserts when a program ends that has the machine for itself.
+				// These programs load the machine with hundreds of processes, so an end takes its time here. TestTimeout
+				// asserts the time on an idle machine.
 				if a.took > wall+10*time.Second && !testenv.InLab() {
 					t.Errorf("took %v, the limit is %v", a.took, wall)
 				}
@@ -78,7 +78,7 @@ func TestHostile(t *testing.T) {
 	t.Run("100 MB of source", func(t *testing.T) {
 		a, err := d.do(t.Context(), "POST", "/playground/execute",
 			io.MultiReader(strings.NewReader(`{"code":"`), io.LimitReader(zeros{}, 100<<20), strings.NewReader(`"}`)), "Content-Type", "application/json")
-		// The daemon may hang up while we still send: that is an answer too.
+		// The daemon may close the connection before the client has sent everything.
 		if err == nil && a.status != 413 {
 			t.Errorf("status %d: %s", a.status, a.body)
 		}
@@ -100,7 +100,7 @@ func TestHostile(t *testing.T) {
 	jailtest.Settled(t, d.cmd.Process.Pid, before)
 }
 
-// zeros is an endless run of the character 0.
+// zeros is an endless reader of the character 0.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -110,7 +110,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// waitFor polls until something is so.
+// waitFor polls until a condition holds.
 func waitFor(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
@@ -120,7 +120,7 @@ func waitFor(t testing.TB, what string, so func() bool) {
 	}
 }
 
-// Many runs of every kind, 8 at a time; then the host is as it was and the daemon no larger.
+// After many runs of every kind, 8 at a time, the host is as before and the daemon has not grown.
 func TestManyRuns(t *testing.T) {
 	runs := 160
 	if testenv.All() {
@@ -152,7 +152,7 @@ func TestManyRuns(t *testing.T) {
 					p := programs[i%len(programs)]
 					_, a := d.execute(t, p.code)
 					verdict := a.header.Get("X-Sandboxd-Verdict")
-					// On a busy machine any of them may run into so short a limit.
+					// On a busy machine any program may reach its short limit.
 					if verdict != p.verdict && verdict != "timeout" {
 						t.Errorf("%q: verdict %s, want %s", p.code, verdict, p.verdict)
 					}
@@ -185,7 +185,7 @@ func residentMemory(t testing.TB, d *sandboxd) int64 {
 	return int64(bytes)
 }
 
-// What a program writes is content: it can end no string, no header and no answer of ours.
+// The output of a program cannot end a string, a header or an answer of the daemon.
 func TestOutputForgesNothing(t *testing.T) { underEachEngine(t, outputForgesNothing) }
 
 func outputForgesNothing(t *testing.T, flags ...string) {
@@ -214,7 +214,7 @@ func outputForgesNothing(t *testing.T, flags ...string) {
 	}
 }
 
-// pythonBytes is a list of numbers.
+// pythonBytes formats a string as a Python list of its bytes.
 func pythonBytes(s string) string {
 	return strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ",")
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Which names each kind of listener goes by. A page that has rebound its name looks to its browser like one of ours:
-// the requests here are what it sends.
+// The host names that each kind of listener accepts. The requests are those of a page that uses DNS rebinding: its browser treats
+// the daemon as the page's own origin.
 func TestNamesOfTheDaemon(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "socket")
 	for _, tt := range []struct {

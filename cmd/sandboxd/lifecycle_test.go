@@ -61,8 +61,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// kill -9 on the daemon in mid-run leaves no process of the run alive, and the next start
-// cleans up what else there is.
+// kill -9 on the daemon during a run leaves no process of the run alive. The next start of the daemon removes the rest.
 //
 //lab:as user
 func TestKilledDaemon(t *testing.T) {
@@ -74,7 +73,7 @@ func killedDaemon(t *testing.T, flags ...string) {
 	d := start(t, append(flags, "--policy=off", "--wall=60s")...)
 	go d.do(t.Context(), "POST", "/playground/execute",
 		strings.NewReader(`{"code":"import os\nfor i in range(3): os.fork()\nos.execv('/usr/bin/sleep', ['sleep', '3611'])"}`), "Content-Type", "application/json")
-	// The programs, and whatever else it has started: what clones, templates, jails that wait.
+	// The program's processes, and all others that the daemon has started: zygotes, templates, waiting jails.
 	var all []int
 	waitFor(t, "the eight processes of its program", func() bool {
 		sleepers := sleeping()
@@ -93,7 +92,7 @@ func killedDaemon(t *testing.T, flags ...string) {
 	}
 }
 
-// descendants are the processes that a process has started, and those that these have started, in turn.
+// descendants returns the processes below a process.
 func descendants(pid int) (all []int) {
 	for _, child := range jailtest.Children(pid) {
 		all = append(append(all, child), descendants(child)...)
@@ -101,8 +100,8 @@ func descendants(pid int) (all []int) {
 	return all
 }
 
-// sleeping are the processes that are `sleep 3611`. They are looked for on the whole machine: where the unit hides the inits of
-// the jails from this test (ProtectProc=invisible), their children cannot be found through them.
+// sleeping returns the processes that are `sleep 3611`. It searches the whole machine: the unit hides the inits of the jails from this
+// test (ProtectProc=invisible), so their children cannot be found through them.
 func sleeping() (pids []int) {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range lines {
@@ -152,17 +151,17 @@ func TestFailsClosed(t *testing.T) {
 		want []string
 	}{
 		{"no python", []string{"--python=/nonexistent/python3"}, []string{"layer=python", `remedy="install python3`}},
-		{"a profile that is none", []string{"--seccomp-profile=main.go"}, []string{"seccomp profile"}},
-		{"an address that is taken or wrong", []string{"--listen=nowhere"}, []string{"--listen"}},
+		{"an invalid profile", []string{"--seccomp-profile=main.go"}, []string{"seccomp profile"}},
+		{"an invalid address", []string{"--listen=nowhere"}, []string{"--listen"}},
 		{"an unknown policy", []string{"--policy=lax"}, []string{"--policy", "strict"}},
-		{"an impossible value", []string{"--concurrency=0"}, []string{"--concurrency", "from 1"}},
-		{"a size that is none", []string{"--memory=lots"}, []string{"--memory"}},
+		{"a value out of range", []string{"--concurrency=0"}, []string{"--concurrency", "from 1"}},
+		{"an invalid size", []string{"--memory=lots"}, []string{"--memory"}},
 		{"more connections than descriptors", []string{"--connections=1000000"}, []string{"open files", "--connections"}},
 		{"fewer uids than runs", []string{"--concurrency=100", "--uid-count=100"}, []string{"--uid-count", "from 108"}},
-		{"a host that is none", []string{"--host=http://a.example"}, []string{"--host", "http://a.example", "without scheme"}},
-		{"an address for health and metrics that is wrong", []string{"--admin-listen=nowhere"}, []string{"--admin-listen"}},
-		{"fewer connections than none", []string{"--connections-per-client=-1"}, []string{"--connections-per-client", "from 0"}},
-		{"an origin that is none", []string{"--cors-origin=example.com"}, []string{"example.com"}},
+		{"an invalid host", []string{"--host=http://a.example"}, []string{"--host", "http://a.example", "without scheme"}},
+		{"an invalid admin address", []string{"--admin-listen=nowhere"}, []string{"--admin-listen"}},
+		{"a negative number of connections", []string{"--connections-per-client=-1"}, []string{"--connections-per-client", "from 0"}},
+		{"an invalid origin", []string{"--cors-origin=example.com"}, []string{"example.com"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := command(t, append([]string{"serve", isolation(), "--listen=127.0.0.1:0"}, tt.args...)...).CombinedOutput()
@@ -184,7 +183,7 @@ func TestFailsClosed(t *testing.T) {
 	}
 }
 
-// Flag over environment over file over default.
+// A flag overrides the environment, which overrides the file, which overrides the default.
 func TestSettingsPrecedence(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	if err := os.WriteFile(file, []byte("wall: 1s\npolicy: \"off\"\npids: 33\ncors-origin: [https://a.example, https://b.example]\n"), 0o644); err != nil {
@@ -219,10 +218,10 @@ func TestSettingsPrecedence(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, content, want string }{
 		{"an unknown key", "walls: 1s", `unknown key "walls"`},
-		{"a value of the wrong kind", "pids: many", `bad.yaml:1: pids: "many" is no whole number`},
-		{"an impossible value", "wall: 0s", "bad.yaml:1: wall: 0s is too little"},
-		{"a map where a value belongs", "wall: {a: 1}", "bad.yaml:1: wall: is a map"},
-		{"no map", "- 1", "bad.yaml:1: not a YAML map"},
+		{"a value of the wrong kind", "pids: many", `bad.yaml:1: pids: "many" is not a whole number`},
+		{"a value out of range", "wall: 0s", "bad.yaml:1: wall: 0s is too small"},
+		{"a map instead of a value", "wall: {a: 1}", "bad.yaml:1: wall: is a map"},
+		{"a list instead of a map", "- 1", "bad.yaml:1: not a YAML map"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bad := filepath.Join(t.TempDir(), "bad.yaml")
@@ -245,8 +244,8 @@ func TestRunCommand(t *testing.T) {
 		status         int
 		stdout, stderr string
 	}{
-		{"mirrors", "import math\nprint('out')", nil, 0, "out\n", ""},
-		{"mirrors the exit status", "raise SystemExit(7)", nil, 7, "", ""},
+		{"prints the output", "import math\nprint('out')", nil, 0, "out\n", ""},
+		{"exits with the program's status", "raise SystemExit(7)", nil, 7, "", ""},
 		{"timeout", "print('up')\nwhile True: pass", []string{"--wall=1s"}, 124, "up\n", "sandboxd: Code execution timed out (1 second limit).\n"},
 		{"out of memory", "x = bytearray(1 << 30)", []string{"--memory=64MiB"}, 137, "", "sandboxd: Memory limit exceeded (64 MiB limit).\n"},
 		{"crash", "import ctypes\nctypes.string_at(0)", []string{"--policy=off"}, 139, "", "SIGSEGV"},
@@ -280,7 +279,7 @@ func TestRunCommand(t *testing.T) {
 	}
 }
 
-// Output comes while the program runs, not at its end.
+// Output is printed while the program runs, and not only at its end.
 func TestRunCommandStreamsLive(t *testing.T) {
 	cmd := command(t, "run", isolation(), "--wall=30s", "--log-level=error", "-")
 	cmd.Stdin = strings.NewReader("print('first')\nimport time\ntime.sleep(20)")
@@ -319,7 +318,7 @@ func TestMisspelledEnvironmentIsNamed(t *testing.T) {
 	cmd := command(t, "check")
 	cmd.Env = append(cmd.Env, "SANDBOXD_WAL=4s", "SANDBOXD_WALL=4s")
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "SANDBOXD_WAL is in the environment") || strings.Contains(string(out), "SANDBOXD_WALL is") {
+	if err != nil || !strings.Contains(string(out), "environment variable SANDBOXD_WAL is not a setting") || strings.Contains(string(out), "SANDBOXD_WALL is not") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -331,7 +330,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// parse reads a command line, and the rest of the configuration.
+// parse reads a command line and completes the settings from the environment and the file.
 func parse(args []string) (*settings, error) {
 	in, err := parseArguments(args)
 	if err != nil {

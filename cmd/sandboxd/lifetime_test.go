@@ -22,8 +22,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// lifetimes are the attacks on the lifetime of a run, as programs. Those that end by themselves have nothing to
-// outlive the daemon with, and are left out: they do not say that they have acted.
+// lifetimes returns the attacks of the family lifetime, as programs. Attacks whose program ends by itself are left out: they
+// cannot outlive the daemon.
 func lifetimes(t *testing.T) map[string]string {
 	t.Helper()
 	const dir = "../../internal/jail/testdata/escape/"
@@ -55,18 +55,18 @@ func lifetimes(t *testing.T) map[string]string {
 	return programs
 }
 
-// acted is the file in its scratch space by which an attack tells that it has done what it can.
+// acted is a file in the scratch space. An attack creates it when it has done all it can.
 const acted = "/tmp/acted"
 
-// Nothing of a daemon that is killed lives on: no program, whatever it has done to that end, no jail that waits, no template
-// and nothing that clones. As root, and as a user who has no cgroup to divide, whose next daemon would sweep nothing.
+// Nothing of a killed daemon stays alive: no program, whatever it has done, no waiting jail, no template and no zygote. The test
+// runs as root, and as a user without a cgroup to divide, whose next daemon would clean up nothing.
 //
 //lab:all user
 func TestNothingOutlivesTheDaemon(t *testing.T) {
 	programs := lifetimes(t)
 	atOnce := len(programs)
 	if testenv.InLab() {
-		atOnce = 4 // its 2 GiB are too little for more
+		atOnce = 4 // the lab has 2 GiB of memory
 	}
 	for _, user := range daemonUsers() {
 		for _, flags := range [][]string{{"--engine=exec"}, {"--engine=exec", "--warm=2"}, {"--engine=fork"}, {"--engine=fork", "--warm=2"}} {
@@ -89,8 +89,8 @@ func TestNothingOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// A daemon that is killed while it starts leaves nothing either, at whatever moment: each try waits for six processes more
-// than the last.
+// A daemon that is killed while it starts leaves nothing, at whatever moment. The first try kills it after one process was started;
+// each further try waits for six processes more.
 func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
 	for _, user := range daemonUsers() {
 		for _, engine := range []string{"exec", "fork"} {
@@ -102,7 +102,7 @@ func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
 					}
 					d := &sandboxd{cmd: cmd, done: make(chan error, 1)}
 					go func() { d.done <- cmd.Wait() }()
-					started := map[int]bool{} // all that there have been
+					started := map[int]bool{} // every process that was seen
 					full := false
 					for deadline := time.Now().Add(3 * time.Second); len(started) < most && !full; full = time.Now().After(deadline) {
 						for _, pid := range descendants(cmd.Process.Pid) {
@@ -110,7 +110,7 @@ func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
 						}
 					}
 					dies(t, d)
-					if full { // there are no more
+					if full { // the start is complete
 						if most < 4 {
 							t.Errorf("%d processes were started", most-1)
 						}
@@ -122,8 +122,8 @@ func TestNothingOutlivesAStartThatIsKilled(t *testing.T) {
 	}
 }
 
-// dies kills a daemon and waits for the end of whatever it had started. It is stopped before, so that
-// nothing is started meanwhile that is not known.
+// dies kills a daemon and waits for the end of every process that it had started. It stops the daemon first, so that it cannot
+// start another one meanwhile.
 func dies(t *testing.T, d *sandboxd) {
 	t.Helper()
 	daemon := d.cmd.Process.Pid
@@ -131,7 +131,7 @@ func dies(t *testing.T, d *sandboxd) {
 		t.Fatal(err)
 	}
 	waitFor(t, "it to be stopped", func() bool { return strings.Contains(statOf(daemon), ") T ") })
-	living := map[int]string{} // when each was started
+	living := map[int]string{} // start time of each process
 	spaces := map[string]bool{}
 	own, _ := os.Readlink("/proc/self/ns/pid")
 	for _, pid := range programsNear(daemon) {
@@ -163,7 +163,7 @@ func dies(t *testing.T, d *sandboxd) {
 	}
 }
 
-// havingActed counts the runs of a daemon whose attack has acted, by their scratch spaces.
+// havingActed counts the runs of a daemon whose attack has created the file acted in its scratch space.
 func havingActed(d *sandboxd) int {
 	runs := map[string]bool{}
 	for _, pid := range programsNear(d.cmd.Process.Pid) {
@@ -175,9 +175,9 @@ func havingActed(d *sandboxd) int {
 	return len(runs)
 }
 
-// programsNear returns the processes below a daemon. The unit hides the init, which is not dumpable, from its own user
-// (ProtectProc=invisible), and so the way from the daemon to the program. In the lab, where the test is
-// alone, it returns the processes of other pid namespaces instead.
+// programsNear returns the processes below a daemon. The unit hides the init, which is not dumpable, also from its own user
+// (ProtectProc=invisible), so the program cannot be found through the init. In the lab, where no other daemon runs, it returns
+// the processes of other pid namespaces instead.
 func programsNear(daemon int) (pids []int) {
 	if !testenv.InLab() {
 		return descendants(daemon)
@@ -198,7 +198,7 @@ func statOf(pid int) string {
 	return string(stat)
 }
 
-// startOf is when a process was started, which with its id is its name for good; "" for one that is gone or dead.
+// startOf returns the start time of a process, which identifies it together with its pid. It is "" for a process that has ended.
 func startOf(pid int) string {
 	_, rest, _ := strings.Cut(statOf(pid), ") ")
 	fields := strings.Fields(rest)
@@ -208,14 +208,14 @@ func startOf(pid int) string {
 	return fields[19] // starttime, proc_pid_stat(5)
 }
 
-// daemonUser is somebody who starts daemons.
+// daemonUser is a user who starts daemons.
 type daemonUser struct {
 	name       string
-	credential *syscall.Credential // nil: as this test
+	credential *syscall.Credential // nil for the user of this test
 	flags      []string
 }
 
-// daemonUsers are this test's own user, and nobody, where there is a right to become that one.
+// daemonUsers returns the user of this test and, if it is root, nobody.
 func daemonUsers() []daemonUser {
 	users := []daemonUser{{name: fmt.Sprint("uid ", os.Geteuid())}}
 	if os.Geteuid() == 0 {
@@ -240,7 +240,7 @@ func (u daemonUser) start(t *testing.T, flags ...string) *sandboxd {
 	return startCommand(t, u.command(t, flags...))
 }
 
-// readableSelf is a copy of this program that everybody may execute: go test keeps it where others may not look.
+// readableSelf returns a copy of the test binary that everybody may execute. go test keeps it in a private directory.
 func readableSelf(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")

@@ -15,37 +15,37 @@ import (
 )
 
 const (
-	// defaultListen is --listen where nothing else is said.
+	// defaultListen is the default of --listen.
 	defaultListen = "127.0.0.1:8000"
 
-	// adminSocket is the name (FileDescriptorName=) under which systemd passes the socket for health and metrics.
+	// adminSocket is the name (FileDescriptorName=) of the socket for health and metrics that systemd passes.
 	adminSocket = "admin"
 
-	// adminConnections bounds the connections of the listener for health and metrics: probes and scrapes are few.
+	// adminConnections is the maximum number of connections for health and metrics. Monitors need few.
 	adminConnections = 64
 
-	// descriptorsPerRun is what a run holds of the daemon's descriptors: its leaf, a socket, pipes and
-	// their other ends until the init has them, a pidfd, the filter's listener.
+	// descriptorsPerRun is the number of the daemon's descriptors that one run needs: its leaf, the hand-off socket, pipes, the
+	// other ends of the pipes until the init has them, a pidfd, and the filter's listener.
 	descriptorsPerRun = 16
 )
 
-// door is where requests come in. It bounds the connections.
-type door struct {
+// endpoint is a listener with a bound on its connections.
+type endpoint struct {
 	*connlimit.Listener
-	passed bool // whoever started us holds the socket too, and what we do not accept waits in it
+	passed bool // systemd passed the socket and keeps it open: connections that we do not accept wait in it
 }
 
-// doors are all there are.
-type doors struct {
-	public *door
-	admin  *door // nil where health and metrics are at the public one
+// endpoints are the listeners of the daemon.
+type endpoints struct {
+	public *endpoint
+	admin  *endpoint // nil if the public one serves health and metrics
 }
 
-// passedSockets are the listening sockets that we were started with (sd_listen_fds(3)).
+// passedSockets are the listening sockets that systemd passed (sd_listen_fds(3)). A field is nil if there is none.
 type passedSockets struct{ public, admin net.Listener }
 
-// takePassedSockets finds them, by their names. It comes before anything that starts a process: until then the
-// descriptors are not close-on-exec.
+// takePassedSockets finds the passed sockets by their names. It must be called before the daemon starts a process: until then
+// the descriptors are not close-on-exec, and a child would inherit them.
 func takePassedSockets() (passed passedSockets, err error) {
 	for _, file := range activation.Files(true) {
 		to, kind := &passed.public, "to serve on"
@@ -55,66 +55,66 @@ func takePassedSockets() (passed passedSockets, err error) {
 		listener, err := net.FileListener(file)
 		_ = file.Close() // the listener has a duplicate
 		if err != nil {
-			return passed, errors.New("a socket that was passed is none that listens: want ListenStream= and Accept=no")
+			return passed, errors.New("a passed socket is not a listening socket: the socket unit needs ListenStream= and Accept=no")
 		}
 		if *to != nil {
-			return passed, fmt.Errorf("2 sockets were passed %s, and one is served: want one ListenStream=", kind)
+			return passed, fmt.Errorf("2 sockets were passed %s, but only one can be served: the socket unit needs one ListenStream=", kind)
 		}
 		*to = listener
 	}
 	return passed, nil
 }
 
-// openDoors opens the doors: for each the passed socket, else what --listen and --admin-listen say. They let no more
-// connections in than leave the runs the descriptors that they need.
-func openDoors(s *settings, passed passedSockets) (doors, error) {
+// openEndpoints opens the listeners: the passed sockets, or else the addresses of --listen and --admin-listen. It fails if the
+// limit on open files does not allow the configured connections in addition to the runs.
+func openEndpoints(s *settings, passed passedSockets) (endpoints, error) {
 	admin := s.AdminListen != "" || passed.admin != nil
 	if err := enoughDescriptors(s, admin); err != nil {
-		return doors{}, err
+		return endpoints{}, err
 	}
-	public, err := openDoor("listen", s.Listen, s.Listen == defaultListen, passed.public,
+	public, err := openEndpoint("listen", s.Listen, s.Listen == defaultListen, passed.public,
 		connlimit.Limits{Total: s.Connections, PerClient: s.perClient()})
 	if err != nil || !admin {
-		return doors{public: public}, err
+		return endpoints{public: public}, err
 	}
-	own, err := openDoor("admin-listen", s.AdminListen, s.AdminListen == "", passed.admin, connlimit.Limits{Total: adminConnections})
+	own, err := openEndpoint("admin-listen", s.AdminListen, s.AdminListen == "", passed.admin, connlimit.Limits{Total: adminConnections})
 	if err != nil {
-		return doors{}, errors.Join(err, public.Close())
+		return endpoints{}, errors.Join(err, public.Close())
 	}
-	return doors{public, own}, nil
+	return endpoints{public, own}, nil
 }
 
-// openDoor opens one door. A passed socket takes the place of the address, unless the configuration names another.
-func openDoor(flag, address string, byDefault bool, passed net.Listener, limits connlimit.Limits) (*door, error) {
+// openEndpoint opens one listener. A passed socket replaces the address. It is an error if the configuration names another address.
+func openEndpoint(flag, address string, byDefault bool, passed net.Listener, limits connlimit.Limits) (*endpoint, error) {
 	if passed == nil {
 		listener, err := listen(address)
 		if err != nil {
 			return nil, fmt.Errorf("--%s: %w", flag, err)
 		}
-		return &door{connlimit.New(listener, limits), false}, nil
+		return &endpoint{connlimit.New(listener, limits), false}, nil
 	}
-	d := &door{connlimit.New(passed, limits), true}
+	d := &endpoint{connlimit.New(passed, limits), true}
 	if at := passed.Addr().String(); !byDefault && address != at && address != "unix:"+at {
-		return nil, fmt.Errorf("--%s=%s, but the socket that was passed is %s: leave --%s out, and set ListenStream= of its unit",
+		return nil, fmt.Errorf("--%s=%s, but the passed socket is %s: remove --%s, and set ListenStream= of the socket unit",
 			flag, address, at, flag)
 	}
 	return d, nil
 }
 
-// listen listens on a TCP address, or on unix:PATH.
+// listen listens on a TCP address, or on unix:PATH. It replaces the socket file that a killed daemon left, but no other file.
 func listen(address string) (net.Listener, error) {
 	path, local := strings.CutPrefix(address, "unix:")
 	if !local {
 		return net.Listen("tcp", address)
 	}
-	// What a daemon that was killed has left would be in the way.
+	// net.Listen fails if the file exists. Only a file to which nobody listens is removed.
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("%s is no socket, and is not replaced: give another path, or remove it", path)
+			return nil, fmt.Errorf("%s is not a socket and is not replaced: give another path, or remove it", path)
 		}
 		if c, err := net.Dial("unix", path); err == nil {
 			_ = c.Close()
-			return nil, fmt.Errorf("%s: somebody serves there: stop that one, or give another path", path)
+			return nil, fmt.Errorf("%s: another process serves there: stop it, or give another path", path)
 		} else if errors.Is(err, unix.ECONNREFUSED) {
 			_ = os.Remove(path)
 		}
@@ -122,13 +122,13 @@ func listen(address string) (net.Listener, error) {
 	return net.Listen("unix", path)
 }
 
-// perClient is how many connections one client address may have open. A reverse proxy is one client for all who
-// come through it: it is enough for every slot and the whole queue.
+// perClient returns the maximum number of connections from one client address. A reverse proxy is one client for all of its
+// own clients, so the default is at least enough to fill every slot and the whole queue.
 func (s *settings) perClient() int {
 	if s.ConnectionsPerClient > 0 {
 		return s.ConnectionsPerClient
 	}
-	const more = 16 // for what is answered at once, such as a 503
+	const more = 16 // for requests that take no slot, such as those that get a 503
 	return max(s.Connections/2, s.Concurrency+s.Queue+more)
 }
 
@@ -137,29 +137,29 @@ func enoughDescriptors(s *settings, admin bool) error {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
-	const own = 80 // with those to the processes that clone
+	const own = 80 // the daemon's own, among them the sockets to the zygotes
 	connections := s.Connections + connlimit.Farewells
 	if admin {
 		connections += adminConnections + connlimit.Farewells
 	}
 	if need := uint64(connections + s.jails()*descriptorsPerRun + own); limit.Cur < need {
-		return fmt.Errorf("the limit on open files is %d, less than the %d that --connections, --concurrency and --warm need: "+
-			"lower those, or raise it (ulimit -n, LimitNOFILE=)", limit.Cur, need)
+		return fmt.Errorf("the limit on open files is %d, but --connections, --concurrency and --warm need %d: "+
+			"lower these, or raise the limit (ulimit -n, LimitNOFILE=)", limit.Cur, need)
 	}
 	return nil
 }
 
-// hosts are the names by which the public door may be called. What reaches a loopback address can be a web page in a
-// browser of this machine; what reaches a Unix socket cannot.
-func (d doors) hosts(names []string) (api.Hosts, error) {
+// hosts returns the host names of the public listener. On a loopback address it is restricted by default, because a web page in
+// a browser of this machine can reach it. A web page cannot reach a Unix socket.
+func (d endpoints) hosts(names []string) (api.Hosts, error) {
 	if d.public.loopback() {
 		return api.LoopbackHosts(names)
 	}
 	return api.NamedHosts(names)
 }
 
-// adminHosts are the names by which the other door may be called. Monitors call by address.
-func (d doors) adminHosts(names []string) (api.Hosts, error) {
+// adminHosts returns the host names of the admin listener. Monitors use its address, so any address is accepted.
+func (d endpoints) adminHosts(names []string) (api.Hosts, error) {
 	switch {
 	case d.admin.Addr().Network() == "unix":
 		return api.Hosts{}, nil
@@ -170,29 +170,29 @@ func (d doors) adminHosts(names []string) (api.Hosts, error) {
 	return hosts.OrAddress(), err
 }
 
-func (d *door) loopback() bool {
+func (d *endpoint) loopback() bool {
 	tcp, ok := d.Addr().(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }
 
-// address is where the door is, for people.
-func (d *door) address() string {
+// address returns the address for logs and /healthz.
+func (d *endpoint) address() string {
 	if at := d.Addr(); at.Network() == "unix" {
 		return "unix:" + at.String()
 	}
 	return "http://" + d.Addr().String()
 }
 
-// socket says whose the socket is: a word of a closed set.
-func (d *door) socket() string {
+// socket returns "passed" or "own".
+func (d *endpoint) socket() string {
 	if d.passed {
 		return "passed"
 	}
 	return "own"
 }
 
-// Close closes the doors.
-func (d doors) Close() error {
+// Close closes all listeners.
+func (d endpoints) Close() error {
 	err := d.public.Close()
 	if d.admin != nil {
 		err = errors.Join(err, d.admin.Close())

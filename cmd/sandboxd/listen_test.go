@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// passing is the program with arguments and with sockets that are passed to it as systemd does it
-// (sd_listen_fds(3)): descriptors from 3 on, and whom they are for in the environment.
+// passing returns the program with arguments and with sockets that are passed as systemd does it (sd_listen_fds(3)): descriptors
+// from 3 on, and their names in the environment.
 func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t)
@@ -23,7 +23,7 @@ func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
 	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`, must(os.Executable())}, args...)
 	var names []string
 	for _, s := range sockets {
-		name := "sandboxd.socket" // what systemd says where FileDescriptorName= does not
+		name := "sandboxd.socket" // systemd's default if FileDescriptorName= is not set
 		if named, ok := s.(namedSocket); ok {
 			name = named.name
 		}
@@ -41,10 +41,10 @@ func passing(t testing.TB, sockets []socket, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// socket is what can be passed.
+// socket is a socket that can be passed.
 type socket interface{ File() (*os.File, error) }
 
-// namedSocket is one with FileDescriptorName=.
+// namedSocket is a socket with FileDescriptorName=.
 type namedSocket struct {
 	socket
 	name string
@@ -72,7 +72,7 @@ func listening(t testing.TB, d *sandboxd) (l struct{ Address, Socket string }) {
 	return l
 }
 
-// What comes while one daemon ends waits in the socket for the next one, and is not refused.
+// Connections that arrive while a daemon drains are not refused. They wait in the passed socket for the next daemon.
 func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	passed := listenTCP(t)
 	serve := []string{"serve", isolation(), "--policy=off", "--wall=20s"}
@@ -88,11 +88,11 @@ func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { running, _ = d.execute(t, "import time\ntime.sleep(2)\nprint('finished')") })
 	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
-	closeIdle() // or what follows would go to the first daemon, by a connection that it has
+	closeIdle() // otherwise the following requests use a connection to the first daemon
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the door to close", func() bool { return strings.Contains(d.log.String(), "the door is closed") })
+	waitFor(t, "the listener to close", func() bool { return strings.Contains(d.log.String(), "the listener is closed") })
 	var waited streams
 	wg.Go(func() { waited, _ = d.execute(t, "print('waited')") })
 	if err := <-d.done; err != nil {
@@ -105,7 +105,7 @@ func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	}
 }
 
-// leave leaves a socket behind that nobody listens on.
+// leave leaves the file of a socket to which nobody listens.
 func leave(t testing.TB, path string) {
 	t.Helper()
 	listener, err := net.Listen("unix", path)
@@ -136,28 +136,28 @@ func TestListening(t *testing.T) {
 		name    string
 		sockets []socket
 		args    []string
-		want    string // of the log
+		want    string // a part of the log
 	}{
 		{"a passed socket instead of the default", []socket{free}, nil, "msg=serving address=http://" + free.Addr().String() + " socket=passed"},
-		{"which --listen may name too", []socket{free}, []string{"--listen=" + free.Addr().String()}, "socket=passed"},
-		{"a passed one in the file system", []socket{local.(*net.UnixListener)}, nil, "msg=serving address=unix:" + path + " socket=passed"},
-		{"none was passed", nil, []string{"--listen=127.0.0.1:0"}, "socket=own"},
-		{"another address than the passed one", []socket{free}, []string{"--listen=127.0.0.1:1"}, "--listen=127.0.0.1:1, but the socket that was passed is " + free.Addr().String()},
-		{"two", []socket{free, free}, nil, "2 sockets were passed"},
+		{"--listen may name the passed socket", []socket{free}, []string{"--listen=" + free.Addr().String()}, "socket=passed"},
+		{"a passed Unix socket", []socket{local.(*net.UnixListener)}, nil, "msg=serving address=unix:" + path + " socket=passed"},
+		{"no passed socket", nil, []string{"--listen=127.0.0.1:0"}, "socket=own"},
+		{"--listen must not name another address", []socket{free}, []string{"--listen=127.0.0.1:1"}, "--listen=127.0.0.1:1, but the passed socket is " + free.Addr().String()},
+		{"two passed sockets", []socket{free, free}, nil, "2 sockets were passed"},
 		{"a path", nil, []string{"--listen=unix:" + fresh}, "msg=serving address=unix:" + fresh + " socket=own"},
 		{"a path that a killed daemon has left", nil, []string{"--listen=unix:" + stale}, "msg=serving address=unix:" + stale + " socket=own"},
-		{"a path that somebody serves on", nil, []string{"--listen=unix:" + path}, "somebody serves there"},
-		{"a path to the passed socket", []socket{local.(*net.UnixListener)}, []string{"--listen=unix:" + path}, "socket=passed"},
-		{"one for health and metrics", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, nil, "admin=unix:" + path + " admin_socket=passed"},
-		{"in another order", []socket{namedSocket{local.(*net.UnixListener), "admin"}, free}, nil, "address=http://" + free.Addr().String() + " socket=passed"},
-		{"which --admin-listen may name too", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, []string{"--admin-listen=unix:" + path}, "admin_socket=passed"},
-		{"one of its own for health and metrics", []socket{free}, []string{"--admin-listen=127.0.0.1:0"}, "admin_socket=own"},
-		{"one for health and metrics alone", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0"}, "socket=own"},
-		{"two for health and metrics", []socket{namedSocket{free, "admin"}, namedSocket{free, "admin"}}, nil, "2 sockets were passed with FileDescriptorName=admin"},
-		{"another address for health and metrics than the passed one", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:1"},
-			"--admin-listen=127.0.0.1:1, but the socket that was passed is " + free.Addr().String()},
-		{"an address for health and metrics that is taken", nil, []string{"--listen=127.0.0.1:0", "--admin-listen=" + free.Addr().String()}, "--admin-listen"},
-		{"one that does not listen", []socket{packets.(*net.UDPConn)}, nil, "none that listens"},
+		{"a path where another process serves", nil, []string{"--listen=unix:" + path}, "another process serves there"},
+		{"--listen may name the path of the passed socket", []socket{local.(*net.UnixListener)}, []string{"--listen=unix:" + path}, "socket=passed"},
+		{"a passed admin socket", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, nil, "admin=unix:" + path + " admin_socket=passed"},
+		{"a passed admin socket comes first", []socket{namedSocket{local.(*net.UnixListener), "admin"}, free}, nil, "address=http://" + free.Addr().String() + " socket=passed"},
+		{"--admin-listen may name the passed socket", []socket{free, namedSocket{local.(*net.UnixListener), "admin"}}, []string{"--admin-listen=unix:" + path}, "admin_socket=passed"},
+		{"only the public socket is passed", []socket{free}, []string{"--admin-listen=127.0.0.1:0"}, "admin_socket=own"},
+		{"only the admin socket is passed", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0"}, "socket=own"},
+		{"two passed admin sockets", []socket{namedSocket{free, "admin"}, namedSocket{free, "admin"}}, nil, "2 sockets were passed with FileDescriptorName=admin"},
+		{"--admin-listen must not name another address", []socket{namedSocket{free, "admin"}}, []string{"--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:1"},
+			"--admin-listen=127.0.0.1:1, but the passed socket is " + free.Addr().String()},
+		{"an admin address in use", nil, []string{"--listen=127.0.0.1:0", "--admin-listen=" + free.Addr().String()}, "--admin-listen"},
+		{"a passed socket that does not listen", []socket{packets.(*net.UDPConn)}, nil, "is not a listening socket"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := passing(t, tt.sockets, append([]string{"serve", isolation()}, tt.args...)...)
@@ -181,7 +181,7 @@ func TestListening(t *testing.T) {
 	}
 }
 
-// A daemon makes the file of its socket, answers at it, leaves it to nobody else while it lives, and removes it at its end.
+// A daemon creates the file of its Unix socket, answers on it, does not let another daemon take it, and removes it when it ends.
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	leave(t, path)
@@ -198,7 +198,7 @@ func TestUnixSocket(t *testing.T) {
 	}
 	ask()
 	status, _, stderr := said(t, command(t, "serve", isolation(), "--listen=unix:"+path))
-	if status != 1 || !strings.Contains(stderr, path) || !strings.Contains(stderr, "somebody serves there") {
+	if status != 1 || !strings.Contains(stderr, path) || !strings.Contains(stderr, "another process serves there") {
 		t.Errorf("a second daemon: status %d: %s", status, stderr)
 	}
 	ask()
@@ -208,12 +208,12 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("the socket: %v", err)
 	}
 
-	// A file that is no socket is somebody's.
+	// A file that is not a socket is not replaced.
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	status, _, stderr = said(t, command(t, "serve", isolation(), "--listen=unix:"+path))
-	if kept, _ := os.ReadFile(path); status != 1 || string(kept) != "precious" || !strings.Contains(stderr, "is no socket") {
+	if kept, _ := os.ReadFile(path); status != 1 || string(kept) != "precious" || !strings.Contains(stderr, "is not a socket") {
 		t.Errorf("status %d, the file has %q: %s", status, kept, stderr)
 	}
 }

@@ -1,4 +1,4 @@
-// Command sandboxd runs untrusted Python, sent over HTTP, in a jail of its own for each run.
+// Command sandboxd runs untrusted Python programs, sent over HTTP, each in its own jail.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 // version is set by the linker: see the Makefile.
 var version = "devel"
 
-// Exit statuses of all commands; `run` has more.
+// Exit statuses of all commands. The command run has more.
 const (
 	statusFailure = 1
 	statusUsage   = 2 // the command line or the configuration is wrong
@@ -24,11 +24,11 @@ type commands struct {
 
 	settings `embed:""`
 
-	Serve   serveCommand   `cmd:"" default:"1" help:"Serve HTTP (what a bare sandboxd does)."`
-	Run     runCommand     `cmd:"" help:"Run one file in a jail; mirrors its streams and its exit status."`
-	Check   checkCommand   `cmd:"" help:"Say whether the configuration is right: file, environment and flags. Starts nothing."`
-	Doctor  doctorCommand  `cmd:"" help:"Try every layer of the isolation on this machine and say what is missing."`
-	Profile profileCommand `cmd:"" help:"Look at seccomp profiles."`
+	Serve   serveCommand   `cmd:"" default:"1" help:"Serve HTTP. This is the default command."`
+	Run     runCommand     `cmd:"" help:"Run one file in a jail, with its streams and its exit status."`
+	Check   checkCommand   `cmd:"" help:"Check the configuration: file, environment and flags. Starts nothing."`
+	Doctor  doctorCommand  `cmd:"" help:"Try every isolation layer on this machine and report what is missing."`
+	Profile profileCommand `cmd:"" help:"Check seccomp profiles."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Describe a command."`
 }
@@ -49,11 +49,11 @@ func main() {
 	}
 }
 
-// run runs the command. Only one that needs settings reads them.
+// run runs the command. The settings are read only if the command takes them as a parameter.
 func (in *invocation) run(caught *signals) error {
 	err := in.BindSingletonProvider(func() (*settings, error) {
 		s, err := in.readSettings()
-		in.warnOfStrangers()
+		in.warnOfUnknownVariables()
 		return s, err
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func (in *invocation) run(caught *signals) error {
 	return in.Context.Run(caught)
 }
 
-// report prints an error, and says which exit status it makes.
+// report prints an error and returns the exit status for it.
 func (in *invocation) report(err error) (status int) {
 	var usage *usageError
 	var configuration *configError
@@ -85,13 +85,13 @@ func (in *invocation) report(err error) (status int) {
 	return statusFailure
 }
 
-// warnOfStrangers warns of variables in the environment that are misspelled: in the log of the daemon, and in plain text elsewhere.
-func (in *invocation) warnOfStrangers() {
-	for _, stranger := range strangers(in.Model, os.Environ()) {
+// warnOfUnknownVariables warns about environment variables that look like misspelled settings.
+func (in *invocation) warnOfUnknownVariables() {
+	for _, unknownVariable := range unknownVariables(in.Model, os.Environ()) {
 		if in.Command() == "serve" || in.LogFormat == "json" {
-			in.logger(os.Stderr).Warn("a variable in the environment is no setting", "variable", stranger.name, "meant", stranger.meant)
+			in.logger(os.Stderr).Warn("an environment variable is not a setting", "variable", unknownVariable.name, "meant", unknownVariable.meant)
 		} else {
-			fmt.Fprintf(os.Stderr, "sandboxd: %s is in the environment, and no setting%s\n", stranger.name, meant(stranger.meant))
+			fmt.Fprintf(os.Stderr, "sandboxd: the environment variable %s is not a setting%s\n", unknownVariable.name, meant(unknownVariable.meant))
 		}
 	}
 }
@@ -99,10 +99,10 @@ func (in *invocation) warnOfStrangers() {
 func options() []kong.Option {
 	return []kong.Option{
 		kong.Name("sandboxd"),
-		kong.Description("Runs untrusted Python in a jail of its own for each run.\n\n" +
+		kong.Description("Runs untrusted Python programs, each in its own jail.\n\n" +
 			"Each setting can also be given as SANDBOXD_<NAME> in the environment, or by its name in a YAML file (--config). " +
-			"Sizes have k, M, G or T behind them (powers of 1024; KiB and KB are the same), or are bytes. Times have ms, s, m or h behind them.\n\n" +
-			"Exit status: 0, or 1 after a failure, or 2 if the command line or the configuration is wrong."),
+			"A size is a number of bytes, optionally with the unit k, M, G or T (powers of 1024; KiB and KB are the same). A time has the unit ms, s, m or h.\n\n" +
+			"Exit status: 0 on success, 1 after a failure, 2 if the command line or the configuration is wrong."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		vars(),
 	}
@@ -127,7 +127,7 @@ type helpCommand struct {
 	Command []string `arg:"" optional:"" help:"The command."`
 }
 
-// Run prints what --help prints. kong ends the program when it has done so.
+// Run prints the same as --help. kong then ends the program.
 func (h helpCommand) Run() error {
 	_, err := parseArguments(append(h.Command, "--help"))
 	return err

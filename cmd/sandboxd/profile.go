@@ -11,17 +11,17 @@ import (
 )
 
 type profileCommand struct {
-	Check profileCheckCommand `cmd:"" help:"Compile a seccomp profile for this machine and say what it allows."`
+	Check profileCheckCommand `cmd:"" help:"Compile a seccomp profile for this machine and print what it allows."`
 }
 
 type profileCheckCommand struct {
-	File string `arg:"" help:"The profile; - is standard input."`
+	File string `arg:"" help:"The profile, or - for standard input."`
 }
 
-// maxProfile is more than any profile may have: the compiler says how much that is.
+// maxProfile limits what is read, in bytes. It is above the compiler's own limit, so that the compiler reports the error.
 const maxProfile = 4 << 20
 
-// Run compiles a profile and explains it. Its error names what in the profile is wrong.
+// Run compiles a profile and explains it. Its error names the part of the profile that is wrong.
 func (c profileCheckCommand) Run() error {
 	file, name := os.Stdin, "standard input"
 	if c.File != "-" {
@@ -49,18 +49,18 @@ func (c profileCheckCommand) Run() error {
 
 func printExplanation(w io.Writer, name string, e *seccompprofiles.Explanation) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: a filter of %d instructions of BPF for %s\n\n", name, e.Instructions, runtime.GOARCH)
+	fmt.Fprintf(&text, "%s: a filter of %d BPF instructions for %s\n\n", name, e.Instructions, runtime.GOARCH)
 	for _, c := range e.Counts {
 		fmt.Fprintf(&text, "%5d  %s\n", c.Calls, c.Kind)
 	}
-	fmt.Fprintf(&text, "       and every call of another architecture is killed\n")
+	fmt.Fprintf(&text, "       every call of another architecture is killed\n")
 	for _, part := range []struct {
 		title string
 		lines []string
 	}{
 		{"adds to the default profile", e.Adds},
-		{"takes away from it", e.TakesAway},
-		{"denies otherwise", e.Otherwise},
+		{"removes from the default profile", e.TakesAway},
+		{"denies with another action", e.Otherwise},
 		{"WARNINGS", e.Warnings},
 	} {
 		if len(part.lines) > 0 {
@@ -68,7 +68,7 @@ func printExplanation(w io.Writer, name string, e *seccompprofiles.Explanation) 
 		}
 	}
 	if len(e.Adds)+len(e.TakesAway)+len(e.Otherwise) == 0 {
-		fmt.Fprintf(&text, "\nno difference to the default profile\n")
+		fmt.Fprintf(&text, "\nno difference from the default profile\n")
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -16,12 +16,12 @@ func TestProfileCheck(t *testing.T) {
 		stdout        []string // parts of it
 		stderr        string
 	}{
-		{"the default, extended by nothing", `{"extends":"default"}`, 0, []string{"instructions of BPF", "allowed with certain arguments", "no difference to the default profile"}, ""},
-		{"more, less, and a danger", `{"extends":"default","syscalls":[{"names":["bpf","readahead"],"action":"SCMP_ACT_ALLOW"},{"names":["linkat"],"action":"SCMP_ACT_ERRNO"}]}`, 0,
-			[]string{"adds to the default profile:\n  bpf\n  readahead\n", "takes away from it:\n  linkat\n", "WARNINGS:\n  bpf: BPF\n"}, ""},
+		{"the default without changes", `{"extends":"default"}`, 0, []string{"BPF instructions", "allowed with certain arguments", "no difference from the default profile"}, ""},
+		{"additions, a removal and a dangerous call", `{"extends":"default","syscalls":[{"names":["bpf","readahead"],"action":"SCMP_ACT_ALLOW"},{"names":["linkat"],"action":"SCMP_ACT_ERRNO"}]}`, 0,
+			[]string{"adds to the default profile:\n  bpf\n  readahead\n", "removes from the default profile:\n  linkat\n", "WARNINGS:\n  bpf: BPF\n"}, ""},
 		{"an unknown call", `{"extends":"default","syscalls":[{"names":["linkat"],"action":"SCMP_ACT_ERRNO"},{"names":["raed"],"action":"SCMP_ACT_ALLOW"}]}`, 1, nil,
 			`: seccomp profile: syscalls[1]: names: unknown system call "raed"`},
-		{"no JSON", `seccomp`, 1, nil, "invalid character"},
+		{"invalid JSON", `seccomp`, 1, nil, "invalid character"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.profile), 0o644); err != nil {

@@ -25,12 +25,12 @@ import (
 
 type serveCommand struct{}
 
-// Run serves until SIGTERM or SIGINT, and then until what is running has ended.
+// Run serves until SIGTERM or SIGINT, and then drains.
 func (c serveCommand) Run(s *settings, caught *signals) error {
 	stderr := newLogWriter(os.Stderr, s.logger(os.Stderr))
 	defer stderr.flush()
 	log := s.logger(stderr)
-	slog.SetDefault(log) // also for what other packages print
+	slog.SetDefault(log) // for records of other packages
 	ctx, stop := caught.context(log)
 	defer stop()
 
@@ -47,10 +47,10 @@ func (c serveCommand) Run(s *settings, caught *signals) error {
 	return nil
 }
 
-// errLogged is an error that the log has already.
+// errLogged is returned in place of an error that is already in the log.
 var errLogged = errors.New("see the log")
 
-// serve starts all that serving takes, serves until ctx ends, and takes it apart. If ctx ends meanwhile, that is no error.
+// serve starts the daemon, serves until ctx ends, and cleans up. If ctx ends during the start, serve returns nil.
 func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *slog.Logger) error {
 	passed, err := takePassedSockets()
 	if err != nil {
@@ -62,7 +62,7 @@ func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *sl
 	}
 	layers := jail.Probe(ctx, config)
 	if ctx.Err() != nil {
-		return nil // stopped: what was not tried is not missing
+		return nil // the probe was interrupted, so a layer without a result is not missing
 	}
 	if err := missingLayers(layers, log); err != nil {
 		return err
@@ -76,41 +76,41 @@ func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *sl
 	case ctx.Err() != nil:
 		return j.Close()
 	}
-	doors, err := openDoors(s, passed)
+	endpoints, err := openEndpoints(s, passed)
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, doors, layers, seccompprofiles.Counted(config.Filter), log)
+	server, err := newServer(s, j, gate, endpoints, layers, seccompprofiles.Counted(config.Filter), log)
 	if err != nil {
-		return errors.Join(err, doors.Close(), j.Close())
+		return errors.Join(err, endpoints.Close(), j.Close())
 	}
-	about := []any{"address", doors.public.address(), "socket", doors.public.socket(), "version", version,
+	about := []any{"address", endpoints.public.address(), "socket", endpoints.public.socket(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency,
 		"engine", s.Engine, "warm", s.Warm}
-	if doors.admin != nil {
-		about = append(about, "admin", doors.admin.address(), "admin_socket", doors.admin.socket())
+	if endpoints.admin != nil {
+		about = append(about, "admin", endpoints.admin.address(), "admin_socket", endpoints.admin.socket())
 	}
 	log.Info("serving", about...)
 	var background sync.WaitGroup
 	if s.PrepareFonts {
 		background.Go(func() { prepareFonts(ctx, j, log) })
 	}
-	err = serve(ctx, s, server, gate, doors, log)
+	err = serve(ctx, s, server, gate, endpoints, log)
 	stop()
 	background.Wait()
 	return errors.Join(err, j.Close())
 }
 
-// prepareFonts makes plots fast. It runs beside the first requests, which need not wait for it.
+// prepareFonts makes matplotlib's font list. It runs while the first requests are served, which do not depend on it.
 func prepareFonts(ctx context.Context, j *jail.Jail, log *slog.Logger) {
 	if err := j.PrepareFonts(ctx); err != nil && ctx.Err() == nil {
-		log.Warn("the first plot of each run is slow", "error", err, "remedy", "--no-prepare-fonts, if that does not matter")
+		log.Warn("matplotlib's font list could not be made, so the first plot of each run is slow", "error", err, "remedy", "set --no-prepare-fonts if that does not matter")
 	}
 }
 
-// newServer wires the HTTP half to the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
+// newServer connects the HTTP server, the service and the jail.
+func newServer(s *settings, j *jail.Jail, gate *admission.Gate, endpoints endpoints, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -121,29 +121,29 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 	}
 	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
 	m.WatchWaiting(j.Waiting)
-	m.WatchConnections(metrics.Public, doors.public)
-	hosts, err := doors.hosts(s.Host)
+	m.WatchConnections(metrics.Public, endpoints.public)
+	hosts, err := endpoints.hosts(s.Host)
 	if err != nil {
 		return nil, err
 	}
 	var admin *api.Hosts
-	if doors.admin != nil {
-		m.WatchConnections(metrics.Admin, doors.admin)
-		names, err := doors.adminHosts(s.Host)
+	if endpoints.admin != nil {
+		m.WatchConnections(metrics.Admin, endpoints.admin)
+		names, err := endpoints.adminHosts(s.Host)
 		if err != nil {
 			return nil, err
 		}
 		admin = &names
 	}
-	if len(s.Host) == 0 && !hosts.Restricted() && doors.public.Addr().Network() != "unix" && !slices.Contains(s.CORSOrigin, "*") {
-		log.Warn("--cors-origin has an exception: a web page whose own name resolves to this address (DNS rebinding)", "remedy", "give the names of the service with --host")
+	if len(s.Host) == 0 && !hosts.Restricted() && endpoints.public.Addr().Network() != "unix" && !slices.Contains(s.CORSOrigin, "*") {
+		log.Warn("--cors-origin does not stop web pages whose own name resolves to this address (DNS rebinding)", "remedy", "set the names of the service with --host")
 	}
 	isolation := api.Isolation{Mode: s.Isolation, Engine: s.Engine}
 	for _, l := range layers {
 		isolation.Layers = append(isolation.Layers, api.Layer{Name: l.Name, State: state(l)})
 		m.SetLayer(l.Name, state(l))
 		if !l.Works() {
-			log.Warn("a layer of the isolation is off", "layer", l.Name, "reason", l.Err, "remedy", l.Remedy)
+			log.Warn("an isolation layer is missing", "layer", l.Name, "reason", l.Err, "remedy", l.Remedy)
 		}
 	}
 	var names []string
@@ -169,7 +169,7 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 		Log:       log,
 		Version:   version,
 		Isolation: isolation,
-		Listening: api.Listening{Address: doors.public.address(), Socket: doors.public.socket()},
+		Listening: api.Listening{Address: endpoints.public.address(), Socket: endpoints.public.socket()},
 		Hosts:     hosts,
 		Admin:     admin,
 		Ready:     ready(j),
@@ -177,7 +177,7 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, doors doors, lay
 	})
 }
 
-// state is what /healthz and the metric say of a layer.
+// state returns the state of a layer for /healthz and the metric.
 func state(l jail.Layer) string {
 	if l.Works() {
 		return "enforced"
@@ -185,7 +185,7 @@ func state(l jail.Layer) string {
 	return api.LayerMissing
 }
 
-// ready tries a jail with a program that does nothing.
+// ready returns the readiness check, which runs an empty program in a jail.
 func ready(j *jail.Jail) func(context.Context) error {
 	return func(ctx context.Context) error {
 		result, err := j.Run(ctx, sandbox.Program{Source: []byte("pass")}, nil)
@@ -196,20 +196,19 @@ func ready(j *jail.Jail) func(context.Context) error {
 	}
 }
 
-// serve answers requests until ctx ends, and then drains: who asks for a new run gets a 503, and
-// those that run end by themselves or at --drain-timeout. Health and metrics, where they have a door of their own, are
-// there until the last run has ended.
-func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, doors doors, log *slog.Logger) error {
-	door, httpServer := doors.public, server.HTTPServer()
-	httpServer.ConnState = door.ConnState
-	if door.passed {
-		httpServer.RegisterOnShutdown(func() { log.Info("the door is closed: who comes now waits in the socket") })
+// serve answers requests until ctx ends, and then drains: new runs get a 503, and runs in progress end by themselves or at
+// --drain-timeout. A separate admin listener is served until the last run has ended.
+func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, endpoints endpoints, log *slog.Logger) error {
+	endpoint, httpServer := endpoints.public, server.HTTPServer()
+	httpServer.ConnState = endpoint.ConnState
+	if endpoint.passed {
+		httpServer.RegisterOnShutdown(func() { log.Info("the listener is closed: new connections wait in the passed socket") })
 	}
-	adminFailed, stopAdmin := serveAdmin(server, doors)
+	adminFailed, stopAdmin := serveAdmin(server, endpoints)
 	defer stopAdmin()
 	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(door) }()
-	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+door.address()+", isolation "+s.Isolation, log)
+	go func() { failed <- httpServer.Serve(endpoint) }()
+	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+endpoint.address()+", isolation "+s.Isolation, log)
 	select {
 	case err := <-failed:
 		return err
@@ -218,19 +217,19 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	case <-ctx.Done():
 	}
 
-	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs under way", gate.InFlight()), log)
+	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs in progress", gate.InFlight()), log)
 	log.Info("draining", "timeout", s.DrainTimeout)
 	server.Drain()
 	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
-	// Our own door stays open until the last run is done: a 503 is an answer, a refused connection
-	// is not. Through a passed one nobody is let in any more: who comes waits for the next daemon.
-	for poll := time.NewTicker(20 * time.Millisecond); !door.passed && gate.InFlight() > 0 && patience.Err() == nil; {
+	// The daemon's own listener stays open until the last run has ended, so that clients get a 503 and not a refused
+	// connection. A passed socket is closed at once: systemd keeps it open, and new connections wait for the next daemon.
+	for poll := time.NewTicker(20 * time.Millisecond); !endpoint.passed && gate.InFlight() > 0 && patience.Err() == nil; {
 		<-poll.C
 	}
 	err := httpServer.Shutdown(patience)
 	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("runs were still under way at the end of the drain timeout and are cancelled")
+		log.Warn("runs in progress at the end of the drain timeout are cancelled", "timeout", s.DrainTimeout)
 		err = httpServer.Close()
 	}
 	if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
@@ -239,18 +238,17 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	return err
 }
 
-// serveAdmin serves health and metrics at the door of their own, if there is one. Nothing comes from failed as long as
-// they are served.
-func serveAdmin(server *api.Server, doors doors) (failed <-chan error, stop func()) {
-	if doors.admin == nil {
+// serveAdmin serves health and metrics on the admin listener, if there is one. failed gets an error if serving fails.
+func serveAdmin(server *api.Server, endpoints endpoints) (failed <-chan error, stop func()) {
+	if endpoints.admin == nil {
 		return nil, func() {}
 	}
 	adminServer := server.AdminServer()
-	adminServer.ConnState = doors.admin.ConnState
+	adminServer.ConnState = endpoints.admin.ConnState
 	ended := make(chan error, 1)
-	go func() { ended <- adminServer.Serve(doors.admin) }()
+	go func() { ended <- adminServer.Serve(endpoints.admin) }()
 	return ended, func() {
-		// The last answers are worth a second.
+		// A second is enough to finish answers that have begun.
 		patience, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if adminServer.Shutdown(patience) != nil {
@@ -259,9 +257,9 @@ func serveAdmin(server *api.Server, doors doors) (failed <-chan error, stop func
 	}
 }
 
-// notify tells systemd, if it listens, what sd_notify(3) has words for.
+// notify sends a state to systemd (sd_notify(3)). Without systemd it does nothing.
 func notify(state string, log *slog.Logger) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd was not told", "state", state, "error", err)
+		log.Warn("systemd could not be notified", "state", state, "error", err)
 	}
 }

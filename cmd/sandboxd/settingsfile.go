@@ -16,13 +16,13 @@ import (
 type settingsFile struct {
 	path   string
 	keys   map[string][2]*yaml.Node // key and value, by setting
-	faults []string                 // keys that are none
+	faults []string                 // errors about unknown and duplicate keys
 }
 
-// errNotYAML is a file with no settings that could be looked at one by one. The error names it, and the line.
+// errNotYAML means that the file is not a YAML map, so its settings cannot be checked one by one. The error wraps the file and line.
 var errNotYAML = errors.New("not a YAML map of settings, such as `memory: 256MiB`")
 
-// readFile reads a YAML file of flat keys; only the templates are a map. It reads nodes since these know their lines.
+// readFile reads a YAML file of flat keys; only the value of templates is a map. It decodes to nodes because they have line numbers.
 func readFile(path string, flags []*kong.Flag) (*settingsFile, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -39,7 +39,7 @@ func readFile(path string, flags []*kong.Flag) (*settingsFile, error) {
 		return nil, fmt.Errorf("%s: %w: %s", path, errNotYAML, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s: %w: there is a second document in it, which would be lost", path, errNotYAML)
+		return nil, fmt.Errorf("%s: %w: it has a second document, which would be ignored", path, errNotYAML)
 	}
 	root := document.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
@@ -61,7 +61,7 @@ func readFile(path string, flags []*kong.Flag) (*settingsFile, error) {
 		case !slices.Contains(known, key.Value):
 			f.faults = append(f.faults, fmt.Sprintf("%s:%d: unknown key %q%s", path, key.Line, key.Value, meant(nearest(key.Value, known))))
 		case twice:
-			f.faults = append(f.faults, fmt.Sprintf("%s:%d: %s: the key is in line %d already", path, key.Line, key.Value, before[0].Line))
+			f.faults = append(f.faults, fmt.Sprintf("%s:%d: %s: duplicate key, it is already in line %d", path, key.Line, key.Value, before[0].Line))
 		default:
 			f.keys[key.Value] = [2]*yaml.Node{key, value}
 		}
@@ -69,7 +69,7 @@ func readFile(path string, flags []*kong.Flag) (*settingsFile, error) {
 	return f, nil
 }
 
-// value is what the file says of a setting; nil for nothing.
+// value returns the value of a setting in the file, and its origin. The value is nil if the file does not have it.
 func (f *settingsFile) value(flag *kong.Flag) (any, origin, error) {
 	pair, ok := f.keys[flag.Name]
 	if !ok {
@@ -106,7 +106,7 @@ func (f *settingsFile) value(flag *kong.Flag) (any, origin, error) {
 	return node.Value, from, nil
 }
 
-// shape says what a node of YAML is.
+// shape describes a YAML node for an error message.
 func shape(node *yaml.Node) string {
 	switch {
 	case node.Kind == yaml.SequenceNode:

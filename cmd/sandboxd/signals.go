@@ -14,8 +14,8 @@ import (
 type signals struct {
 	ending  chan os.Signal // SIGTERM, SIGINT
 	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2
-	working chan struct{}  // closed when there is something to clean up before the end
-	nohup   bool           // SIGHUP was to have no effect on this process, as nohup(1) arranges it
+	working chan struct{}  // closed when the daemon has something to clean up before it ends
+	nohup   bool           // SIGHUP was ignored when the process started, as under nohup(1)
 }
 
 func catchSignals() *signals {
@@ -40,14 +40,14 @@ func (s *signals) release() {
 		default:
 			return
 		}
-		_ = unix.Kill(unix.Getpid(), come.(unix.Signal)) // a process may always signal itself
+		_ = unix.Kill(unix.Getpid(), come.(unix.Signal)) // a process may always signal itself (kill(2))
 	}
 }
 
 // endAtOnce makes SIGTERM and SIGINT end the daemon while it reads its configuration, when it has nothing to clean up. This
 // also works while the daemon waits for a configuration file, such as a FIFO without a writer.
 func (s *signals) endAtOnce() {
-	signal.Ignore(unix.SIGPIPE) // of a log that nobody reads any more
+	signal.Ignore(unix.SIGPIPE) // the reader of the log may be gone
 	go func() {
 		select {
 		case <-s.ending:

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// harmless are the signals that change nothing.
+// harmless are the signals that the daemon ignores.
 var harmless = []syscall.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE}
 
-// ends expects a daemon to end by itself, with status 0.
+// ends expects that a daemon ends by itself with status 0.
 func (d *sandboxd) ends(t testing.TB) {
 	t.Helper()
 	select {
@@ -39,7 +39,7 @@ func (d *sandboxd) signal(t testing.TB, which syscall.Signal) {
 	}
 }
 
-// pipe is a configuration file that a program waits for. The function returns when it does, and gives the other end.
+// pipe returns the path of a FIFO for use as configuration file. waited returns its other end when a program waits for it.
 func pipe(t testing.TB) (path string, waited func() *os.File) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config.yaml")
@@ -47,7 +47,7 @@ func pipe(t testing.TB) (path string, waited func() *os.File) {
 		t.Fatal(err)
 	}
 	return path, func() (file *os.File) {
-		waitFor(t, "a reader of the configuration", func() (opened bool) { // ENXIO until then, fifo(7)
+		waitFor(t, "a reader of the configuration", func() (opened bool) { // opening fails with ENXIO until then, fifo(7)
 			var err error
 			file, err = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
 			return err == nil
@@ -56,7 +56,7 @@ func pipe(t testing.TB) (path string, waited func() *os.File) {
 	}
 }
 
-// While it starts, serves and drains.
+// Harmless signals have no effect while the daemon starts, serves and drains.
 func TestHarmlessSignals(t *testing.T) {
 	config, waited := pipe(t)
 	d := launch(t, command(t, "serve", "--listen=127.0.0.1:0", isolation(), "--config="+config))
@@ -102,8 +102,8 @@ func TestHarmlessSignals(t *testing.T) {
 	}
 }
 
-// A start that is stopped ends at once with status 0, at whatever moment, and leaves nothing: each try waits for three
-// processes more than the last.
+// A daemon that is stopped while it starts ends at once with status 0, at whatever moment, and leaves nothing. Each try waits for
+// three more processes than the one before.
 func TestStopDuringStart(t *testing.T) {
 	for _, which := range []syscall.Signal{unix.SIGTERM, unix.SIGINT} {
 		t.Run("reading the configuration, "+unix.SignalName(which), func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestStopDuringStart(t *testing.T) {
 	}
 }
 
-// leavesNothing expects no process and no cgroup of a daemon that has ended.
+// leavesNothing expects that a daemon that has ended left no process and no cgroup.
 func leavesNothing(t testing.TB, pid int, started map[int]bool) {
 	t.Helper()
 	waitFor(t, "its processes to be gone", func() bool {
@@ -164,7 +164,7 @@ func leavesNothing(t testing.TB, pid int, started map[int]bool) {
 	})
 }
 
-// A template may take a minute for its imports. A daemon that is stopped does not wait for it.
+// A template may need a minute for its imports. A daemon that is stopped does not wait for it.
 func TestStopDuringImports(t *testing.T) {
 	python := pythonWith(t, "slow", "import ctypes, time\nctypes.CDLL(None).prctl(15, b'importing', 0, 0, 0)\ntime.sleep(600)")
 	d := launch(t, command(t, "serve", "--listen=127.0.0.1:0", isolation(), "--engine=fork", "--templates=data=slow", "--python="+python))
@@ -189,7 +189,7 @@ func TestStopDuringImports(t *testing.T) {
 	leavesNothing(t, d.cmd.Process.Pid, started)
 }
 
-// pythonWith is the interpreter of a virtual environment with one module of its own.
+// pythonWith returns the interpreter of a virtual environment that has one additional module.
 func pythonWith(t testing.TB, module, source string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
@@ -215,7 +215,7 @@ func pythonWith(t testing.TB, module, source string) string {
 	return filepath.Join(dir, "bin", "python3")
 }
 
-// The program of `sandboxd run` ends with it, also when its terminal is closed; under nohup it goes on.
+// When `sandboxd run` ends, its program ends too, also if its terminal is closed. Under nohup it ignores SIGHUP.
 func TestSignalsOfRunCommand(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -257,7 +257,7 @@ func TestSignalsOfRunCommand(t *testing.T) {
 	}
 }
 
-// Other commands end by signals as every program does.
+// Signals end other commands with the default action.
 func TestSignalsOfOtherCommands(t *testing.T) {
 	for _, which := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM} {
 		t.Run(unix.SignalName(which), func(t *testing.T) {

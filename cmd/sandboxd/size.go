@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// size is a number of bytes. Its units are powers of 1024 in every spelling, as in systemd's and Docker's settings: k, K, kB,
-// KB and KiB are one unit.
+// size is a number of bytes. All spellings of a unit are the same power of 1024, as in systemd's and Docker's settings: k, K,
+// kB, KB and KiB are 1024 bytes.
 type size int64
 
 const sizeUnits = "kmgtp"
 
 var sizeText = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(?:([` + sizeUnits + `])i?)?b?$`)
 
-// UnmarshalText reads a size. kong calls it.
+// UnmarshalText parses a size, for kong.
 func (s *size) UnmarshalText(text []byte) error {
 	parts := sizeText.FindStringSubmatch(strings.ToLower(string(text)))
 	if parts == nil {
-		return errors.New("no size")
+		return errors.New("not a size")
 	}
 	n, err := strconv.ParseFloat(parts[1], 64)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the size in the largest unit of which it is a multiple.
+// String returns the size in the largest unit that gives a whole number.
 func (s size) String() string {
 	n, unit := int64(s), ""
 	for _, next := range sizeUnits {

@@ -29,19 +29,19 @@ import (
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
-// Settings of TestSoak, which make soak gives.
+// Environment variables of TestSoak. `make soak` sets them.
 const (
-	soakFor   = "SANDBOXD_TEST_SOAK"  // how long, instead of a number of programs
-	soakSeed  = "SANDBOXD_TEST_SEED"  // another seed than 1
-	soakIndex = "SANDBOXD_TEST_INDEX" // this program only
+	soakFor   = "SANDBOXD_TEST_SOAK"  // duration; without it a fixed number of programs runs
+	soakSeed  = "SANDBOXD_TEST_SEED"  // seed, instead of 1
+	soakIndex = "SANDBOXD_TEST_INDEX" // run only the program with this index
 )
 
 const (
-	soakLanes = 4  // programs at once
-	soakBatch = 50 // programs between two looks at the host
+	soakLanes = 4  // concurrent programs
+	soakBatch = 50 // programs between two checks of the host
 )
 
-// soakWall is long enough for a well-behaved program next to hostile ones.
+// soakWall is the wall clock of a run. It is long enough for a well-behaved program beside hostile ones.
 var soakWall = time.Second
 
 // soak is a daemon under random hostile programs.
@@ -51,22 +51,21 @@ type soak struct {
 	calls hostile.Calls
 
 	mu     sync.Mutex
-	ends   map[string]int // verdicts, and other ends of a request
+	ends   map[string]int // number of runs by verdict, and of requests by other results
 	probes int
 	failed int
-	slow   time.Duration // the slowest answer, and which program got it
-	slowOf int
+	slow   time.Duration // time of the slowest answer
+	slowOf int           // index of its program
 }
 
-// Random hostile programs, posted with the scan off, several at a time; some clients go away.
-// Every answer keeps the contract, well-behaved programs are served meanwhile as ever, and
-// after each batch the host is as it was.
+// Random hostile programs, posted with the scan off, several at a time; some clients close the connection. Every answer keeps
+// the contract, well-behaved programs are served at the same time, and after each batch the host is as before.
 func TestSoak(t *testing.T) {
 	programs, lasts := 2*soakBatch, time.Duration(0)
 	if testenv.All() {
 		programs = 3 * soakBatch
 	}
-	if testenv.InLab() { // all is many times as slow there
+	if testenv.InLab() { // the lab is many times slower
 		programs, soakWall = 25, 5*time.Second
 	}
 	s := &soak{seed: 1, calls: allowedCalls(t), ends: map[string]int{}}
@@ -110,7 +109,7 @@ func TestSoak(t *testing.T) {
 	t.Logf("%8d well-behaved programs served meanwhile; the slowest answer, to program %d, took %v of a wall clock of %v", s.probes, s.slowOf, s.slow.Round(time.Millisecond), soakWall)
 }
 
-// allowedCalls are the system calls that the default filter lets through at least sometimes.
+// allowedCalls returns the system calls that the default filter allows, at least with some arguments.
 func allowedCalls(t testing.TB) hostile.Calls {
 	t.Helper()
 	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
@@ -126,7 +125,7 @@ func allowedCalls(t testing.TB) hostile.Calls {
 	return calls
 }
 
-// batch runs the programs from one index to another, exclusive, and some well-behaved ones.
+// batch runs the programs from index first up to, but not including, end, and some well-behaved ones.
 func (s *soak) batch(t testing.TB, first, end int) {
 	t.Helper()
 	var lanes sync.WaitGroup
@@ -153,13 +152,13 @@ func (s *soak) batch(t testing.TB, first, end int) {
 	closeIdle()
 }
 
-// attack posts a program and looks at the answer.
+// attack posts a program and checks the answer.
 func (s *soak) attack(t testing.TB, p hostile.Program) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	leaves := p.Index%12 == 11 // the client does, before the program's end or just after it
+	leaves := p.Index%12 == 11 // the client closes the connection, before the program's end or just after it
 	if leaves {
-		random := rand.New(rand.NewPCG(p.Seed, uint64(p.Index))) //nolint:gosec // it shall repeat
+		random := rand.New(rand.NewPCG(p.Seed, uint64(p.Index))) //nolint:gosec // it must be repeatable
 		defer time.AfterFunc(time.Duration(random.Int64N(int64(soakWall))), cancel).Stop()
 	}
 	a, err := s.post1(ctx, p.Source)
@@ -194,11 +193,11 @@ func (s *soak) post1(ctx context.Context, source string) (answer, error) {
 	return s.do(ctx, "POST", "/playground/execute", strings.NewReader(string(body)), "Content-Type", "application/json")
 }
 
-// aftermath is how long an answer may come after the wall clock's end: the kernel must
-// end 64 processes with all of their memory, on a machine that has others to end.
+// aftermath is how late after the wall clock an answer may come: the kernel has to end 64 processes with all of their memory, on
+// a machine that ends others at the same time.
 const aftermath = 20 * time.Second
 
-// keepsContract says what is wrong with the answer to a program that ran.
+// keepsContract returns an error if the answer to a program that ran breaks the contract.
 func keepsContract(a answer) error {
 	var body map[string]string
 	if err := json.Unmarshal([]byte(a.body), &body); a.status != http.StatusOK || err != nil {
@@ -208,7 +207,7 @@ func keepsContract(a answer) error {
 	if _, one := body["stdout"]; !one || !two || len(body) != 2 {
 		return fmt.Errorf("fields %q", slices.Sorted(maps.Keys(body)))
 	}
-	for stream, text := range body { // a byte that is no UTF-8 becomes three, and there are two notes
+	for stream, text := range body { // an invalid byte becomes three bytes of UTF-8, and the daemon adds up to two notes
 		if len(text) > 3<<20+500 {
 			return fmt.Errorf("%d bytes of %s", len(text), stream)
 		}
@@ -234,7 +233,7 @@ func keepsContract(a answer) error {
 	return nil
 }
 
-// calm is a program that prints what it finds around it. It is small, and finds nothing that others left.
+// calm is a small, well-behaved program. It prints facts about its surroundings, which must not contain anything of other runs.
 const calm = `
 import os, sys, threading
 print(6 * 7, os.getpid(), os.uname().nodename, os.getuid(), os.getcwd(), threading.active_count())
@@ -243,8 +242,8 @@ print([p for p in os.listdir("/proc") if p.isdigit()], sorted(os.environ.items()
 print(open("/proc/sysvipc/shm").read() if os.path.exists("/proc/sysvipc") else "")
 `
 
-// probe expects of a well-behaved program that it says what it said the first time. Where CPU
-// is not shared out (best effort) a program may starve next to hostile ones: it is asked again.
+// probe expects that the well-behaved program prints the same as the first time. In best effort CPU is not divided between runs, so
+// a program may time out beside hostile ones. Then it is tried again.
 func (s *soak) probe(t testing.TB) {
 	for range 20 {
 		a, err := s.post1(t.Context(), calm)
@@ -272,20 +271,20 @@ func (s *soak) probe(t testing.TB) {
 
 var calmSays string
 
-// host is what must not change.
+// host has the facts about the host that must not change.
 type host struct {
 	count   jailtest.Host
 	facts   map[string]string
-	stepped time.Duration // of the wall clock over the monotonic one
-	kmsg    *os.File      // the kernel's log from now on, nil where it cannot be read
+	stepped time.Duration // offset of the wall clock from the monotonic clock
+	kmsg    *os.File      // the kernel's log from now on; nil if it cannot be read
 }
 
-// look takes stock of the host.
+// look records the state of the host.
 func (s *soak) look(t testing.TB) host {
 	t.Helper()
 	closeIdle()
 	h := host{count: jailtest.Count(t, s.cmd.Process.Pid), facts: facts(), stepped: clockOffset()}
-	// O_NONBLOCK: a read at the end is EAGAIN, and not for ever.
+	// With O_NONBLOCK a read at the end returns EAGAIN instead of waiting.
 	if fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
 		h.kmsg = os.NewFile(uintptr(fd), "/dev/kmsg")
 		t.Cleanup(func() { h.kmsg.Close() })
@@ -296,11 +295,11 @@ func (s *soak) look(t testing.TB) host {
 	return h
 }
 
-// kernelTrouble are lines of its log that no program should be able to cause. What a program
-// does to itself is there too ("python3[1]: segfault at 0"), and is its own affair.
+// kernelTrouble matches lines of the kernel's log that no program may cause. Lines about a fault of the program itself
+// ("python3[1]: segfault at 0") are expected.
 var kernelTrouble = regexp.MustCompile(`BUG:|kernel BUG|WARNING: |Oops|general protection fault, |refcount_t|KASAN|KFENCE|UBSAN|lockup|blocked for more than|double fault|waiting for \S+ to become free`)
 
-// unchanged reports, and fails the test, where the host is not as it was.
+// unchanged reports whether the host is as before, and fails the test if not.
 func (s *soak) unchanged(t testing.TB, before host) bool {
 	t.Helper()
 	ok := true
@@ -334,7 +333,7 @@ func (s *soak) unchanged(t testing.TB, before host) bool {
 	}
 	for record := make([]byte, 8<<10); before.kmsg != nil; {
 		n, err := unix.Read(int(before.kmsg.Fd()), record)
-		if err == unix.EPIPE { // older ones were overwritten
+		if err == unix.EPIPE { // older records were overwritten
 			continue
 		}
 		if err != nil {
@@ -350,7 +349,7 @@ func (s *soak) unchanged(t testing.TB, before host) bool {
 	return ok
 }
 
-// recorder keeps what jailtest.Settled says.
+// recorder records the failures that jailtest.Settled reports.
 type recorder struct {
 	testing.TB
 	said string
@@ -363,7 +362,7 @@ func (r *recorder) settled(pid int, before jailtest.Host) bool {
 	return r.said == ""
 }
 
-// blame runs each program of a batch alone, and names those that change the host.
+// blame runs each program of a batch alone, and reports those that change the host.
 func (s *soak) blame(t testing.TB, first, end int) {
 	t.Helper()
 	for index := first; index < end; index++ {
@@ -378,7 +377,7 @@ func (s *soak) blame(t testing.TB, first, end int) {
 	t.Logf("none of seed %d, %d to %d alone", s.seed, first, end-1)
 }
 
-// clockOffset is how far the wall clock is ahead of the monotonic one: steps change it, slewing does not.
+// clockOffset returns the offset of the wall clock from the monotonic clock. A step of the clock changes it; slewing does not.
 func clockOffset() time.Duration {
 	var wall, monotonic unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_REALTIME, &wall)
@@ -386,13 +385,13 @@ func clockOffset() time.Duration {
 	return time.Duration(wall.Nano() - monotonic.Nano())
 }
 
-// restless are sysctls that count something, and change by themselves.
+// restless are sysctls that count something and change by themselves.
 var restless = []string{
 	"kernel/random/uuid", "kernel/random/entropy_avail", "kernel/ns_last_pid", "kernel/pty/nr", "kernel/perf_event_max_sample_rate",
 	"fs/dentry-state", "fs/inode-nr", "fs/inode-state", "fs/file-nr", "fs/aio-nr", "fs/quota",
 }
 
-// facts are settings of the host, and files that many programs depend on.
+// facts returns settings of the host, and the state of files that many programs depend on.
 func facts() map[string]string {
 	f := map[string]string{}
 	for _, root := range []string{"kernel", "vm", "fs", "user", "net/core", "net/ipv4"} {
@@ -419,7 +418,7 @@ func facts() map[string]string {
 	for _, path := range []string{"/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg"} {
 		content, _ := os.ReadFile(path)
 		for line := range strings.Lines(string(content)) {
-			for _, field := range strings.Fields(line) { // its owner, for one
+			for _, field := range strings.Fields(line) { // one of the fields is the owner
 				if uid, err := strconv.Atoi(field); err == nil && uid >= uids.First && uid < uids.First+uids.Count {
 					f[path+" has"] += line
 				}
@@ -445,8 +444,8 @@ func facts() map[string]string {
 	return f
 }
 
-// An act that is mistaken does no harm either. Those that destroy the interpreter are left out.
-func TestHostileActsAreNotMistaken(t *testing.T) {
+// An act must do what it intends: its Python must be correct. Acts that destroy the interpreter are left out.
+func TestHostileActsAreCorrectPython(t *testing.T) {
 	mistake := regexp.MustCompile(`(?m)^(NameError|UnboundLocalError|AttributeError|TypeError|ImportError|ModuleNotFoundError|IndexError|ctypes\.ArgumentError)\b.*`)
 	d := start(t, "--policy=off", "--wall=300ms")
 	for _, name := range hostile.Names() {

@@ -36,9 +36,9 @@ type invocation struct {
 	*kong.Context
 
 	mappers map[string]kong.Mapper // of the settings, by name
-	traced  bool                   // kong has read the whole command line, and goes on to the defaults
-	faults  map[string]string      // values that are none, by setting
-	others  []string               // what is wrong with the file as a whole
+	traced  bool                   // kong has parsed the whole command line and now applies defaults
+	faults  map[string]string      // errors of values that could not be parsed, by setting
+	others  []string               // errors of the file that belong to no setting
 }
 
 // parseArguments parses a command line. It keeps wrong values of settings for readSettings, since kong would report only the
@@ -110,7 +110,7 @@ func negative(text string) bool {
 func (in *invocation) decode(v *kong.Value, value any, target reflect.Value, from origin) {
 	in.origins[v.Name] = from
 	if !v.IsCumulative() {
-		delete(in.faults, v.Name) // of a flag that is given again
+		delete(in.faults, v.Name) // the last value of a repeated flag counts
 	}
 	mapper := in.mappers[v.Name]
 	scan := func(value any) *kong.DecodeContext {
@@ -122,7 +122,7 @@ func (in *invocation) decode(v *kong.Value, value any, target reflect.Value, fro
 	}
 	in.faults[v.Name] = fault(v, from.value, err)
 	if v.HasDefault {
-		_ = mapper.Decode(scan(v.Default), target) // a constant of this program
+		_ = mapper.Decode(scan(v.Default), target) // the default is a constant and valid
 	}
 }
 
@@ -132,7 +132,7 @@ func fault(v *kong.Value, value string, err error) string {
 		return err.Error()
 	}
 	if kind := kindOf(v); kind != kindWord && kind != kindSwitch {
-		return fmt.Sprintf("%q is no %s", value, kind)
+		return fmt.Sprintf("%q is not a %s", value, kind)
 	}
 	return fmt.Sprintf("%q is unknown", value)
 }
@@ -185,12 +185,12 @@ func (in *invocation) take(flags []*kong.Flag, value func(*kong.Flag) (any, orig
 	}
 }
 
-// stranger is an environment variable that is named like a setting but is not one. meant is the variable with the most similar
+// unknownVariable is an environment variable that is named like a setting but is not one. meant is the variable with the most similar
 // name, or "".
-type stranger struct{ name, meant string }
+type unknownVariable struct{ name, meant string }
 
-// strangers returns the strangers in an environment, without the variables of the tests and of make.
-func strangers(app *kong.Application, environ []string) (found []stranger) {
+// unknownVariables returns the unknownVariables in an environment. Variables of the tests and of make are not unknownVariables.
+func unknownVariables(app *kong.Application, environ []string) (found []unknownVariable) {
 	var known []string
 	for _, flag := range settingsOf(app) {
 		known = append(known, variableOf(flag.Name))
@@ -199,7 +199,7 @@ func strangers(app *kong.Application, environ []string) (found []stranger) {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "SANDBOXD_") && !strings.HasPrefix(name, "SANDBOXD_TEST_") &&
 			name != "SANDBOXD_PROMETHEUS_DIR" && name != "SANDBOXD_NO_INSTALL" && !slices.Contains(known, name) {
-			found = append(found, stranger{name, nearest(name, known)})
+			found = append(found, unknownVariable{name, nearest(name, known)})
 		}
 	}
 	return found
@@ -208,7 +208,7 @@ func strangers(app *kong.Application, environ []string) (found []stranger) {
 // explainUsage turns an error of kong into one line that says what to do.
 func explainUsage(err error, app *kong.Application, args []string) error {
 	text := err.Error()
-	for _, arg := range args { // kong reads -memory as -m -e -m -o -r -y
+	for _, arg := range args { // kong parses -memory as -m -e -m -o -r -y
 		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-"), "=")
 		if len(name) > 1 && strings.HasPrefix(text, "unknown flag -"+name[:1]+",") && arg[0] == '-' {
 			text = "unknown flag -" + name

@@ -12,8 +12,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// templates are the modules that each template imports, by its name. In the file they are a map of
-// lists; as a flag, or in the environment, NAME=MODULE,MODULE;NAME=MODULE.
+// templates are the modules that each template imports, by the template's name. In the file they are a map of lists. As a flag
+// and in the environment they are NAME=MODULE,MODULE;NAME=MODULE.
 type templates map[string][]string
 
 var (
@@ -21,7 +21,7 @@ var (
 	moduleName   = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
 )
 
-// Decode adds what one flag, the variable or the file says. kong calls it.
+// Decode adds the templates of one flag, of the environment variable, or of the file. kong calls it.
 func (t *templates) Decode(ctx *kong.DecodeContext) error {
 	if *t == nil {
 		*t = templates{}
@@ -34,11 +34,11 @@ func (t *templates) Decode(ctx *kong.DecodeContext) error {
 			}
 			name, modules, ok := strings.Cut(one, "=")
 			if !ok {
-				return fmt.Errorf("%q: give NAME=MODULE,MODULE (NAME= for one without)", one)
+				return fmt.Errorf("%q: give NAME=MODULE,MODULE (NAME= for a template without modules)", one)
 			}
 			name = strings.TrimSpace(name)
 			if _, twice := (*t)[name]; twice {
-				return fmt.Errorf("template %q is given twice: name all of its modules in one", name)
+				return fmt.Errorf("template %q is given twice: give all of its modules at once", name)
 			}
 			(*t)[name] = []string{}
 			for _, module := range strings.Split(modules, ",") {
@@ -47,11 +47,11 @@ func (t *templates) Decode(ctx *kong.DecodeContext) error {
 				}
 			}
 		}
-	case map[string]any: // of the file
+	case map[string]any: // from the file
 		for name, listed := range value {
 			list, ok := listed.([]any)
 			if !ok {
-				return fmt.Errorf("template %q wants a list of modules, such as [numpy, pandas], not %v", name, listed)
+				return fmt.Errorf("template %q: give a list of modules, such as [numpy, pandas], not %v", name, listed)
 			}
 			(*t)[name] = []string{}
 			for _, module := range list {
@@ -59,50 +59,50 @@ func (t *templates) Decode(ctx *kong.DecodeContext) error {
 			}
 		}
 	default:
-		return fmt.Errorf("want templates, not %v", value)
+		return fmt.Errorf("give templates, not %v", value)
 	}
 	return nil
 }
 
-// validate refuses names that could be none.
+// validate returns an error for a name of a template or module that is malformed.
 func (t templates) validate() error {
 	for _, name := range slices.Sorted(maps.Keys(t)) {
 		if !templateName.MatchString(name) {
-			return fmt.Errorf("%q: a name is 1 to 32 of a-z, 0-9, _ and -", name)
+			return fmt.Errorf("%q: a template's name has 1 to 32 of the characters a-z, 0-9, _ and -", name)
 		}
 		for _, module := range t[name] {
 			if !moduleName.MatchString(module) {
-				return fmt.Errorf("template %q: %q is no name of a module, such as matplotlib.pyplot", name, module)
+				return fmt.Errorf("template %q: %q is not the name of a module, such as matplotlib.pyplot", name, module)
 			}
 		}
 	}
 	return nil
 }
 
-// stageTemplate is where a template fails that does not start: one of jail.Stages.
+// stageTemplate is the stage of jail.Stages at which a template that does not start fails.
 const stageTemplate = "template"
 
-// templateFault makes the error of a template that does not start one of the configuration, which names its modules. Other errors
-// stay what they are.
+// templateFault turns the error of a template that does not start into a configuration error with the origin of the templates. It
+// returns other errors unchanged.
 func (s *settings) templateFault(err error) error {
 	var failed *sandbox.SetupError
 	if len(s.Templates) == 0 || !errors.As(err, &failed) || failed.Stage != stageTemplate {
 		return err
 	}
-	return &configError{[]string{fmt.Sprintf("%s: %v: install what it imports for %s, or leave it out", s.origins["templates"].where, err, s.Python)}}
+	return &configError{[]string{fmt.Sprintf("%s: %v: install the modules that it imports for %s, or remove it", s.origins["templates"].where, err, s.Python)}}
 }
 
-// templateNames are those that a run may ask for.
+// templateNames returns the sorted names that a request may select.
 func (s *settings) templateNames() []string {
 	names := append(slices.Collect(maps.Keys(s.Templates)), sandbox.DefaultTemplate)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// forks says whether there are templates at all, or one in name only.
+// forks reports whether the engine is fork. Otherwise the only template name is default, and no template process exists.
 func (s *settings) forks() bool { return s.Engine == "fork" }
 
-// jails is how many there can be at once: of runs, those that wait for one, and the templates.
+// jails returns the maximum number of concurrent jails: runs, waiting jails and templates.
 func (s *settings) jails() int {
 	kinds := len(s.templateNames())
 	n := s.Concurrency + s.Warm*kinds

@@ -30,8 +30,8 @@ func TestTemplatesFromFlagEnvironmentAndFile(t *testing.T) {
 		{"the default", "", nil, "1h0m0s map[]"},
 		{"the file", "", []string{"--config=" + file}, fromFile},
 		{"a flag", "", []string{"--engine=fork", "--templates=data=numpy,pandas"}, "1h0m0s map[data:[numpy pandas]]"},
-		{"a flag for each", "", []string{"--engine=fork", "--templates=a=json", "--templates", "b=re, os.path", "--templates=c="}, "1h0m0s map[a:[json] b:[re os.path] c:[]]"},
-		{"all in one", "", []string{"--engine=fork", "--templates=a=json; b=re;"}, "1h0m0s map[a:[json] b:[re]]"},
+		{"one flag for each template", "", []string{"--engine=fork", "--templates=a=json", "--templates", "b=re, os.path", "--templates=c="}, "1h0m0s map[a:[json] b:[re os.path] c:[]]"},
+		{"one flag for all templates", "", []string{"--engine=fork", "--templates=a=json; b=re;"}, "1h0m0s map[a:[json] b:[re]]"},
 		{"the environment over the file", "a=json;b=re", []string{"--config=" + file}, "1m30s map[a:[json] b:[re]]"},
 		{"a flag over both", "a=json", []string{"--config=" + file, "--templates=c=re"}, "1m30s map[c:[re]]"},
 	} {
@@ -57,21 +57,21 @@ func TestImpossibleTemplatesAreErrors(t *testing.T) {
 		args       []string
 		want       string
 	}{
-		{"another engine", "templates: {data: [json]}", nil, "config.yaml:1: templates: engine exec forks nothing: set --engine=fork, or leave the templates out"},
-		{"a name in capitals", "engine: fork\ntemplates: {Data: [json]}", nil, `"Data": a name is 1 to 32 of a-z, 0-9, _ and -`},
-		{"a long name", "", []string{"--engine=fork", "--templates=" + strings.Repeat("x", 33) + "=json"}, "a name is 1 to 32"},
-		{"no name", "", []string{"--engine=fork", "--templates==json"}, "a name is 1 to 32"},
-		{"no modules", "", []string{"--engine=fork", "--templates=data"}, `"data": give NAME=MODULE,MODULE`},
-		{"twice", "", []string{"--engine=fork", "--templates=a=json", "--templates=a=re"}, `template "a" is given twice`},
-		{"no module", "engine: fork\ntemplates: {data: [json, 'os; x']}", nil, `template "data": "os; x" is no name of a module, such as matplotlib.pyplot`},
-		{"a number", "engine: fork\ntemplates: {data: [1]}", nil, `"1" is no name of a module`},
-		{"a dot at the end", "engine: fork\ntemplates: {data: [os.]}", nil, `"os." is no name of a module`},
+		{"templates with engine exec", "templates: {data: [json]}", nil, "config.yaml:1: templates: engine exec has no templates: set --engine=fork, or remove the templates"},
+		{"a name in capitals", "engine: fork\ntemplates: {Data: [json]}", nil, `"Data": a template's name has 1 to 32 of the characters a-z, 0-9, _ and -`},
+		{"a long name", "", []string{"--engine=fork", "--templates=" + strings.Repeat("x", 33) + "=json"}, "a template's name has 1 to 32"},
+		{"no name", "", []string{"--engine=fork", "--templates==json"}, "a template's name has 1 to 32"},
+		{"no equals sign", "", []string{"--engine=fork", "--templates=data"}, `"data": give NAME=MODULE,MODULE`},
+		{"a duplicate name", "", []string{"--engine=fork", "--templates=a=json", "--templates=a=re"}, `template "a" is given twice`},
+		{"an invalid module name", "engine: fork\ntemplates: {data: [json, 'os; x']}", nil, `template "data": "os; x" is not the name of a module, such as matplotlib.pyplot`},
+		{"a number", "engine: fork\ntemplates: {data: [1]}", nil, `"1" is not the name of a module`},
+		{"a dot at the end", "engine: fork\ntemplates: {data: [os.]}", nil, `"os." is not the name of a module`},
 		{"a word in the file", "engine: fork\ntemplates: data=json", nil, `config.yaml:2: templates: is "data=json": give names with lists of modules, such as {data: [numpy, pandas]}`},
 		{"nothing in the file", "engine: fork\ntemplates:", nil, `config.yaml:2: templates: has no value`},
-		{"a word for a list", "engine: fork\ntemplates: {data: json}", nil, `template "data" wants a list of modules, such as [numpy, pandas], not json`},
-		{"renewed all the time", "renew-templates: 10ms", nil, "config.yaml:1: renew-templates: 10ms is too little: give a time from 1s to 720h"},
-		{"never renewed", "renew-templates: 721h", nil, "renew-templates: 721h is too much"},
-		{"fewer uids than jails", "", []string{"--engine=fork", "--concurrency=8", "--warm=10", "--templates=a=;b=", "--uid-count=48"}, "--uid-count: 48 is too little: give a whole number from 49"},
+		{"a word instead of a list", "engine: fork\ntemplates: {data: json}", nil, `template "data": give a list of modules, such as [numpy, pandas], not json`},
+		{"renewed too often", "renew-templates: 10ms", nil, "config.yaml:1: renew-templates: 10ms is too small: give a time from 1s to 720h"},
+		{"renewed too rarely", "renew-templates: 721h", nil, "renew-templates: 721h is too large"},
+		{"fewer uids than jails", "", []string{"--engine=fork", "--concurrency=8", "--warm=10", "--templates=a=;b=", "--uid-count=48"}, "--uid-count: 48 is too small: give a whole number from 49"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parse(append(tt.args, "--config="+configFile(t, tt.file)))
@@ -82,7 +82,7 @@ func TestImpossibleTemplatesAreErrors(t *testing.T) {
 	}
 }
 
-// The file that is installed shows settings that there are.
+// The settings in the installed configuration file exist.
 func TestInstalledFileIsValid(t *testing.T) {
 	installed, err := os.ReadFile("../../systemd/config.yaml")
 	if err != nil {
@@ -98,8 +98,8 @@ func TestInstalledFileIsValid(t *testing.T) {
 	}
 }
 
-// A template that does not start is no template to serve with.
-func TestTemplateThatFailsIsNamedWithPythonsWord(t *testing.T) {
+// If a template does not start, the commands report its name and Python's error.
+func TestTemplateThatFailsIsReportedWithPythonsError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -107,7 +107,7 @@ func TestTemplateThatFailsIsNamedWithPythonsWord(t *testing.T) {
 	}{
 		{"serve", []string{"serve", "--listen=127.0.0.1:0"}, nil},
 		{"run", []string{"run", "--template=data", "main.go"}, nil},
-		{"doctor", []string{"doctor"}, []string{"MISSING  templates", "remedy: install what it imports for /usr/bin/python3"}},
+		{"doctor", []string{"doctor"}, []string{"MISSING  templates", "remedy: install the modules that it imports for /usr/bin/python3"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, err := command(t, append(tt.args, isolation(), "--policy=off", "--engine=fork", "--templates=good=json", "--templates=data=json,no_such_module")...).CombinedOutput()
@@ -150,7 +150,7 @@ func TestRunCommandForksTheTemplate(t *testing.T) {
 		{"fork", []string{"--engine=fork", "--templates=sound=wave"}, "False\n"},
 		{"the named one", []string{"--engine=fork", "--templates=sound=wave", "--template=sound"}, "True\n"},
 		{"others need not start", []string{"--engine=fork", "--templates=sound=no_such_module"}, "False\n"},
-		{"a default of one's own", []string{"--engine=fork", "--templates=default=wave"}, "True\n"},
+		{"a configured default", []string{"--engine=fork", "--templates=default=wave"}, "True\n"},
 		{"an unknown one", []string{"--engine=fork", "--templates=sound=wave", "--template=light"}, "sandboxd: --template: there is none named \"light\", only default, sound (see --engine and --templates)\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestRequestsNameTheirTemplate(t *testing.T) {
 		{"an unknown one", `,"template":"light"`, 422, `{"detail":[{"type":"literal_error","loc":["body","template"],"msg":"Input should be 'default' or 'sound'","input":"light","ctx":{"expected":"'default' or 'sound'"}}]}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for range 3 { // from jails that wait, and from others
+			for range 3 { // both from waiting jails and cold
 				a := d.post(t, `{"code":"import sys\nprint('wave' in sys.modules, 'colorsys' in sys.modules)"`+tt.fields+`}`)
 				if a.status != tt.status || a.body != tt.want {
 					t.Errorf("status %d: %s", a.status, a.body)
