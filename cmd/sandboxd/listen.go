@@ -138,9 +138,9 @@ func enoughDescriptors(s *settings, admin bool) error {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	const own = 80 // the daemon's own, among them the sockets to the zygotes
-	connections := s.Connections + connlimit.Farewells
+	connections := s.Connections + connlimit.MaxRefusals
 	if admin {
-		connections += adminConnections + connlimit.Farewells
+		connections += adminConnections + connlimit.MaxRefusals
 	}
 	if need := uint64(connections + s.jails()*descriptorsPerRun + own); limit.Cur < need {
 		return fmt.Errorf("the limit on open files is %d, but --connections, --concurrency and --warm need %d: "+

@@ -21,7 +21,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// Browser is a Chromium that notes what it asks of the network, and what its console says.
+// Browser is a running Chromium. It records the hosts that it sends requests to, and the messages of its console.
 type Browser struct {
 	ctx context.Context
 
@@ -30,7 +30,7 @@ type Browser struct {
 	complain []string
 }
 
-// Start starts one that ends with the test. The options come after our own.
+// Start starts a browser that ends with the test. The options override the defaults.
 func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) *Browser {
 	t.Helper()
 	if testenv.InLab() {
@@ -42,7 +42,7 @@ func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) *Browser {
 			testenv.Missing(t, "chromium")
 		}
 	}
-	// Not t.TempDir: Chromium's processes write to it until the last of them has ended.
+	// Not t.TempDir: Chromium's processes write to the directory until the last of them has ended.
 	profile, err := os.MkdirTemp("", "chromium-")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func Start(t *testing.T, options ...chromedp.ExecAllocatorOption) *Browser {
 	return b
 }
 
-// remove removes a directory as soon as nobody writes to it any more.
+// remove removes a directory when no process writes to it any more.
 func remove(t *testing.T, directory string) {
 	for begin := time.Now(); os.RemoveAll(directory) != nil; time.Sleep(time.Millisecond) {
 		if time.Since(begin) > 10*time.Second {
@@ -77,7 +77,7 @@ func remove(t *testing.T, directory string) {
 	}
 }
 
-// note takes in an event.
+// note records an event.
 func (b *Browser) note(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +96,7 @@ func (b *Browser) note(event any) {
 		}
 	case *runtime.EventExceptionThrown:
 		b.complain = append(b.complain, e.ExceptionDetails.Error())
-	case *logs.EventEntryAdded: // violations of the policy, requests that failed
+	case *logs.EventEntryAdded: // violations of the content security policy, failed requests
 		if e.Entry.Level == logs.LevelError || e.Entry.Level == logs.LevelWarning {
 			b.complain = append(b.complain, e.Entry.Text+" "+e.Entry.URL)
 		}
@@ -113,7 +113,7 @@ func (b *Browser) Run(t *testing.T, actions ...chromedp.Action) {
 	}
 }
 
-// Picture saves one of the page if SANDBOXD_SCREENSHOTS names a directory.
+// Picture saves a picture of the page if SANDBOXD_SCREENSHOTS names a directory.
 func (b *Browser) Picture(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("SANDBOXD_SCREENSHOTS")
@@ -127,13 +127,13 @@ func (b *Browser) Picture(t *testing.T, name string) {
 	}
 }
 
-// WantOnly asserts that nothing but this server was asked, and that nobody complained.
+// WantOnly asserts that the browser sent requests only to this server, and that its console has no errors or warnings.
 func (b *Browser) WantOnly(t *testing.T, server string) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.hosts) != 1 || !b.hosts[server] {
-		t.Errorf("asked were %v", b.hosts)
+		t.Errorf("requests were sent to %v", b.hosts)
 	}
 	for _, c := range b.complain {
 		t.Errorf("console: %s", c)

@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the server does with a connection.
+// States of a connection.
 const (
-	reading = iota // it waits for bytes, or has not come to read the first
-	working        // it handles bytes that it has read, or a request
-	stopped        // it gets no more bytes: the connection makes way for a newcomer
+	reading = iota // the server waits for bytes, or has not started to read
+	working        // the server handles bytes that it has read, or a request
+	stopped        // the server gets no more bytes, because the connection is closed to make room
 )
 
 // conn is a connection that its Listener counts.
@@ -26,14 +26,14 @@ type conn struct {
 	state  atomic.Int32
 
 	// Guarded by from.mu.
-	owner           *client // nil where the address counts for nobody
+	owner           *client // nil if the connection counts for no client
 	inAll, inClient *list.Element
-	asked           bool // the head of a request has come on it
+	asked           bool // the connection has had the header of a request
 	forgotten       bool
 }
 
-// Read notes that the server waits for bytes: only then may the connection be stopped. Bytes that come after that
-// are dropped, so that no request begins on a connection that is about to be closed.
+// Read marks the connection as reading while the server waits for bytes. It can only be stopped in that state. Bytes that arrive
+// later are dropped, so that no request begins on a connection that is about to be closed.
 func (c *conn) Read(p []byte) (int, error) {
 	if !c.state.CompareAndSwap(working, reading) && c.state.Load() == stopped {
 		return 0, c.errStopped()
@@ -46,20 +46,19 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// errStopped is what reading from a closed connection says, to which net/http answers nothing.
+// errStopped returns the error of a closed connection, for which net/http sends no answer.
 func (c *conn) errStopped() error {
 	return &net.OpError{Op: "read", Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: net.ErrClosed}
 }
 
-// Close closes the connection and counts it out, in this order: what is counted is never less than what is open.
+// Close closes the connection and then stops counting it. In this order the count is never less than the number of open ones.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.from.forget(c)
 	return err
 }
 
-// CloseWrite lets net/http close in two steps, so that a client reads the last answer before it learns of the
-// end.
+// CloseWrite lets net/http close the connection in two steps, so that a client can read the last answer before the connection ends.
 func (c *conn) CloseWrite() error { return closeWrite(c.Conn) }
 
 func closeWrite(c net.Conn) error {
@@ -69,13 +68,13 @@ func closeWrite(c net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-// stop makes the server get no more bytes, and reports whether it could: not while the server handles bytes that
-// it has read, nor while there are some that it has not read yet. Either may be the end of a request's head.
+// stop marks the connection as stopped, and reports whether it could. It cannot while the server handles bytes, or while the kernel has
+// unread bytes: both may be the end of a request's header.
 func (c *conn) stop() bool {
 	return c.state.Load() == reading && c.unread() == 0 && c.state.CompareAndSwap(reading, stopped)
 }
 
-// unread is how many bytes wait in the kernel.
+// unread returns the number of unread bytes in the kernel.
 func (c *conn) unread() (n int) {
 	s, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -85,6 +84,6 @@ func (c *conn) unread() (n int) {
 	if err != nil {
 		return 0
 	}
-	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }) // a closed one has none
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }) // an error means that it is closed
 	return n
 }

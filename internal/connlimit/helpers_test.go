@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// server is an http.Server behind a Listener. A request for /wait is under way until letGo is closed, any other
-// is answered at once.
+// server is an http.Server behind a Listener. It answers a request for /wait when letGo is closed, and any other request at once.
 type server struct {
 	*Listener
 	address string
@@ -19,7 +18,7 @@ type server struct {
 	letGo   chan struct{}
 }
 
-// serve serves on a listener, on one of its own on loopback if there is none.
+// serve serves on a listener. If it is nil, serve opens one on loopback.
 func serve(t *testing.T, inner net.Listener, limits Limits) *server {
 	t.Helper()
 	if inner == nil {
@@ -51,7 +50,7 @@ func serve(t *testing.T, inner net.Listener, limits Limits) *server {
 	return s
 }
 
-// release ends the requests that are under way.
+// release ends the requests for /wait.
 func (s *server) release() {
 	select {
 	case <-s.letGo:
@@ -60,7 +59,7 @@ func (s *server) release() {
 	}
 }
 
-// peer is a client's end of a connection.
+// peer is the client's end of a connection.
 type peer struct {
 	net.Conn
 	in *bufio.Reader
@@ -79,7 +78,7 @@ func (s *server) dial(t *testing.T, from string) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(time.Minute)) // of a test that would hang
+	_ = c.SetDeadline(time.Now().Add(time.Minute)) // so that the test does not hang
 	return &peer{c, bufio.NewReader(c)}
 }
 
@@ -98,7 +97,7 @@ func (p *peer) ask(t *testing.T) {
 	p.wantAnswer(t, http.StatusOK, "served")
 }
 
-// wait sends a request that stays under way.
+// wait sends a request that stays in progress.
 func (s *server) wait(t *testing.T, p *peer) {
 	t.Helper()
 	p.say(t, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -122,7 +121,7 @@ func (p *peer) wantAnswer(t *testing.T, status int, body string) {
 	}
 }
 
-// wantClosed expects the connection to be closed without another word.
+// wantClosed expects that the connection is closed without another answer.
 func (p *peer) wantClosed(t *testing.T) {
 	t.Helper()
 	if rest, err := io.ReadAll(p.in); len(rest) > 0 || isTimeout(err) {
@@ -135,7 +134,7 @@ func isTimeout(err error) bool {
 	return ok && e.Timeout()
 }
 
-// eventually waits for what another goroutine does.
+// eventually waits for a condition that another goroutine fulfils.
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
@@ -145,7 +144,7 @@ func eventually(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// wantCounts expects so many to be closed for room, refused in all, and refused of a client.
+// wantCounts compares the numbers of connections that were closed for room, refused in total, and refused for a client.
 func (s *server) wantCounts(t *testing.T, closed, full, client int) {
 	t.Helper()
 	if got, want := [3]int{s.ClosedForRoom(), s.RefusedFull(), s.RefusedClient()}, [3]int{closed, full, client}; got != want {
@@ -153,8 +152,7 @@ func (s *server) wantCounts(t *testing.T, closed, full, client int) {
 	}
 }
 
-// settle waits until so many connections may be closed for a newcomer. An answer reaches its client before the
-// server waits for the next request.
+// settle waits until n connections can be stopped. A client may get its answer before the server waits for the next request.
 func (s *server) settle(t *testing.T, idle int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d idle connections", idle), func() bool {

@@ -9,57 +9,57 @@ import (
 	"time"
 )
 
-// Limits are how many connections may be open at once.
+// Limits are the maximum numbers of open connections.
 type Limits struct {
 	Total     int // at least 1
-	PerClient int // 0: no limit of its own for a client
+	PerClient int // 0 for no limit for each client
 }
 
-// Listener is a net.Listener whose connections are bounded. It is safe for concurrent use.
+// Listener is a net.Listener with a limit on its connections. It is safe for concurrent use.
 type Listener struct {
 	net.Listener
-	limits    Limits
-	farewells chan struct{} // one element for each refused connection that is being told so
-	changed   chan struct{} // has an element where a connection may have become one that can make way
-	patience  time.Duration
+	limits   Limits
+	refusals chan struct{} // one element for each refused connection that is still open
+	changed  chan struct{} // has an element if a connection may have become able to make room
+	patience time.Duration // how long a new connection waits; see patience
 
 	mu      sync.Mutex
 	open    int
-	idle    list.List // of *conn, the longest idle first
+	idle    list.List // of *conn, the one that has been idle longest first
 	clients map[netip.Prefix]*client
 
 	closedForRoom, refusedFull, refusedClient int // since the start
 }
 
-// client is what one client has open.
+// client counts the connections of one client.
 type client struct {
 	open int
-	idle list.List // of *conn, the longest idle first
+	idle list.List // of *conn, the one that has been idle longest first
 }
 
-// New bounds the connections of a listener. The http.Server that serves them must have ConnState of the result
-// as its ConnState: without it every connection counts as idle.
+// New limits the connections of a listener. The ConnState of the http.Server that serves them must be the ConnState of the result.
+// Otherwise every connection counts as idle.
 func New(inner net.Listener, limits Limits) *Listener {
 	return &Listener{
-		Listener:  inner,
-		limits:    limits,
-		farewells: make(chan struct{}, Farewells),
-		changed:   make(chan struct{}, 1),
-		patience:  patience,
-		clients:   map[netip.Prefix]*client{},
+		Listener: inner,
+		limits:   limits,
+		refusals: make(chan struct{}, MaxRefusals),
+		changed:  make(chan struct{}, 1),
+		patience: patience,
+		clients:  map[netip.Prefix]*client{},
 	}
 }
 
-// Open is how many connections are open now.
+// Open returns the number of open connections.
 func (l *Listener) Open() int { return l.read(&l.open) }
 
-// ClosedForRoom is how many idle connections have made way for a newcomer since the start.
+// ClosedForRoom returns the number of idle connections that were closed to make room, since the start.
 func (l *Listener) ClosedForRoom() int { return l.read(&l.closedForRoom) }
 
-// RefusedFull is how many newcomers have been refused because every connection had a request under way.
+// RefusedFull returns the number of connections that were refused because all connections had a request in progress.
 func (l *Listener) RefusedFull() int { return l.read(&l.refusedFull) }
 
-// RefusedClient is how many newcomers have been refused because every connection of their client had.
+// RefusedClient returns the number of connections that were refused because all connections of their client had a request in progress.
 func (l *Listener) RefusedClient() int { return l.read(&l.refusedClient) }
 
 func (l *Listener) read(n *int) int {
@@ -68,7 +68,7 @@ func (l *Listener) read(n *int) int {
 	return *n
 }
 
-// Accept waits for the next connection for which there is room, or room can be made.
+// Accept waits for the next connection, and makes room for it if necessary. It refuses connections for which it cannot make room.
 func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		inner, err := l.Listener.Accept()
@@ -89,11 +89,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// patience is how long a newcomer waits for the server to handle what idle connections have sent.
+// patience is how long a new connection waits for the server to handle bytes that idle connections have sent.
 const patience = time.Second
 
-// admitPatiently is admit, but for connections that are idle and have sent something that the server has not handled
-// yet: on a busy machine that may be all of them. Each soon has a request under way, or can make way.
+// admitPatiently is like admit, but waits if idle connections have sent bytes that the server has not handled yet. On a busy machine
+// all of them may be in this state. Each soon has a request in progress, or can be stopped.
 func (l *Listener) admitPatiently(c *conn) (victim *conn, why refusal) {
 	if victim, why = l.admit(c); why != refusedFull {
 		return victim, why
@@ -117,7 +117,7 @@ func (l *Listener) anyIdle() bool {
 	return l.idle.Len() > 0
 }
 
-// change wakes the newcomer that waits, if there is one.
+// change wakes the connection that waits, if there is one.
 func (l *Listener) change() {
 	select {
 	case l.changed <- struct{}{}:
@@ -135,8 +135,8 @@ func (l *Listener) countRefusal(why refusal) {
 	}
 }
 
-// admit counts a connection in. The victim, if there is one, has made way for it: it is counted out, and the
-// caller closes it. A refusal means that every connection that could make way has a request under way.
+// admit counts a new connection. If it has to make room, it stops counting another connection and returns it as victim; the caller
+// closes it. A refusal means that no connection can be stopped.
 func (l *Listener) admit(c *conn) (victim *conn, why refusal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,7 +157,7 @@ func (l *Listener) admit(c *conn) (victim *conn, why refusal) {
 	}
 	l.open++
 	if c.client.IsValid() {
-		owner = l.clients[c.client] // the victim may have been its last
+		owner = l.clients[c.client] // forgetLocked may have deleted it
 		if owner == nil {
 			owner = &client{}
 			l.clients[c.client] = owner
@@ -169,8 +169,8 @@ func (l *Listener) admit(c *conn) (victim *conn, why refusal) {
 	return victim, ""
 }
 
-// longestIdle picks the connection that has been idle longest, and stops it: from here on it gives its server no
-// more bytes. It is nil where none can be stopped without losing a request.
+// longestIdle stops the connection that has been idle longest and returns it. It returns nil if no connection can be stopped without
+// losing a request.
 func longestIdle(idle *list.List) *conn {
 	for e := idle.Front(); e != nil; e = e.Next() {
 		if c := e.Value.(*conn); c.stop() {
@@ -180,7 +180,7 @@ func longestIdle(idle *list.List) *conn {
 	return nil
 }
 
-// ConnState follows what the server does with a connection. It is for http.Server.ConnState.
+// ConnState follows the state of a connection in the server. Use it as http.Server.ConnState.
 func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
 	c, ours := nc.(*conn)
 	if !ours {
@@ -197,7 +197,7 @@ func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
 	case http.StateActive, http.StateHijacked:
 		c.asked = true
 		l.busyLocked(c)
-		l.change() // there may be nobody idle left to wait for
+		l.change() // perhaps no idle connection is left to wait for
 	}
 }
 
@@ -220,7 +220,7 @@ func (l *Listener) busyLocked(c *conn) {
 	}
 }
 
-// forget counts a connection out.
+// forget stops counting a connection.
 func (l *Listener) forget(c *conn) {
 	l.mu.Lock()
 	l.forgetLocked(c)
@@ -242,7 +242,7 @@ func (l *Listener) forgetLocked(c *conn) {
 	}
 }
 
-// clientOf is whom an address counts for: the zero Prefix for nobody in particular.
+// clientOf returns the client of an address. It is the zero Prefix for an address that counts for no client.
 func clientOf(address net.Addr) netip.Prefix {
 	tcp, ok := address.(*net.TCPAddr)
 	if !ok {
@@ -253,6 +253,6 @@ func clientOf(address net.Addr) netip.Prefix {
 	if ip.Is4() {
 		bits = 32
 	}
-	prefix, _ := ip.Prefix(bits) // no address has too few bits; the zero Addr gives the zero Prefix
+	prefix, _ := ip.Prefix(bits) // cannot fail: every address has this many bits, and the zero Addr returns the zero Prefix
 	return prefix
 }

@@ -30,7 +30,7 @@ func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
 		peers = append(peers, p)
 		s.settle(t, i+1)
 	}
-	peers[0].ask(t) // now the second has been idle longest
+	peers[0].ask(t) // now the second one has been idle longest
 	s.settle(t, 3)
 	for _, closed := range []int{1, 2, 0} {
 		newcomer := s.dial(t, two)
@@ -44,18 +44,18 @@ func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
 	}
 }
 
-// Each way to hold a connection without a request: all of them give way, the oldest first.
-func TestWhatGivesWay(t *testing.T) {
+// All ways to hold a connection without a request give way to new connections, the one that has been idle longest first.
+func TestIdleConnectionsGiveWay(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		hold func(t *testing.T, p *peer)
-		told bool // a client whose first request may be on its way
+		told bool // the client gets a 503, because its first request may be on its way
 	}{
 		{"silence from the start", func(*testing.T, *peer) {}, true},
 		{"a byte", func(t *testing.T, p *peer) { p.say(t, "G") }, true},
-		{"half a head", func(t *testing.T, p *peer) { p.say(t, "GET / HTTP/1.1\r\nHost: x\r\n") }, true},
+		{"half a header", func(t *testing.T, p *peer) { p.say(t, "GET / HTTP/1.1\r\nHost: x\r\n") }, true},
 		{"silence after an answer", func(t *testing.T, p *peer) { p.ask(t) }, false},
-		{"half of a second head", func(t *testing.T, p *peer) { p.ask(t); p.say(t, "GET / HTTP/1.1\r\n") }, false},
+		{"half of a second header", func(t *testing.T, p *peer) { p.ask(t); p.say(t, "GET / HTTP/1.1\r\n") }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, nil, Limits{Total: 1})
@@ -100,7 +100,7 @@ func TestRequestUnderWayIsNeverClosedForANewcomer(t *testing.T) {
 	s.wantCounts(t, 1, 3, 0)
 }
 
-// A client at its limit gives way to itself, and to nobody else.
+// A new connection of a client at its limit replaces only connections of this client.
 func TestClientsAreBounded(t *testing.T) {
 	s := serve(t, nil, Limits{Total: 5, PerClient: 2})
 	neighbour := s.dial(t, two)
@@ -116,7 +116,7 @@ func TestClientsAreBounded(t *testing.T) {
 	neighbour.ask(t)
 	last.ask(t)
 
-	// Both of its connections are busy: its third is refused, and others get in.
+	// Both connections of the client are busy: its third one is refused, and other clients are served.
 	s.wait(t, last)
 	s.wait(t, s.dial(t, one))
 	refused := s.dial(t, one)
@@ -169,7 +169,7 @@ func TestClientOfAnAddress(t *testing.T) {
 	}
 }
 
-// stuck is a connection whose server has not come to read yet, though it wants to.
+// stuck is a connection whose server wants to read but has not called Read yet.
 type stuck struct {
 	*net.TCPConn
 	gate <-chan struct{}
@@ -195,7 +195,7 @@ func (l *stuckListener) Accept() (net.Conn, error) {
 	return &stuck{c.(*net.TCPConn), l.gate}, nil
 }
 
-// A head that has come whole is a request under way, also before the server has read it.
+// A request whose header has arrived completely counts as in progress, even if the server has not read it yet.
 func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -216,8 +216,8 @@ func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
 	first.wantAnswer(t, http.StatusOK, "served")
 }
 
-// What an idle connection has sent is not handled yet: the newcomer waits for that, and is not refused.
-func TestNewcomerWaitsForWhatIsNotHandledYet(t *testing.T) {
+// If idle connections have sent bytes that are not handled yet, a new connection waits and is not refused.
+func TestNewConnectionWaitsForUnhandledBytes(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestNewcomerWaitsForWhatIsNotHandledYet(t *testing.T) {
 	s.wantCounts(t, 1, 0, 0)
 }
 
-// A stopped connection gives its server nothing, whatever comes.
+// The server gets no bytes from a stopped connection.
 func TestStoppedConnectionReadsNothing(t *testing.T) {
 	client, inner := net.Pipe()
 	defer client.Close()
@@ -273,9 +273,9 @@ func TestStoppedConnectionReadsNothing(t *testing.T) {
 	}
 }
 
-// Many clients, few places, some of them held in silence: whoever is answered is served or refused, and in the end
-// nothing is counted that is not there.
-func TestCrowd(t *testing.T) {
+// Many clients compete for few connections, and some of them send nothing. Every client is served or refused, and in the end all
+// counts are 0.
+func TestCountsAfterManyClients(t *testing.T) {
 	s := serve(t, nil, Limits{Total: 8, PerClient: 6})
 	var idlers []*peer
 	for i := range 8 {
@@ -289,11 +289,11 @@ func TestCrowd(t *testing.T) {
 		crowd.Go(func() {
 			for range 10 {
 				p := s.dial(t, from)
-				// A refusal may come before the request is sent, and the end of the connection with it.
+				// The refusal and the end of the connection may come before the request is sent.
 				_, _ = io.WriteString(p, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 				response, err := http.ReadResponse(p.in, nil)
 				if err != nil {
-					continue // closed without a word: more than Farewells were refused at once
+					continue // closed without an answer: more than MaxRefusals were refused at once
 				}
 				if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusServiceUnavailable {
 					t.Errorf("status %d", response.StatusCode)

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// Farewells is how many refused connections are told so at once, each for farewellTime at most. They are
-	// open beside those that Limits counts. Further ones are closed without a word.
-	Farewells    = 32
-	farewellTime = 2 * time.Second
+	// MaxRefusals is the maximum number of refused connections that get an answer at the same time, each for
+	// refusalTimeout at most. They are open in addition to those of Limits. Others are closed without an answer.
+	MaxRefusals    = 32
+	refusalTimeout = 2 * time.Second
 )
 
-// refusal is the answer to a newcomer for whom there is no room.
+// refusal is the answer to a connection for which there is no room.
 type refusal string
 
 var (
@@ -28,29 +28,29 @@ func newRefusal(detail string) refusal {
 		"Connection: close\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 }
 
-// refuse tells a newcomer that there is no room, and closes its connection.
+// refuse sends a refusal and closes the connection.
 func (l *Listener) refuse(c net.Conn, why refusal) {
 	select {
-	case l.farewells <- struct{}{}:
+	case l.refusals <- struct{}{}:
 	default:
 		_ = c.Close()
 		return
 	}
 	go func() {
-		defer func() { <-l.farewells }()
+		defer func() { <-l.refusals }()
 		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(farewellTime))
+		_ = c.SetDeadline(time.Now().Add(refusalTimeout))
 		_, _ = io.WriteString(c, string(why))
-		// What the client sends is read until it closes its end: closing before that resets the connection,
-		// and the client may lose the answer.
+		// Closing with unread bytes resets the connection, and the client may lose the answer (RFC 1122, 4.2.2.13). So read
+		// until the client closes its end.
 		if closeWrite(c) == nil {
 			_, _ = io.Copy(io.Discard, c)
 		}
 	}()
 }
 
-// makeWay closes a stopped connection. If no request has come on it, its client may be about to send the first,
-// and is told why. The send buffer is empty then, so that this does not wait.
+// makeWay closes a stopped connection. If it has not had a request, its client may be about to send the first one, so it gets
+// an answer. Writing does not wait, because the send buffer is empty.
 func (c *conn) makeWay() {
 	if !c.asked {
 		_, _ = io.WriteString(c.Conn, string(refusedFull))

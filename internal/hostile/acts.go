@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// act is one thing that a program does. how is "" where it may be done in any way: by the
-// first thread, another one, a child, or an orphan in a session of its own.
+// act is one action of a program. how says where it is done: "inline" (in the first thread), "thread", "child", or "orphan" (in an
+// orphan in its own session). With "" any of these is chosen.
 type act struct {
 	name, how string
 	code      func(d dice) string
 }
 
-// code is an act with no choice in it, or one that fills its %d.
+// code returns the code of an act. text may have a %d for each bound, which is replaced by a random number below it.
 func code(text string, bounds ...int) func(dice) string {
 	return func(d dice) string {
 		numbers := make([]any, len(bounds))
@@ -23,7 +23,7 @@ func code(text string, bounds ...int) func(dice) string {
 	}
 }
 
-// either is one of several ways to do an act.
+// either returns the code of an act that chooses one of several ways.
 func either(ways ...func(dice) string) func(dice) string {
 	return func(d dice) string { return ways[d.IntN(len(ways))](d) }
 }
@@ -47,7 +47,7 @@ var acts = []act{
 	}},
 	{"machine code", "child", func(d dice) string {
 		text := d.bytes(d.between(1, 64))
-		if d.chance(2) { // mov eax, number; the 32-bit, the 64-bit or the old fast way in; ret
+		if d.chance(2) { // mov eax, number; a 32-bit call, a 64-bit call, sysenter or the vsyscall; ret
 			nr := d.number()
 			text = fmt.Sprintf(`b'\xb8\x%02x\x%02x\x%02x\x%02x`, byte(nr), byte(nr>>8), byte(nr>>16), byte(nr>>24)) +
 				d.one(`\xcd\x80`, `\x0f\x05`, `\x0f\x34`, `\x65\xff\x14\x25\x10\0\0\0`) + `\xc3'`
@@ -65,7 +65,7 @@ var acts = []act{
 		code("until_refused(lambda: os.posix_spawn('/bin/sleep', ['sleep', '30'], {}), %d)\n", 100),
 		code("import subprocess\nfor _ in range(%d): subprocess.Popen(['/bin/sh', '-c', 'sleep 30 & sleep 30 & exec sleep 30'])\n", 30),
 		func(d dice) string {
-			return fmt.Sprintf("for _ in range(20):\n    if call(56, %s | 17, 0, 0, 0, 0) == 0: time.sleep(30)\n", d.flags(32)) // clone, on amd64
+			return fmt.Sprintf("for _ in range(20):\n    if call(56, %s | 17, 0, 0, 0, 0) == 0: time.sleep(30)\n", d.flags(32)) // 56 is clone on amd64
 		},
 	)},
 	{"threads", "", either(
@@ -85,7 +85,7 @@ var acts = []act{
 		code("f = open('/dev/shm/x', 'wb+')\nf.truncate(1 << 30)\nimport mmap\nm = mmap.mmap(f.fileno(), 1 << 30)\nfor i in range(0, 1 << 30, 4096): m[i] = %d\n", 256),
 		code("x = []\nwhile True: x = [x, bytearray(%d)]\n", 1<<16),
 	)},
-	{"memory of many", "inline", either( // each of them below the limit of a process; their parent waits for the clock
+	{"memory of many", "inline", either( // each process is below the limit of a process; their parent waits for the wall clock
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nfor _ in range(30):\n    if attempt(os.fork) == 0:\n        x = bytearray(%d << 20)\n        time.sleep(30)\nos.wait()\n", 60),
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport mmap\nm = mmap.mmap(-1, 200 << 20)\nfor i in range(40):\n    if attempt(os.fork) == 0:\n        for n in range(0, %d << 20, 4096): m[n] = i\n        time.sleep(30)\nos.wait()\n", 200),
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport socket\nwhile True:\n    if attempt(os.fork) == 0:\n        kept = until_refused(socket.socketpair, 100)\n        for a, _ in kept:\n            a.setblocking(False)\n            attempt(lambda: a.send(bytes(%d)))\n        time.sleep(30)\n", 1<<18),
@@ -108,7 +108,7 @@ var acts = []act{
 			case 4:
 				fmt.Fprintf(&b, "function('madvise', %s, %#x, %d)\n", where, d.IntN(1<<18), d.IntN(110))
 			case 5:
-				b.WriteString("for i in range(3000): function('mmap', 0, 4096, 1 + i % 2, 0x22, -1, 0)\n") // a map of its own each
+				b.WriteString("for i in range(3000): function('mmap', 0, 4096, 1 + i % 2, 0x22, -1, 0)\n") // different protections keep the kernel from merging them
 			}
 		}
 		return b.String()
@@ -276,7 +276,7 @@ var acts = []act{
 	)},
 }
 
-// ends are how a program may end.
+// ends are ways to end a program.
 var ends = []act{
 	{"runs off", "", code("pass\n")},
 	{"exits", "", either(code("sys.exit(%d)\n", 300), code("os._exit(%d)\n", 300), code("sys.exit('x' * %d)\n", 100000), code("call(231, %d)\n", 1000))},
@@ -310,7 +310,7 @@ func indent(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
 }
 
-// functions of libc, with arguments that none of them expects.
+// functions are functions of libc. They get random arguments.
 var functions = strings.Fields(`
 	malloc calloc realloc free brk sbrk memcpy memset strlen strdup printf puts fputs fopen fclose fdopen freopen popen system
 	fork vfork execl execve execvp fexecve daemon clone posix_spawn wait waitpid wait4 pause sleep alarm raise kill killpg

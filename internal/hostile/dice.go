@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// dice draw what an act is filled with. Arguments are Python expressions over prelude.py.
+// dice draws the random parts of an act. Arguments are Python expressions that use names of prelude.py.
 type dice struct {
 	*rand.Rand
 	calls Calls
 }
 
-// between draws a number, both bounds included.
+// between draws a number from low to high, both included.
 func (d dice) between(low, high int) int { return low + d.IntN(high-low+1) }
 
-// chance is true once in n.
+// chance returns true with a probability of 1/n.
 func (d dice) chance(n int) bool { return d.IntN(n) == 0 }
 
 func (d dice) one(of ...string) string { return of[d.IntN(len(of))] }
 
-// most is the highest system call number that is tried; Linux 6.18 ends at 469.
+// most is the highest system call number that is tried. The highest number of Linux 6.18 is 469.
 const most = 600
 
-// number draws that of a system call: half of them are known to get past the filter, and some
-// have a bit of another calling convention, or one that the kernel does not look at.
+// number draws the number of a system call. Half of the numbers are calls that the filter allows. Some numbers have a bit of another
+// calling convention, or high bits that the kernel ignores.
 func (d dice) number() uint64 {
 	nr := uint64(d.IntN(most + 1))
 	if len(d.calls) > 0 && d.chance(2) {
@@ -54,7 +54,7 @@ func (d dice) argument() string {
 		return fmt.Sprint(d.between(-3, 16))
 	case 4:
 		return fmt.Sprintf("1 << %d", d.IntN(64))
-	case 5, 6, 7: // into a buffer, rarely past its end
+	case 5, 6, 7: // an address in a buffer, rarely past its end
 		return fmt.Sprintf("at(%d, %d)", d.IntN(16), d.IntN(64)*8*d.IntN(3))
 	case 8:
 		return fmt.Sprintf("%#x", d.Uint64())
@@ -71,7 +71,7 @@ func (d dice) arguments(n int) string {
 	return strings.Join(list, ", ")
 }
 
-// bytes is a literal of n random bytes.
+// bytes returns a Python literal of n random bytes.
 func (d dice) bytes(n int) string {
 	var b strings.Builder
 	b.WriteString("b'")
@@ -82,12 +82,12 @@ func (d dice) bytes(n int) string {
 	return b.String()
 }
 
-// flags is a random choice of some bits.
+// flags returns a random number with some of its lowest bits set.
 func (d dice) flags(bits int) string {
 	return fmt.Sprintf("%#x", d.Uint64()&d.Uint64()&(1<<bits-1))
 }
 
-// path is a file that there may be something to gain from.
+// path returns a path that an attacker may be interested in.
 func (d dice) path() string {
 	return "'" + d.one("/", "/proc/self/mem", "/proc/1/root", "/proc/self/exe", "/proc/self/fd/1", "/proc/self/ns/user", "/proc/sys/kernel/core_pattern",
 		"/proc/sysrq-trigger", "/proc/self/oom_score_adj", "/proc/self/uid_map", "/proc/self/attr/current", "/proc/self/timers", "/proc/self/coredump_filter",

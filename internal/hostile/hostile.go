@@ -1,9 +1,8 @@
-// Package hostile makes Python programs that want to do harm, for tests.
+// Package hostile generates hostile Python programs for tests.
 //
-// A program is some acts, each drawn from a table and filled with random arguments, in random
-// order, and a way to end. It depends on nothing but a seed and an index, so that whatever one
-// of them did can be done again. All randomness is spent here: a program has only literals,
-// and is made smaller by taking acts out of it.
+// A program is a random sequence of acts and a way to end. Each act is drawn from a table and filled with random arguments. A program
+// depends only on a seed and an index, so every program can be generated again. It contains no random choices itself, only literals. To
+// reduce a program, remove acts from it.
 package hostile
 
 import (
@@ -14,30 +13,30 @@ import (
 	"strings"
 )
 
-// Calls are the numbers of system calls that programs prefer: those that get past the filter.
+// Calls are the numbers of the system calls that programs prefer, because the filter allows them.
 type Calls []uint32
 
-// Program is one program.
+// Program is one generated program.
 type Program struct {
 	Seed   uint64
 	Index  int
-	Names  []string // of its acts, in the order in which they are done; the last is how it ends
+	Names  []string // of its acts in order; the last one is the way it ends
 	Source string
 }
 
 //go:embed prelude.py
 var prelude string
 
-// mostActs is how many acts a program has at most, its end aside.
+// mostActs is the maximum number of acts of a program, without its end.
 const mostActs = 6
 
-// New makes the program of a seed and an index.
+// New generates the program of a seed and an index.
 func New(seed uint64, index int, calls Calls) Program {
-	d := dice{rand.New(rand.NewPCG(seed, uint64(index))), calls} //nolint:gosec // it shall repeat
+	d := dice{rand.New(rand.NewPCG(seed, uint64(index))), calls} //nolint:gosec // it must be repeatable
 	p := Program{Seed: seed, Index: index}
 	var source strings.Builder
 	source.WriteString(prelude)
-	if !d.chance(4) { // what blocks is interrupted; where not, the clock ends it
+	if !d.chance(4) { // a timer interrupts calls that block; in other programs only the wall clock does
 		source.WriteString("impatient()\n")
 	}
 	for range d.between(1, mostActs) {
@@ -56,9 +55,9 @@ func New(seed uint64, index int, calls Calls) Program {
 	return p
 }
 
-// Only is a program of a single act, by its name.
+// Only generates a program with one act, by the act's name.
 func Only(seed uint64, name string, calls Calls) (Program, error) {
-	d := dice{rand.New(rand.NewPCG(seed, 0)), calls} //nolint:gosec // it shall repeat
+	d := dice{rand.New(rand.NewPCG(seed, 0)), calls} //nolint:gosec // it must be repeatable
 	for _, a := range slices.Concat(acts, ends) {
 		if a.name == name {
 			var source strings.Builder
@@ -70,7 +69,7 @@ func Only(seed uint64, name string, calls Calls) (Program, error) {
 	return Program{}, fmt.Errorf("there is no act %q", name)
 }
 
-// Names are those of all acts, ways to end included.
+// Names returns the names of all acts, including ways to end.
 func Names() []string {
 	var names []string
 	for _, a := range slices.Concat(acts, ends) {
@@ -79,7 +78,7 @@ func Names() []string {
 	return names
 }
 
-// add writes an act as a function that prelude.py's decorator calls at once.
+// add appends an act, as a function that the decorator in prelude.py calls immediately.
 func add(to *strings.Builder, d dice, a act, how string) {
 	fmt.Fprintf(to, "\n@act(%q, %q)\ndef _():\n", a.name, how)
 	for line := range strings.Lines(a.code(d)) {
@@ -88,10 +87,10 @@ func add(to *strings.Builder, d dice, a act, how string) {
 	to.WriteString("\n")
 }
 
-// Acts is the program without what all programs begin with.
+// Acts returns the source without the prelude that all programs share.
 func (p Program) Acts() string { return strings.TrimPrefix(p.Source, prelude) }
 
-// String names the program, so that it can be made again.
+// String returns the seed, the index and the acts, so that the program can be generated again.
 func (p Program) String() string {
 	return fmt.Sprintf("seed %d, index %d: %s", p.Seed, p.Index, strings.Join(p.Names, ", "))
 }

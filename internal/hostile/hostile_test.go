@@ -9,22 +9,22 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-func TestAProgramIsItsSeedAndItsIndex(t *testing.T) {
+func TestSeedAndIndexDetermineTheProgram(t *testing.T) {
 	calls := Calls{0, 1, 2}
 	seen := map[string]bool{}
 	for index := range 200 {
 		p := New(7, index, calls)
 		if again := New(7, index, calls); p.Source != again.Source {
-			t.Fatalf("%v is another program the second time", p)
+			t.Fatalf("%v is different the second time", p)
 		}
 		if seen[p.Source] || p.Source == New(8, index, calls).Source {
-			t.Errorf("%v is another's program too", p)
+			t.Errorf("%v is the same as another program", p)
 		}
 		seen[p.Source] = true
 	}
 }
 
-// Whatever is no Python would end before it did any harm.
+// A program with a syntax error would test nothing.
 func TestProgramsArePython(t *testing.T) {
 	var sources []string
 	done := map[string]bool{}
@@ -37,7 +37,7 @@ func TestProgramsArePython(t *testing.T) {
 	}
 	for _, name := range Names() {
 		if !done[name] {
-			t.Errorf("no program of %d %q", len(sources), name)
+			t.Errorf("none of %d programs has the act %q", len(sources), name)
 		}
 	}
 	in, err := json.Marshal(sources)

@@ -1,4 +1,4 @@
-// Package jailtest helps tests that start jails.
+// Package jailtest has helpers for tests that start jails.
 package jailtest
 
 import (
@@ -23,11 +23,11 @@ import (
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
-// Python is the interpreter of all tests: the distribution's, with its packages.
+// Python is the interpreter of all tests: that of the distribution, with its packages.
 const Python = "/usr/bin/python3"
 
-// Without takes layers away from the runs of a jail, named by the init's stages. For a jail without
-// the filter, set Config.Filter.
+// Without removes stages of the init from the runs of a jail, and with them the layers that they set up. To remove the filter, set
+// Config.Filter instead.
 func Without(c *jail.Config, stages ...string) {
 	alter(c, func(o *inside.Order) {
 		for _, stage := range stages {
@@ -53,16 +53,16 @@ func alter(c *jail.Config, with func(*inside.Order)) {
 	}
 }
 
-// Fault makes the inits of a jail fail as it was last told.
+// Fault makes the inits of a jail fail as set by its last call of Set.
 type Fault struct{ now *atomic.Pointer[fault] }
 
-// fault is one at a stage; none at "".
+// fault is a failure at a stage; the stage "" is no failure.
 type fault struct {
 	stage string
 	how   int
 }
 
-// NewFault returns a fault of which nothing is seen yet.
+// NewFault returns a Fault for jails of the configuration c. At first no init fails.
 func NewFault(c *jail.Config) Fault {
 	f := Fault{new(atomic.Pointer[fault])}
 	f.Clear()
@@ -70,14 +70,14 @@ func NewFault(c *jail.Config) Fault {
 	return f
 }
 
-// Set makes every run from here on fail at a stage: with an errno, or as inside.FaultExit says.
+// Set makes every later run fail at a stage: with the errno how, or as inside.FaultExit and its siblings say.
 func (f Fault) Set(stage string, how int) { f.now.Store(&fault{stage, how}) }
 
-// Clear lets runs be.
+// Clear lets later runs succeed.
 func (f Fault) Clear() { f.now.Store(&fault{}) }
 
-// InitAt waits for a jail of this process that is at a stage, and returns the id of the process there: the init, or
-// from "split" on its child.
+// InitAt waits for a jail of this process that has reached a stage. It returns the pid of the process there: the init, or from the
+// stage "split" on the init's child.
 func InitAt(t testing.TB, stage string) int {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -95,7 +95,7 @@ func InitAt(t testing.TB, stage string) int {
 	return 0
 }
 
-// Children are the processes that the threads of a process have started and not yet waited for.
+// Children returns the children of a process that it has not waited for.
 func Children(pid int) (children []int) {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, task := range tasks {
@@ -109,7 +109,7 @@ func Children(pid int) (children []int) {
 	return children
 }
 
-// RequireControllers skips a test where no cgroup controllers are to be had.
+// RequireControllers skips a test if the machine has no cgroup controllers. In the lab the test fails instead.
 func RequireControllers(t testing.TB) {
 	t.Helper()
 	controllers.Do(func() { enforced = New(t, nil).Enforced() })
@@ -122,13 +122,13 @@ func RequireControllers(t testing.TB) {
 	}
 }
 
-// What RequireControllers has found out.
+// Result of RequireControllers.
 var (
 	controllers sync.Once
 	enforced    bool
 )
 
-// RequireModules skips a test where python3 lacks a package.
+// RequireModules skips a test if python3 does not have a package.
 func RequireModules(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -139,14 +139,14 @@ func RequireModules(t testing.TB, names ...string) {
 	}
 }
 
-// UIDs are this process's own, so that it can tell its runs from those of a test beside it.
+// UIDs returns host uids that only this process uses, so that its runs can be distinguished from those of another test process.
 func UIDs() jail.UIDRange {
 	const count = 4096
 	return jail.UIDRange{First: 1_900_000_000 + os.Getpid()%30_000*count, Count: count}
 }
 
-// Config is a configuration with the defaults of the daemon; best effort, so that it works with
-// and without controllers.
+// Config returns a configuration with the defaults of the daemon. The isolation is best effort, so that it works with and without
+// controllers.
 func Config(t testing.TB) jail.Config {
 	t.Helper()
 	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
@@ -163,7 +163,7 @@ func Config(t testing.TB) jail.Config {
 	}
 }
 
-// New makes a jail that lives as long as the test. edit may change its configuration.
+// New makes a jail that is closed at the end of the test. edit may change its configuration.
 func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
 	t.Helper()
 	config := Config(t)
@@ -182,7 +182,7 @@ func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
 	return j
 }
 
-// Run runs a program, which must not fail for the sandbox's fault.
+// Run runs a program. The test fails if the sandbox fails.
 func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
 	t.Helper()
 	result, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source)}, nil)
@@ -192,7 +192,7 @@ func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
 	return result
 }
 
-// Output runs a program that must end well and returns what it printed.
+// Output runs a program, which must exit with status 0, and returns its standard output.
 func Output(t testing.TB, j *jail.Jail, source string) string {
 	t.Helper()
 	r := Run(t, j, source)
@@ -202,16 +202,16 @@ func Output(t testing.TB, j *jail.Jail, source string) string {
 	return string(r.Stdout.Kept)
 }
 
-// Host counts what a run could leave behind on the host.
+// Host counts things that a run may leave behind on the host.
 type Host struct {
-	Processes   int // of the range of uids that runs get, and zombies of ours
+	Processes   int // with uids of runs, and children of the process that starts the runs
 	Descriptors int // of this process
 	Mounts      int
 	Leaves      int // cgroups of runs
-	Files       int // of theirs in the directories for temporary files
+	Files       int // with uids of runs, in the directories for temporary files
 }
 
-// Count takes stock. PID is the process that starts the runs, with the uids of this test.
+// Count counts for the process pid, which starts the runs with the uids of this test.
 func Count(t testing.TB, pid int) Host {
 	t.Helper()
 	uids := UIDs()
@@ -221,7 +221,7 @@ func Count(t testing.TB, pid int) Host {
 	for _, proc := range procs {
 		status, err := os.ReadFile(filepath.Join(proc, "status"))
 		if err != nil {
-			continue // it ended meanwhile
+			continue // the process has ended
 		}
 		var uid, parent int
 		for line := range strings.Lines(string(status)) {
@@ -247,7 +247,7 @@ func Count(t testing.TB, pid int) Host {
 	return h
 }
 
-// owned counts the files of a directory by their owner: other programs make files there too.
+// owned counts the files in a directory whose owner matches. Other programs make files there too.
 func owned(dir string, by func(uid int) bool) (n int) {
 	list, _ := os.ReadDir(dir)
 	for _, entry := range list {
@@ -267,15 +267,15 @@ func entries(dir string) int {
 	return len(list)
 }
 
-// exceeds reports whether there is more of anything than before. Less is no leak: a connection of
-// the test's own may have been open then.
+// exceeds reports whether any count is higher than before. A lower count is not a leak: for example, a connection of the test may
+// have been open before.
 func (h Host) exceeds(before Host) bool {
 	return h.Processes > before.Processes || h.Descriptors > before.Descriptors || h.Mounts > before.Mounts ||
 		h.Leaves > before.Leaves || h.Files > before.Files
 }
 
-// Settled waits until nothing is there that was not before, for what the kernel finishes in its
-// own time, and fails the test when something stays.
+// Settled waits until no count is higher than before, because the kernel removes some things later. The test fails if something
+// stays for 10 seconds.
 func Settled(t testing.TB, pid int, before Host) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -292,7 +292,7 @@ func Settled(t testing.TB, pid int, before Host) {
 	}
 }
 
-// SetupStage is the stage of a SetupError, "" for any other error.
+// SetupStage returns the stage of a SetupError, and "" for any other error.
 func SetupStage(err error) string {
 	var setup *sandbox.SetupError
 	if errors.As(err, &setup) {
@@ -301,7 +301,7 @@ func SetupStage(err error) string {
 	return ""
 }
 
-// Live is a stream to writers of what a program writes, nil for nobody.
+// Live returns a stream that copies the program's output to writers. A writer may be nil.
 func Live(stdout, stderr io.Writer) *sandbox.Stream {
 	return sandbox.NewStream(writers{stdout, stderr})
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// used returns metrics in which every series has been touched.
+// used returns metrics in which every series has a value.
 func used(t *testing.T) *Metrics {
 	t.Helper()
 	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"}, []string{"ptrace", "setuid"})
@@ -27,7 +27,7 @@ func used(t *testing.T) *Metrics {
 			Verdict: v, Warm: v == sandbox.Exited,
 			Timing: sandbox.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: time.Second},
 			Usage:  sandbox.Usage{CPU: time.Second, PeakMemory: 10 << 20},
-			Stdout: sandbox.Output{Total: 1}, Stderr: sandbox.Output{Total: 1}, // of which nothing is kept
+			Stdout: sandbox.Output{Total: 1}, Stderr: sandbox.Output{Total: 1}, // both truncated: nothing is kept
 			Denials: map[string]int{"ptrace": 3, sandbox.DenialKilled: 1, "a call nobody knows": 2},
 		})
 	}
@@ -46,7 +46,7 @@ func used(t *testing.T) *Metrics {
 	return m
 }
 
-// connections are how many are open, closed for room, refused for all, refused for one client.
+// connections are the numbers of connections: open, closed for room, refused in total, refused for one client.
 type connections [4]int
 
 func (c connections) Open() int          { return c[0] }
@@ -80,7 +80,7 @@ func TestNamesAndHelpsFollowPrometheusRules(t *testing.T) {
 	}
 }
 
-func TestEveryVerdictIsThereFromTheStart(t *testing.T) {
+func TestSeriesExistFromTheStart(t *testing.T) {
 	m := New("v0.0.0-test", []string{"clone"}, []string{"module"}, []string{"ptrace"})
 	for _, series := range []string{
 		`sandboxd_runs_total{verdict="exited"}`,
@@ -168,7 +168,7 @@ func TestEventsAreCounted(t *testing.T) {
 	}
 }
 
-func TestPromtoolFindsNothingToSay(t *testing.T) {
+func TestPromtoolReportsNothing(t *testing.T) {
 	promtool := prometheusTool(t, "promtool")
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")

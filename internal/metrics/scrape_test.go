@@ -17,8 +17,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// prometheusTool finds a program of Prometheus' own: in SANDBOXD_PROMETHEUS_DIR, or in PATH.
-// Where it is missing the test is skipped, and fails if SANDBOXD_TEST_STRICT=1.
+// prometheusTool finds a program of Prometheus in SANDBOXD_PROMETHEUS_DIR or in PATH. Without it the test is skipped, or fails if
+// SANDBOXD_TEST_STRICT is 1.
 func prometheusTool(t *testing.T, name string) string {
 	t.Helper()
 	if dir := os.Getenv("SANDBOXD_PROMETHEUS_DIR"); dir != "" {
@@ -78,7 +78,7 @@ scrape_configs:
 		`sandboxd_build_info{version="v0.0.0-test"}`,
 		`sandboxd_runs_total{verdict="timeout"} == 1`,
 		`histogram_quantile(0.5, sandboxd_run_wall_seconds_bucket)`,
-		// A second scrape: the interval is kept, and the first was no accident.
+		// Two scrapes have succeeded.
 		`count_over_time(up{job="sandboxd"}[1m]) >= 2`,
 	} {
 		for !answers(t, addr, query) {
@@ -95,7 +95,7 @@ scrape_configs:
 	}
 }
 
-// answers reports whether a query gives at least one series.
+// answers reports whether a query returns at least one series.
 func answers(t *testing.T, addr, query string) bool {
 	t.Helper()
 	resp, err := http.Get("http://" + addr + "/api/v1/query?query=" + url.QueryEscape(query))
@@ -113,8 +113,7 @@ func answers(t *testing.T, addr, query string) bool {
 	return answer.Status == "success" && len(answer.Data.Result) > 0
 }
 
-// freeAddr gives a loopback address that nobody listened on a moment ago. Prometheus cannot
-// be told to take port 0 and say which it got.
+// freeAddr returns a free loopback address. Prometheus cannot listen on port 0 and report the port.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// ordinary is a source of at least size bytes such as people write: classes, functions, docstrings,
-// comments, f-strings. In one of so many of its blocks, of 1.7 KB each, variables have the names of
-// restricted builtins, so that the scan has to look twice. In CPython's own library, where it is not
-// file access, that is the case some 20 to 60 times in 100 KB; with one in 5 blocks it is about 80.
+// ordinary returns a source of at least size bytes that looks like a usual program: classes, functions, docstrings, comments,
+// f-strings. Its blocks have 1.7 KB each. In one of every `every` blocks, variables have the names of restricted builtins, so
+// that the scan has to parse them. CPython's own library, without file access, has 20 to 60 such names in 100 KB. With every = 5
+// the source has about 80.
 func ordinary(size, every int) []byte {
 	var b strings.Builder
 	b.WriteString("\"\"\"Accounts and their history; import os is not needed here.\"\"\"\nimport json\nimport re\nfrom dataclasses import dataclass, field\n\n")
@@ -101,7 +101,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// BenchmarkParse is what the reduction saves: the parser on the whole of the same source.
+// BenchmarkParse parses the same source without the reduction, to show what the reduction saves.
 func BenchmarkParse(b *testing.B) {
 	src := ordinary(ordinarySize, 5)
 	b.SetBytes(int64(len(src)))
@@ -124,8 +124,8 @@ func fastest(times int, f func()) time.Duration {
 	return best
 }
 
-// The aim is 5 ms for 100 KB. What holds on a machine of any speed is the ratio to the bare parser,
-// which needs about 15 ms for it where the aim was set.
+// The goal is 5 ms for 100 KB. The test asserts the ratio to the parser alone, which holds on machines of any speed. The parser needs
+// about 15 ms on the machine for which the goal was set.
 func TestOrdinarySourceIsFast(t *testing.T) {
 	s := mustNew(t, Config{Policy: Strict})
 	src := ordinary(ordinarySize, 5)
@@ -226,7 +226,7 @@ func TestASpentBudgetIsAnError(t *testing.T) {
 	})
 }
 
-// residentBytes is the memory of the process, C's included, from proc(5).
+// residentBytes returns the resident set of the process, including C memory (proc_pid_status(5)).
 func residentBytes(t *testing.T) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/statm")
@@ -240,14 +240,14 @@ func residentBytes(t *testing.T) int {
 	return pages * os.Getpagesize()
 }
 
-// Trees and parsers live in C memory, which no collector frees. One leaked tree of these sources is
-// more than 100 KiB, so that 300 of them would show.
+// Trees and parsers are in C memory, which Go's garbage collector does not free. A leaked tree of these sources has more than 100 KiB,
+// so 300 of them would be noticed.
 func TestNoMemoryIsLeaked(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long, and the same everywhere")
+		t.Skip("this test is slow, and its result is the same everywhere")
 	}
 	if raceDetector {
-		t.Skip("the race detector keeps memory of its own")
+		t.Skip("the race detector uses memory of its own")
 	}
 	s := mustNew(t, Config{Policy: Strict})
 	impatient := mustNew(t, Config{Policy: Strict})
@@ -258,7 +258,7 @@ func TestNoMemoryIsLeaked(t *testing.T) {
 		if _, err := s.Scan(t.Context(), src); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = impatient.Scan(t.Context(), long) // given up half-way
+		_, _ = impatient.Scan(t.Context(), long) // gives up half-way
 	}
 	for range 100 {
 		round()
@@ -295,7 +295,7 @@ func TestLimitsAreThoseOfCPython(t *testing.T) {
 	}
 }
 
-// The reduced text is what keeps the parser's fixed buffers from overflowing.
+// The parser has buffers of a fixed size, which must not overflow. The form of the reduced text guarantees that.
 func TestReducedTextIsTame(t *testing.T) {
 	rules := mustNew(t, Config{Policy: Strict}).rules
 	for name, src := range hostile(64 << 10) {

@@ -13,8 +13,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// FuzzScan looks for what must hold for any bytes. `go test -fuzz FuzzScan ./internal/scan` goes on
-// from the committed corpus.
+// FuzzScan checks properties that hold for any bytes. `go test -fuzz FuzzScan ./internal/scan` continues from the committed corpus.
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
 		"import os\n", "x = f\"{open('x'):{w}}\"", "if a:\n  import os\nelse:\n\tx = 1\n",
@@ -52,11 +51,11 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// checkShifted puts an empty line before the source: every finding moves down by one.
+// checkShifted puts an empty line before the source. Every finding must move down by one line.
 func checkShifted(t *testing.T, s *Scanner, src []byte, findings []sandbox.Finding) {
 	t.Helper()
 	if bytes.Contains(src, []byte("coding")) || bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
-		return // these mean something at the beginning only
+		return // byte order marks and encoding declarations only count at the beginning
 	}
 	shifted, err := s.Scan(t.Context(), append([]byte("\n"), src...))
 	for i := range shifted {
@@ -86,7 +85,7 @@ func checkFindings(t *testing.T, src []byte, findings []sandbox.Finding) {
 	}
 }
 
-// checkMuted makes one comment and one string of the source: neither is code any more.
+// checkMuted makes the source one comment, and one string. Neither may have findings.
 func checkMuted(t *testing.T, s *Scanner, src []byte) {
 	t.Helper()
 	text := strings.NewReplacer("\n", " ", "\r", " ", "\\", " ", "'", " ", "coding", " ").Replace(string(src))

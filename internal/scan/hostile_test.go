@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// hostile are sources of about a mebibyte that were made to hurt a parser. Each ends in a word of
-// interest, or holds many, so that it gets as far into the scan as it can.
+// hostile returns sources of about size bytes that are meant to slow down or crash a parser. Each has words that matter, so
+// that all steps of the scan run.
 func hostile(size int) map[string]string {
 	fill := func(unit string) string { return strings.Repeat(unit, size/len(unit)) }
 	stairs := func(line string, step string) string {
@@ -114,7 +114,7 @@ func hostile(size int) map[string]string {
 	}
 }
 
-// deepBlocks is the deepest nesting of blocks that CPython takes, and back.
+// deepBlocks returns the deepest nesting of blocks that CPython accepts.
 func deepBlocks(depth int) string {
 	var b strings.Builder
 	for i := range depth {
@@ -123,19 +123,19 @@ func deepBlocks(depth int) string {
 	return b.String() + strings.Repeat(" ", depth) + "open\n"
 }
 
-// The bound is generous, as tests run on loaded and emulated machines: it is there to tell a budget
-// that holds from one that does not.
+// hostileBound is much larger than the budget, because tests run on loaded and emulated machines. It only shows that the budget has
+// an effect.
 const hostileBound = 2 * time.Second
 
 func TestHostileSourcesAreBounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("long, and the same everywhere")
+		t.Skip("this test is slow, and its result is the same everywhere")
 	}
 	s := mustNew(t, Config{Policy: Strict})
 	s.budget = DefaultBudget / 10
 	size := 1 << 20
 	if raceDetector {
-		size = 1 << 17 // ten times slower, and there is nothing concurrent in it
+		size = 1 << 17 // under the race detector it is ten times slower, and it has no concurrency
 	}
 	for name, src := range hostile(size) {
 		t.Run(name, func(t *testing.T) {

@@ -117,7 +117,7 @@ func TestNulled(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Fatalf("got %q, want %q", got, tt.want)
 			}
-			if len(got) > 0 { // the caller owns it
+			if len(got) > 0 { // the caller may change the result
 				got[0] = "changed"
 				if s.Nulled()[0] == "changed" {
 					t.Error("the list is shared")
@@ -131,7 +131,7 @@ func TestSenselessConfigurationIsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config Config
-		want   string // in the error
+		want   string // a part of the error
 	}{
 		{"no policy", Config{}, `""`},
 		{"unknown policy", Config{Policy: "Strict"}, `"Strict"`},
@@ -174,7 +174,7 @@ func TestRulesAreClosed(t *testing.T) {
 	}
 }
 
-// What is listed twice would be two truths.
+// No entry is in two lists.
 func TestListsAreSound(t *testing.T) {
 	r, err := newRuleset(Config{Policy: Strict})
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// A case is a program and the findings it must have, as "rule name line:column", parted by commas.
+// sourceCase is a program with its expected findings, as "rule name line:column", separated by commas.
 type sourceCase struct{ name, src, want string }
 
-// mustNew gives a scanner that a busy machine does not make give up.
+// mustNew returns a scanner whose budget is long enough for a busy machine.
 func mustNew(t testing.TB, config Config) *Scanner {
 	t.Helper()
 	s, err := New(config)
@@ -100,7 +100,7 @@ func TestRestrictedImports(t *testing.T) {
 		{src: "from glob import os", want: "module os 1:18"},
 		{src: "from random import _os as o", want: "module os 1:20"},
 
-		// Evident ways around the list.
+		// Obvious ways around the list.
 		{src: "import posix", want: "module posix 1:8"},
 		{src: "import nt", want: "module nt 1:8"},
 		{src: "import pty", want: "module pty 1:8"},
@@ -216,14 +216,14 @@ func TestRestrictedBuiltins(t *testing.T) {
 		{src: "x = 5 if (y := eval('1')) else 3", want: "builtin eval 1:16"},
 		{src: "1e-5 + eval('1') + 0x1e-5 + 1.e+3", want: "builtin eval 1:8"},
 
-		// Names are compared as Python compares them.
+		// Names are compared after NFKC normalisation, as in Python.
 		{src: "ｏｐｅｎ('x')", want: "builtin open 1:1"},
 		{src: "𝐞𝐯𝐚𝐥('x')", want: "builtin eval 1:1"},
 		{src: "import ｏs", want: "module os 1:8"},
 		{src: "__ｉmport__('os')", want: "module os 1:1"},
 		{src: "ªpen = 1; oºen = 2; ope𝑛('x')", want: "builtin open 1:21"},
 
-		// Inside f-strings.
+		// Names inside f-strings.
 		{src: `f"{open('x')}"`, want: "builtin open 1:4"},
 		{src: `f"{open("x")}"`, want: "builtin open 1:4"},
 		{src: `x = f"a{{b}}{1}c{eval('1')!r:>{input()}}d" "open()"`, want: "builtin eval 1:18, builtin input 1:32"},
@@ -297,7 +297,7 @@ func TestNamesOfTheUsersOwn(t *testing.T) {
 		{src: "for x in y:\n  pass\nelse:\n  input = 1\nprint(input)"},
 		{src: "while x:\n  input = 1\n  break\nprint(input)"},
 
-		// Attributes, keywords, and names that only contain one.
+		// Attributes, keyword arguments, and names that only contain a restricted name.
 		{src: "re.compile('x'); Image.open('x'); df.eval('a+b'); self.input; photos.os"},
 		{src: "f(open=1, input=2, file=3)"},
 		{src: "a = b, file = c\nfile"},
@@ -318,7 +318,7 @@ func TestNamesOfTheUsersOwn(t *testing.T) {
 	})
 }
 
-// What the old service refused because it looked for text, or let past.
+// Cases in which the old service refused harmless text, or missed code, because it searched the text.
 func TestTextIsNotCode(t *testing.T) {
 	testSources(t, Config{Policy: Strict}, []sourceCase{
 		{src: `print("photos.jpg")`},
@@ -450,7 +450,7 @@ func TestBrokenAndOddText(t *testing.T) {
 		{src: "print open('x')"},
 		{src: "print 'x', eval('1')"},
 		{src: "x'open'"},
-		{src: "\xff\xfe import os"}, // not UTF-8 and no cookie
+		{src: "\xff\xfe import os"}, // not UTF-8, and without an encoding declaration
 		{src: "print 'x'\nimport os", want: "module os 2:8"},
 		{src: "x = = 1\nimport os", want: "module os 2:8"},
 		{src: "def f(:\n  pass\nopen('x')"},

@@ -1,4 +1,4 @@
-// Package schematest makes values of the schemas of an OpenAPI document, right and wrong ones, for tests of what takes them.
+// Package schematest generates valid and invalid values for the schemas of an OpenAPI document, for tests.
 package schematest
 
 import (
@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Maker makes values.
+// Maker generates values.
 type Maker struct {
 	*rand.Rand
-	Wrong float64 // how many of the values are not what they should be, from 0 to 1
+	Wrong float64 // share of invalid values, from 0 to 1
 
 	schemas map[string]map[string]any
 }
 
-// New returns a maker for the schemas of a description in OpenAPI.
+// New returns a Maker for the schemas of an OpenAPI document.
 func New(description string, seed uint64) (*Maker, error) {
 	var described struct {
 		Components struct{ Schemas map[string]map[string]any }
@@ -25,7 +25,7 @@ func New(description string, seed uint64) (*Maker, error) {
 	return &Maker{Rand: rand.New(rand.NewPCG(seed, 0)), schemas: described.Components.Schemas}, err
 }
 
-// Named makes a value of a schema, as JSON.
+// Named generates a value of a schema, as JSON.
 func (m *Maker) Named(schema string) ([]byte, error) { return json.Marshal(m.of(m.schemas[schema])) }
 
 func (m *Maker) of(schema map[string]any) any {
@@ -93,7 +93,7 @@ func (m *Maker) object(schema map[string]any) any {
 	return object
 }
 
-// text is one of those that mean something somewhere.
+// text returns a string that has a special meaning somewhere.
 func (m *Maker) text() string {
 	parts := []string{"", "a", "PYTHONPATH", "LD_PRELOAD", "=", "\x00", "/", "..", "main.py", "é🐍", "\n", "\"", "~0", "a.b[0]", "print(1)", strings.Repeat("x", 300)}
 	text := ""

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// A directive that lab/payload does not understand would take its test out of the lab without a word.
+// Every directive must have the form that lab/payload understands. Otherwise the lab would skip its test silently.
 func TestDirectivesAreUnderstood(t *testing.T) {
 	understood := regexp.MustCompile(`(?m)^//lab:(as|all)( (user|own|root))+\n(//lab:all( (own|root))+\n)?func Test\w+\(t \*testing\.T\)`)
 	written := regexp.MustCompile(`(?m)^\s*//\s*lab:.*$`)

@@ -1,16 +1,15 @@
-// Package testenv says what a test may count on, and how much of a table it is to try.
+// Package testenv tells tests in which environment they run, and which cases of a table they have to try.
 //
-// A test that lacks what the project's own files install is skipped; with
-// SANDBOXD_TEST_STRICT=1 (as in `make test`) that is a failure. SANDBOXD_TEST_LAB=1 says that the
-// test runs in the virtual machine, where all cgroup controllers are and no browser is.
-// SANDBOXD_TEST_ALL=1 (as in `make test-all`) asks for the full cross product.
+// A test is skipped if something is missing that the project's own scripts install. If SANDBOXD_TEST_STRICT is 1 (as in `make test`),
+// it fails instead. SANDBOXD_TEST_LAB is 1 in the virtual machine, which has all cgroup controllers but no browser.
+// SANDBOXD_TEST_ALL is 1 if every case is to be tried in every way (as in `make test-all`).
 //
 // The lab runs the tests that have a directive above them, as the users that it names:
 //
 //	//lab:as user own
 //	//lab:all root
 //
-// The second is for SANDBOXD_TEST_ALL=1, where "user" runs all other tests as well. lab/payload reads them.
+// //lab:all only counts if SANDBOXD_TEST_ALL is 1. The user "user" then runs all other tests too. lab/payload reads the directives.
 package testenv
 
 import (
@@ -18,7 +17,8 @@ import (
 	"testing"
 )
 
-// Missing skips a test for lack of something that the project's own files install.
+// Missing skips a test because something is missing that the project's own scripts install. With SANDBOXD_TEST_STRICT=1 it fails the
+// test instead.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("SANDBOXD_TEST_STRICT") == "1" {
@@ -30,14 +30,14 @@ func Missing(t testing.TB, format string, args ...any) {
 // InLab reports whether the test runs in the virtual machine.
 func InLab() bool { return os.Getenv("SANDBOXD_TEST_LAB") == "1" }
 
-// All reports whether the full cross product is wanted, however long it takes.
+// All reports whether every case has to be tried in every way.
 func All() bool { return os.Getenv("SANDBOXD_TEST_ALL") == "1" }
 
-// Brief reports whether the test runs in the virtual machine for what only that machine can show.
-// Large tables are tried elsewhere: one case of each kind is enough.
+// Brief reports whether the test runs in the virtual machine without SANDBOXD_TEST_ALL. Large tables are tried natively, so one case of
+// each kind is enough there.
 func Brief() bool { return InLab() && !All() }
 
-// Tries reports whether the n-th case of a table is for one of the four ways to start a jail: exec, exec and
-// warm, fork, fork and warm, from 0 to 3. Each case is tried cold under one engine and warm under the other,
-// in turn. Where everything is wanted, every case is for all four; but for the lab, which computes slowly.
+// Tries reports whether the n-th case of a table has to be tried in one of the four ways to start a jail, numbered from 0: exec cold,
+// exec warm, fork cold, fork warm. Each case is tried cold under one engine and warm under the other, in turn. With
+// SANDBOXD_TEST_ALL=1 it is tried in all four ways, except in the lab, which is slow.
 func Tries(way, n int) bool { return All() && !InLab() || (way == 0 || way == 3) == (n%2 == 0) }
