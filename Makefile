@@ -28,7 +28,7 @@ deps:
 
 # What every run executes first, embedded in the daemon: without a C library, as small as can be.
 init: deps
-	@scripts/init internal/jail/initbinary
+	@scripts/init internal/jail/spawn/initbinary
 
 build: init ## build bin/sandboxd
 	@scripts/build $(STATIC) -o bin/ ./cmd/sandboxd
@@ -169,7 +169,7 @@ uninstall: ## remove what make install put there (with the same DESTDIR, PREFIX 
 		"  rm -r /etc/systemd/system/sandboxd*.d     # drop-ins, if there are any"
 
 clean: ## remove what make made, the lab's image included
-	rm -rf bin .cache internal/jail/initbinary/sandboxd-*
+	rm -rf bin .cache internal/jail/spawn/initbinary/sandboxd-*
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

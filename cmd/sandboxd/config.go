@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/hostid"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/scan"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
@@ -71,7 +72,7 @@ type settings struct {
 
 // vars returns the defaults that are computed at run time.
 func vars() kong.Vars {
-	uids := jail.DefaultUIDs()
+	uids := hostid.Default()
 	return kong.Vars{
 		"version":     versionText(),
 		"listen":      defaultListen,
@@ -99,19 +100,23 @@ func (s *settings) jail(log *slog.Logger) (jail.Config, error) {
 		return jail.Config{}, err
 	}
 	return jail.Config{
-		Python:     s.Python,
-		Limits:     s.limits(),
-		Max:        s.maxima(),
-		Filter:     filter.Program,
-		BestEffort: s.Isolation == "best-effort",
-		CPU:        jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
-		Fork:       s.forks(),
-		Templates:  s.Templates,
-		Warm:       s.Warm,
-		UIDs:       jail.UIDRange{First: s.UIDFirst, Count: s.UIDCount},
-		Log:        log,
+		HostConfig: jail.HostConfig{
+			BestEffort: s.Isolation == "best-effort",
+			UIDs:       hostid.Range{First: s.UIDFirst, Count: s.UIDCount},
+			Fork:       s.forks(),
+			Log:        log,
+		},
+		EnvironmentConfig: jail.EnvironmentConfig{
+			Python: s.Python,
+			Limits: s.limits(),
+			Max:    s.maxima(),
+			Filter: filter.Program,
+			CPU:    jail.CPU{CoreScheduling: s.CoreScheduling, RestrictSpeculation: s.RestrictSpeculation},
+			Warm:   s.Warm,
 
-		RenewTemplates: s.RenewTemplates,
+			RenewTemplates: s.RenewTemplates,
+		},
+		Templates: s.Templates,
 	}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
@@ -28,7 +29,7 @@ type finding struct {
 	Untried  bool   `json:"untried,omitempty"` // this layer could not be tried without the layer in Cause
 }
 
-func findingsOf(layers []jail.Layer) []finding {
+func findingsOf(layers []doctor.Layer) []finding {
 	findings := make([]finding, 0, len(layers))
 	for _, l := range layers {
 		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail,
@@ -47,9 +48,9 @@ func (d doctorCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	layers := jail.Probe(context.Background(), config)
+	layers := doctor.Probe(context.Background(), config)
 	findings := findingsOf(layers)
-	missing := len(jail.Missing(layers))
+	missing := len(doctor.Missing(layers))
 	var noTemplate error
 	if config.Fork && missing == 0 {
 		var found finding
@@ -136,7 +137,7 @@ func explain(f finding, all []finding, newline string) string {
 }
 
 // missingLayers returns an error if a required layer does not work. It logs each cause with its remedy.
-func missingLayers(layers []jail.Layer, log *slog.Logger) error {
+func missingLayers(layers []doctor.Layer, log *slog.Logger) error {
 	var missing []string
 	findings := findingsOf(layers)
 	for _, f := range findings {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api"
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
@@ -60,7 +61,7 @@ func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *sl
 	if err != nil {
 		return err
 	}
-	layers := jail.Probe(ctx, config)
+	layers := doctor.Probe(ctx, config)
 	if ctx.Err() != nil {
 		return nil // the probe was interrupted, so a layer without a result is not missing
 	}
@@ -103,14 +104,14 @@ func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *sl
 }
 
 // prepareFonts makes matplotlib's font list. It runs while the first requests are served, which do not depend on it.
-func prepareFonts(ctx context.Context, j *jail.Jail, log *slog.Logger) {
+func prepareFonts(ctx context.Context, j *jail.Runner, log *slog.Logger) {
 	if err := j.PrepareFonts(ctx); err != nil && ctx.Err() == nil {
 		log.Warn("matplotlib's font list could not be made, so the first plot of each run is slow", "error", err, "remedy", "set --no-prepare-fonts if that does not matter")
 	}
 }
 
 // newServer connects the HTTP server, the service and the jail.
-func newServer(s *settings, j *jail.Jail, gate *admission.Gate, endpoints endpoints, layers []jail.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, j *jail.Runner, gate *admission.Gate, endpoints endpoints, layers []doctor.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -178,7 +179,7 @@ func newServer(s *settings, j *jail.Jail, gate *admission.Gate, endpoints endpoi
 }
 
 // state returns the state of a layer for /healthz and the metric.
-func state(l jail.Layer) string {
+func state(l doctor.Layer) string {
 	if l.Works() {
 		return "enforced"
 	}
@@ -186,7 +187,7 @@ func state(l jail.Layer) string {
 }
 
 // ready returns the readiness check, which runs an empty program in a jail.
-func ready(j *jail.Jail) func(context.Context) error {
+func ready(j *jail.Runner) func(context.Context) error {
 	return func(ctx context.Context) error {
 		result, err := j.Run(ctx, sandbox.Program{Source: []byte("pass")}, nil)
 		if err == nil && (result.Verdict != sandbox.Exited || result.ExitCode != 0) {

@@ -1,8 +1,6 @@
 package jail_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"slices"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
-	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -510,36 +507,8 @@ func TestChannelsAreDocumented(t *testing.T) {
 	}
 }
 
-// documented are the first columns of the table below a heading of the threat model.
-func documented(t *testing.T, heading string, columns int) (rows [][]string) {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/threat-model.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(text), "\n## "+heading+"\n")
-	if !found {
-		t.Fatalf("the threat model has no section %q", heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	for line := range strings.Lines(section) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) < columns || !strings.HasPrefix(line, "| ") {
-			continue
-		}
-		for i, c := range cells {
-			cells[i] = strings.TrimSpace(c)
-		}
-		rows = append(rows, cells[:columns])
-	}
-	if len(rows) < 3 {
-		t.Fatalf("no table in section %q", heading)
-	}
-	return rows[2:] // after the head and its line
-}
-
 // tryChannel compares what a receiver learns before, while and after a sender acts.
-func tryChannel(t *testing.T, j *jail.Jail, send, look string, open []string) {
+func tryChannel(t *testing.T, j *jail.Runner, send, look string, open []string) {
 	receive := common + "def look():\n    " + strings.ReplaceAll(strings.TrimSpace(look), "\n", "\n    ") +
 		"\nwhile True:\n    begin = time.monotonic()\n    print(json.dumps(look()), flush=True)\n    time.sleep(max(0.01, time.monotonic() - begin))\n"
 	receiver := talk(t, j, receive)
@@ -586,70 +555,4 @@ func tryChannel(t *testing.T, j *jail.Jail, send, look string, open []string) {
 			}
 		})
 	}
-}
-
-// talker is a program under way, whose lines are read as it prints them.
-type talker struct {
-	lines  chan string
-	end    func() // kills it and waits for its end
-	ended  chan struct{}
-	result *jail.Result
-	err    error
-	rest   []byte // of a line that has not ended
-}
-
-func talk(t *testing.T, j *jail.Jail, source string) *talker {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	p := &talker{lines: make(chan string, 1<<14), ended: make(chan struct{})}
-	go func() {
-		defer close(p.ended)
-		p.result, p.err = j.Run(ctx, sandbox.Program{Source: []byte(source)}, jailtest.Live(p, nil))
-	}()
-	p.end = func() { cancel(); <-p.ended }
-	t.Cleanup(p.end)
-	return p
-}
-
-func (p *talker) Write(b []byte) (int, error) {
-	p.rest = append(p.rest, b...)
-	for {
-		line, rest, whole := bytes.Cut(p.rest, []byte("\n"))
-		if !whole {
-			return len(b), nil
-		}
-		p.lines <- string(line)
-		p.rest = rest
-	}
-}
-
-// line is the next line: aspects and what was learnt of them.
-func (p *talker) line(t *testing.T) map[string]string {
-	t.Helper()
-	select {
-	case line := <-p.lines:
-		raw := map[string]json.RawMessage{}
-		_ = json.Unmarshal([]byte(line), &raw) // "sent" has none
-		found := map[string]string{}
-		for aspect, what := range raw {
-			found[aspect] = string(what)
-		}
-		return found
-	case <-p.ended:
-		if p.err != nil {
-			t.Fatal(p.err)
-		}
-		t.Fatalf("it ended: verdict %s, status %d, signal %v, stderr:\n%s", p.result.Verdict, p.result.ExitCode, p.result.Signal, p.result.Stderr.Kept)
-		return nil
-	}
-}
-
-// news is a line whose look began after now.
-func (p *talker) news(t *testing.T) map[string]string {
-	t.Helper()
-	for len(p.lines) > 0 {
-		<-p.lines
-	}
-	p.line(t)
-	return p.line(t)
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -41,7 +42,7 @@ func TestCoreScheduling(t *testing.T) {
 		if jailtest.SetupStage(err) != inside.StageCPU {
 			t.Errorf("got %v", err)
 		}
-		if missing := jail.Missing(jail.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != jail.LayerCoreScheduling {
+		if missing := doctor.Missing(doctor.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != doctor.LayerCoreScheduling {
 			t.Errorf("missing: %+v", missing)
 		}
 		t.Logf("this machine has no core scheduling: %v", unable)
@@ -88,7 +89,7 @@ func TestRestrictSpeculation(t *testing.T) {
 		t.Fatalf("the kernel says %s, and the jail %v", status, err)
 	}
 	if hopeless {
-		if missing := jail.Missing(jail.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != jail.LayerSpeculation {
+		if missing := doctor.Missing(doctor.Probe(t.Context(), config)); len(missing) != 1 || missing[0].Name != doctor.LayerSpeculation {
 			t.Errorf("missing: %+v", missing)
 		}
 		t.Logf("refused on this machine: %v", err)

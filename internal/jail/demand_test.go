@@ -53,7 +53,7 @@ func TestDemand(t *testing.T) {
 func TestPoolBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var starts atomic.Int64
-		p := newPool(5, func() (*run, error) {
+		p := newPool(5, func() (*jail, error) {
 			starts.Add(1)
 			return nil, errors.New("no")
 		})

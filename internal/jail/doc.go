@@ -1,14 +1,19 @@
-// Package jail runs one Python program in a jail of its own and says how it ended.
+// Package jail runs Python programs, each in a jail of its own, and reports how they ended.
+//
+// # Three types
+//
+// A host is what belongs to the machine: the cgroup tree, the host ids, the zygotes. There is one for each Runner. An environment is
+// an interpreter with its packages: the root file system, the filter, the template, the jails that wait. There is one for each name
+// that a program may choose. A jail belongs to one run: its leaf, its host id, its processes, its streams.
 //
 // # Theory of operation
 //
-// A run has two processes: the init and the program. The init is cloned by a zygote. Zygotes are small processes that
-// execute a binary which the daemon embeds, "sandboxd-init", and do nothing but clone; the daemon starts one for each
-// processor (8 at most) when it starts. The init is the daemon's own child (CLONE_PARENT), in new user, mount, pid, network,
-// ipc, uts and time namespaces and in a fresh cgroup v2 leaf. It replays a script of system calls that the daemon
-// compiled: it builds the root file system and gives up every privilege. Then it forks. The child goes on with
-// the script: it loads the seccomp filter and becomes python3 by execve. The init stays process 1 of the pid namespace:
-// it reports the end of the program over a pipe, and no process of the run outlives it.
+// A run has two processes: the init and the program. A zygote clones the init. Zygotes are small processes that execute
+// "sandboxd-init", a program that the daemon embeds. The init is a child of the daemon (CLONE_PARENT), in new user, mount, pid,
+// network, ipc, uts and time namespaces and in a new cgroup v2 leaf. It replays a script of system calls that the daemon has compiled:
+// it builds the root file system and gives up every privilege. Then it forks. The child goes on with the script: it loads the seccomp
+// filter and becomes python3 by execve. The init stays process 1 of the pid namespace. It reports the end of the program over a pipe,
+// and no process of the run outlives it.
 //
 //	daemon                                init (capabilities over its own
 //	                                      namespaces only)
@@ -31,22 +36,33 @@
 //	  ◄── "end", its wait status ───────  the init ends, and all others with it
 //	  read memory.events, cpu.stat; rmdir leaf
 //
-// A call of the script that fails sends its number and errno up the socket instead of "go", and
-// Run returns a sandbox.SetupError. End of file without "started" means that it died.
+// If a call of the script fails, the init sends the number of the call and the errno instead of "go", and Run returns a
+// sandbox.SetupError. End of file without "started" means that the process has died.
 //
-// Engine fork has a template in the place of the zygote: an interpreter, jailed likewise, that forks itself into new
-// namespaces and the leaf. Its child is the init and replays the same script but for execve. See template.go.
+// With engine fork, a template takes the place of the zygote: a python3 in a jail of its own, which forks itself into new namespaces
+// and the leaf. Its child is the init, and replays the same script without the execve. Both ways implement spawn.Spawner.
 //
-// Package sandbox has the types of what goes in and what comes out. Read the files in this order: verdict, jail, pool, run
-// (the story), cgroup, ids, initbinary, zygote, start, template, plan (the root file system as data), handoff; package
-// inside (what happens inside, in order) denials (what the filter denies) and output (what the program writes); then devices, landlock, reports, watchdog, footprint and janitor, and probe, which
-// tries every layer before the daemon promises it.
+// # The packages
+//
+// Packages sandbox (what goes in and what comes out) and these, each of which knows nothing of jails:
+//
+//	cgroup    the tree, its leaves, their limits
+//	hostid    host uids for the runs, and id maps
+//	rootfs    the root file system as data; what Landlock allows of it
+//	python    the interpreter, the launcher and the template module
+//	inside    the steps inside a jail, in order, compiled to a script
+//	spawn     the first process of a jail: by a zygote, by a template
+//	denials   the system calls that the filter denies
+//	output    the streams of a program
+//	kernfs    small files of /proc and of cgroups
+//
+// Read the files of this package in this order: runner, host, environment, jail (the story of a run), process, handoff, pool, keeper,
+// template; then verdict, watchdog, footprint, reserve, stop and janitor. Package doctor tries every layer before the daemon promises
+// it.
 //
 // # Who trusts whom
 //
-// Nothing that the program made is trusted: no host path is derived from it, nothing it
-// wrote is opened by the daemon, and its two streams are read with a cap. The filter, the
-// plan and the limits come from the daemon. Package jail needs no privilege beyond the right
-// to create user namespaces; run as root it takes a host uid for each run that is
-// neither root's nor the daemon's.
+// The daemon trusts nothing that a program made. It derives no path of the host from it, opens no file that it wrote, and reads its two
+// streams with a cap. The filter, the plan and the limits come from the daemon. Package jail needs no privilege but the right to create
+// user namespaces. As root, it gives each run a host uid that is neither root's nor the daemon's.
 package jail

@@ -1,23 +1,13 @@
 package jail_test
 
 import (
-	"bytes"
-	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
-	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // A program ends as under `python3 main.py`, though most of what that does at its end is left undone:
@@ -118,69 +108,6 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// compareWithBare runs a program inside and as `python3 main.py`. Both must end alike and write the same to both streams.
-func compareWithBare(t *testing.T, j *jail.Jail, source string) {
-	t.Helper()
-	want, status := bareOnce(t, source)
-	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source)}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := end(r), ended(status); got != want {
-		t.Errorf("ended with %s, and python3 with %s", got, want)
-	}
-	for i, got := range []string{string(r.Stdout.Kept), string(r.Stderr.Kept)} {
-		if got, want := address.ReplaceAllString(got, "0x"), address.ReplaceAllString(want[i], "0x"); got != want {
-			t.Errorf("said:\n%s\npython3:\n%s", got, want)
-		}
-	}
-}
-
 var address = regexp.MustCompile("0x[0-9a-f]+")
 
-// ended says how a process ended, in the words of end.
-func ended(status unix.WaitStatus) string {
-	if status.Signaled() {
-		return "signal=" + unix.SignalName(status.Signal())
-	}
-	return "exit=" + strconv.Itoa(status.ExitStatus())
-}
-
-// bareOnce is bare for both engines together: python3 says the same to both.
-func bareOnce(t *testing.T, source string) (said [2]string, status unix.WaitStatus) {
-	type end struct {
-		said   [2]string
-		status unix.WaitStatus
-	}
-	t.Helper()
-	if known, ok := bareEnds.Load(source); ok {
-		return known.(end).said, known.(end).status
-	}
-	said, status = bare(t, source)
-	bareEnds.Store(source, end{said, status})
-	return said, status
-}
-
 var bareEnds sync.Map // source → end
-
-// bare is what python3 says to a program, on both streams, and how it ends.
-func bare(t *testing.T, source string) (said [2]string, status unix.WaitStatus) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "main.py")
-	if err := os.WriteFile(path, []byte(source), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	cmd := exec.Command(jailtest.Config(t).Python, "main.py")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(path), &stdout, &stderr
-	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as in a jail: a signal to its group is for it alone
-	err := cmd.Run()
-	var exited *exec.ExitError
-	if err != nil && !errors.As(err, &exited) {
-		t.Fatal(err)
-	}
-	status = unix.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
-	// Its tracebacks have the whole path.
-	return [2]string{stdout.String(), strings.ReplaceAll(stderr.String(), path, "main.py")}, status
-}

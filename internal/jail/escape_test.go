@@ -58,16 +58,6 @@ var engines = []struct {
 	{"fork, warm", func(c *jail.Config) { c.Fork, c.Warm = true, 2 }},
 }
 
-// underEngines runs a test under each of the engines that it names, or under all (see testenv.Tries).
-func underEngines(t *testing.T, test func(t *testing.T, edit func(*jail.Config)), names ...string) {
-	t.Helper()
-	for way, engine := range engines {
-		if len(names) == 0 && testenv.Tries(way, len(t.Name())) || slices.Contains(names, engine.name) {
-			t.Run(engine.name, func(t *testing.T) { test(t, engine.edit) })
-		}
-	}
-}
-
 type attack struct {
 	family, name string
 	source       string
@@ -170,21 +160,6 @@ func (a attack) limit(t *testing.T, l *sandbox.Limits) {
 	}
 }
 
-// end says how a run ended, in the words of an expectation.
-func end(r *jail.Result) string {
-	switch r.Verdict {
-	case sandbox.Exited:
-		return "exit=" + strconv.Itoa(r.ExitCode)
-	case sandbox.Signaled:
-		return "signal=" + unix.SignalName(r.Signal)
-	default:
-		return string(r.Verdict)
-	}
-}
-
-// bad matches what an attack says that did not hold, or did not come to its point.
-var bad = regexp.MustCompile(`(?m)^(ESCAPED|UNCLEAR): .*$`)
-
 // judgeWeakened is judge for a jail that lacks layers, where an attack may end otherwise: what it
 // says counts.
 func (a attack) judgeWeakened(r *jail.Result) string {
@@ -208,9 +183,9 @@ func (a attack) judge(r *jail.Result) string {
 }
 
 // jails makes one jail for each set of limits that attacks ask for.
-func jails(t *testing.T, attacks []attack, edit func(*jail.Config)) map[string]*jail.Jail {
+func jails(t *testing.T, attacks []attack, edit func(*jail.Config)) map[string]*jail.Runner {
 	t.Helper()
-	made := map[string]*jail.Jail{}
+	made := map[string]*jail.Runner{}
 	for _, a := range attacks {
 		if made[a.limits] == nil {
 			made[a.limits] = jailtest.New(t, func(c *jail.Config) { a.limit(t, &c.Limits); edit(c) })
@@ -590,7 +565,7 @@ func queue(t *testing.T, key int) int {
 }
 
 // attack runs an attack.
-func (h *host) attack(t *testing.T, j *jail.Jail, a attack) *jail.Result {
+func (h *host) attack(t *testing.T, j *jail.Runner, a attack) *jail.Result {
 	t.Helper()
 	return jailtest.Run(t, j, h.program(a))
 }

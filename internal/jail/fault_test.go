@@ -113,7 +113,7 @@ func TestFaultsOfTheHost(t *testing.T) {
 }
 
 // requireLeaves skips a test where runs have no cgroup at all.
-func requireLeaves(t *testing.T, j *jail.Jail) {
+func requireLeaves(t *testing.T, j *jail.Runner) {
 	t.Helper()
 	if j.Leaves() == "" {
 		t.Skip("no cgroup to divide for this user: the same suite runs as root")

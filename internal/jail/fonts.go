@@ -4,17 +4,15 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/python"
+	"github.com/sandboxd/sandboxd/internal/jail/rootfs"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
-
-// fontsDir is the directory of matplotlib's font list (MPLCONFIGDIR). matplotlib requires a writable directory, so it is in
-// the scratch space of each run.
-const fontsDir = runDir + "/matplotlib"
 
 //go:embed fonts.py
 var fontsProgram []byte
@@ -28,13 +26,13 @@ const maxFonts = 1 << 20
 // PrepareFonts runs matplotlib in a jail to create its font list, and adds the list to the root of all later runs. Without
 // the list, the first plot of each run reads every font of the machine, which takes about a second. PrepareFonts does nothing
 // if matplotlib is not installed.
-func (j *Jail) PrepareFonts(ctx context.Context) error {
-	result, err := j.Run(ctx, sandbox.Program{Source: fontsProgram}, nil)
+func (r *Runner) PrepareFonts(ctx context.Context) error {
+	result, err := r.Run(ctx, sandbox.Program{Source: fontsProgram}, nil)
 	if err != nil {
 		return err
 	}
 	if result.Verdict != sandbox.Exited || result.ExitCode != 0 {
-		return fmt.Errorf("matplotlib's list of fonts: the program ended as %s: %s", result.Verdict, lastLine(result.Stderr.Kept))
+		return fmt.Errorf("matplotlib's list of fonts: the program ended as %s: %s", result.Verdict, python.LastLine(result.Stderr.Kept))
 	}
 	if result.Stdout.Total == 0 {
 		return nil
@@ -47,19 +45,13 @@ func (j *Jail) PrepareFonts(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("matplotlib's list of fonts: %w", err)
 	}
-	file := launcherDir + "/" + list.Name
-	plan := append(slices.Clip(j.root.Load().plan),
-		inside.Node{Op: inside.File, Path: file, Data: list.Content},
-		inside.Node{Op: inside.Dir, Path: fontsDir, Mode: 0o700},
-		inside.Node{Op: inside.Link, Path: fontsDir + "/" + list.Name, Source: file},
-	)
-	files, err := landlock(plan)
-	if err != nil {
-		return err
+	file := rootfs.Launcher + "/" + list.Name
+	for _, e := range r.environments {
+		err = errors.Join(err, e.add(
+			inside.Node{Op: inside.File, Path: file, Data: list.Content},
+			inside.Node{Op: inside.Dir, Path: rootfs.Fonts, Mode: 0o700},
+			inside.Node{Op: inside.Link, Path: rootfs.Fonts + "/" + list.Name, Source: file},
+		))
 	}
-	j.use(plan, files)
-	for _, pool := range j.pools {
-		pool.renew()
-	}
-	return nil
+	return err
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
 )
 
 // What the processes of a run hold, as /proc shows it. Pages of the system tree are not in it: they are the
@@ -50,7 +52,7 @@ func footprintOf(pid int) (footprint, error) {
 // readStatus fails with errAway for a thread that has ended, or has given up its memory.
 func readStatus(thread int) (f footprint, err error) {
 	f.thread = thread
-	status, err := readKernelFile(fmt.Sprintf("/proc/%d/status", thread))
+	status, err := kernfs.Read(fmt.Sprintf("/proc/%d/status", thread))
 	if err != nil {
 		return f, awayOr(err)
 	}
@@ -59,15 +61,15 @@ func readStatus(thread int) (f footprint, err error) {
 		key, value, _ := bytes.Cut(line, []byte(":"))
 		switch string(key) {
 		case "PPid":
-			f.parent = int(leadingNumber(value))
+			f.parent = int(kernfs.Number(value))
 		case "RssAnon", "VmSwap":
-			f.private += leadingNumber(value) << 10
-			f.resident += leadingNumber(value) << 10
+			f.private += kernfs.Number(value) << 10
+			f.resident += kernfs.Number(value) << 10
 			err = nil
 		case "RssShmem":
-			f.resident += leadingNumber(value) << 10
+			f.resident += kernfs.Number(value) << 10
 		case "VmPTE":
-			f.pageTables = leadingNumber(value) << 10
+			f.pageTables = kernfs.Number(value) << 10
 		}
 	}
 	return f, err
@@ -84,7 +86,7 @@ func awayOr(err error) error {
 // faultsOf is how many pages a process has taken so far, by whatever means (proc_pid_stat(5): minor and major
 // faults are the 10th and the 12th field, of which the first two come before the last bracket).
 func faultsOf(pid int) (int64, error) {
-	stat, err := readKernelFile(fmt.Sprintf("/proc/%d/stat", pid))
+	stat, err := kernfs.Read(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, awayOr(err)
 	}
@@ -92,20 +94,20 @@ func faultsOf(pid int) (int64, error) {
 	if len(fields) < 10 {
 		return 0, errAway
 	}
-	return leadingNumber(fields[7]) + leadingNumber(fields[9]), nil
+	return kernfs.Number(fields[7]) + kernfs.Number(fields[9]), nil
 }
 
 // proportionalSet is the share of a process in the memory of all who map it, in bytes: /proc/PID/smaps_rollup, private and
 // shared memory apart from files (Linux 5.3). The kernel walks through all that the process maps, and waits for who changes that.
 func proportionalSet(thread int) (share int64, err error) {
-	rollup, err := readKernelFile(fmt.Sprintf("/proc/%d/smaps_rollup", thread))
+	rollup, err := kernfs.Read(fmt.Sprintf("/proc/%d/smaps_rollup", thread))
 	if err != nil {
 		return 0, awayOr(err)
 	}
 	for line := range bytes.Lines(rollup) {
 		switch key, value, _ := bytes.Cut(line, []byte(":")); string(key) {
 		case "Pss_Anon", "Pss_Shmem", "SwapPss":
-			share += leadingNumber(value) << 10
+			share += kernfs.Number(value) << 10
 		}
 	}
 	return share, nil
@@ -226,18 +228,18 @@ func (p *process) sawMemory(bytes int64) { p.peak.Store(max(p.peak.Load(), bytes
 // descendants (the init adopts every orphan).
 func (p *process) pids() ([]int, error) {
 	if p.leaf != nil {
-		pids, err := p.leaf.procs()
+		pids, err := p.leaf.Procs()
 		if errors.Is(awayOr(err), errAway) {
 			return nil, nil // the leaf is
 		}
-		return slices.DeleteFunc(pids, func(pid int) bool { return pid == p.pid }), err
+		return slices.DeleteFunc(pids, func(pid int) bool { return pid == p.PID }), err
 	}
-	found := []int{p.pid}
+	found := []int{p.PID}
 	for i := 0; i < len(found); i++ {
 		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", found[i]))
 		for _, thread := range threads {
 			var children []byte
-			children, err = readKernelFile(fmt.Sprintf("/proc/%d/task/%s/children", found[i], thread.Name()))
+			children, err = kernfs.Read(fmt.Sprintf("/proc/%d/task/%s/children", found[i], thread.Name()))
 			for _, child := range strings.Fields(string(children)) {
 				if pid, err := strconv.Atoi(child); err == nil {
 					found = append(found, pid)
@@ -249,14 +251,4 @@ func (p *process) pids() ([]int, error) {
 		}
 	}
 	return found[1:], nil
-}
-
-// leadingNumber reads the number at the beginning of a field such as "   1234 kB".
-func leadingNumber(field []byte) int64 {
-	words := bytes.Fields(field)
-	if len(words) == 0 {
-		return 0
-	}
-	n, _ := strconv.ParseInt(string(words[0]), 10, 64)
-	return n
 }

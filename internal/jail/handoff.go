@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -29,7 +30,7 @@ var errDied = errors.New("died without a report")
 func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) error {
 	defer p.watch()
 	return p.converse(ctx, patience, script, net.Buffers{script.Image()}, func() (stage string, err error) {
-		reports := newReports(p.channel)
+		reports := newReports(p.Channel)
 		defer reports.close()
 		err = await(reports, script, inside.Go)
 		if err == nil {
@@ -38,22 +39,22 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 			}
 		}
 		if err != nil {
-			return stageHandOff, err
+			return StageHandOff, err
 		}
-		return stageInterpreter, await(reports, script, inside.Ready)
+		return StageInterpreter, await(reports, script, inside.Ready)
 	})
 }
 
 // handOver gives python3 its program and waits until that runs.
 func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) error {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
-		err = placed(p.channel)
+		err = placed(p.Channel)
 		if err == nil {
-			if _, end := inside.ReadReport(p.channel); !errors.Is(end, io.EOF) {
+			if _, end := inside.ReadReport(p.Channel); !errors.Is(end, io.EOF) {
 				err = errNonsense
 			}
 		}
-		return stageInterpreter, err
+		return StageInterpreter, err
 	})
 }
 
@@ -80,14 +81,14 @@ func files(of []sandbox.File) (wire []inside.ProgramFile) {
 // converse says something and listens to the answer. An error without a stage of its own is of the
 // step of the script that the jail is at, or of the stage that listen says.
 func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say net.Buffers, listen func() (stage string, err error)) error {
-	stop := context.AfterFunc(ctx, func() { p.channel.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { p.Channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	p.channel.SetDeadline(time.Now().Add(patience))
+	p.Channel.SetDeadline(time.Now().Add(patience))
 	if ctx.Err() != nil {
 		return stopped(sandbox.Cancelled)
 	}
-	_, err := say.WriteTo(p.channel)
-	stage := stageHandOff
+	_, err := say.WriteTo(p.Channel)
+	stage := StageHandOff
 	if err == nil || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) { // of one that failed early: it says why
 		stage, err = listen()
 	}
@@ -102,7 +103,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 		return err
 	}
 	who := "python3"
-	if step := p.step(script, errors.Is(err, errDied)); step != "" || stage == stageHandOff {
+	if step := p.step(script, errors.Is(err, errDied)); step != "" || stage == StageHandOff {
 		who, stage = "init", cmp.Or(step, stage)
 	}
 	switch {
@@ -131,8 +132,8 @@ func (p *process) step(script *inside.Script, died bool) string {
 			return stage
 		}
 	}
-	for _, pid := range []int{p.program(), p.pid} {
-		comm, _ := readKernelFile(fmt.Sprintf("/proc/%d/comm", pid))
+	for _, pid := range []int{p.program(), p.PID} {
+		comm, _ := kernfs.Read(fmt.Sprintf("/proc/%d/comm", pid))
 		if name := strings.TrimSuffix(string(comm), "\n"); slices.Contains(inside.Stages, name) {
 			return name
 		}

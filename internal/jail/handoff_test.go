@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/spawn"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // told is our end of a socket on which an init has said something and then ended.
 func told(t *testing.T, reports ...[]byte) *os.File {
 	t.Helper()
-	ours, theirs, err := socketPair()
+	ours, theirs, err := spawn.HandOffPair()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,11 +146,11 @@ func TestDescriptorsOfTheHandOff(t *testing.T) {
 	}{
 		{"none", 0, false, ""},
 		{"one", 1, true, ""},
-		{"two", 2, false, "other descriptors"},
-		{"more than there is room for", 50, false, "other descriptors"},
+		{"two", 2, false, "more than one descriptor"},
+		{"more than there is room for", 50, false, "more than one descriptor"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			ours, theirs, err := socketPair()
+			ours, theirs, err := spawn.HandOffPair()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +208,7 @@ func openDescriptors(t *testing.T) int {
 
 // An init that says nothing keeps nobody longer than the deadline.
 func TestReportsHaveADeadline(t *testing.T) {
-	ours, theirs, err := socketPair()
+	ours, theirs, err := spawn.HandOffPair()
 	if err != nil {
 		t.Fatal(err)
 	}

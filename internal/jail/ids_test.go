@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
@@ -66,8 +66,8 @@ print(*(open(f"/proc/self/{kind}_map").read().split() for kind in ("uid", "gid")
 			t.Errorf("%q is missing in %s", part, got)
 		}
 	}
-	for _, l := range jail.Probe(t.Context(), jailtest.Config(t)) {
-		if l.Name == jail.LayerHostUID && !l.Works() {
+	for _, l := range doctor.Probe(t.Context(), jailtest.Config(t)) {
+		if l.Name == doctor.LayerHostUID && !l.Works() {
 			t.Errorf("the layer is missing: %v", l.Err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
@@ -26,7 +27,7 @@ func TestInterpreterAnywhere(t *testing.T) {
 			python := virtualEnvironmentBelow(t, parent, map[string]string{"mine": "x = 7"})
 			config := jailtest.Config(t)
 			config.Python, config.Fork = python, n%2 == 1
-			for _, missing := range jail.Missing(jail.Probe(t.Context(), config)) {
+			for _, missing := range doctor.Missing(doctor.Probe(t.Context(), config)) {
 				t.Errorf("layer %s: %v", missing.Name, missing.Err)
 			}
 			j := jailtest.New(t, func(c *jail.Config) { c.Python, c.Fork = python, n%2 == 1 })

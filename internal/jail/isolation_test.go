@@ -11,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
-	"golang.org/x/sys/unix"
 )
 
 // What a program sees and can reach. Each case asserts the effect from inside; none of them
@@ -119,18 +121,6 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 			}
 		})
 	}
-}
-
-// hostShm makes a System V shared memory segment on the host, which no jail may see.
-func hostShm(t *testing.T) (key int) {
-	t.Helper()
-	key = 0x5a0d0000 | os.Getpid()&0xffff
-	id, err := unix.SysvShmGet(key, 4096, unix.IPC_CREAT|0o666)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
-	return key
 }
 
 // Layers whose neighbours are taken away: here the filter allows every system call, and there is
@@ -329,7 +319,7 @@ func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
 //lab:as user
 //lab:all own root
 func TestProbe(t *testing.T) {
-	layers := jail.Probe(t.Context(), jailtest.Config(t))
+	layers := doctor.Probe(t.Context(), jailtest.Config(t))
 	seen := map[string]bool{}
 	for _, l := range layers {
 		seen[l.Name] = true
@@ -340,7 +330,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %v, and no remedy", l.Name, l.Err)
 		}
 	}
-	for _, row := range jail.Table() {
+	for _, row := range doctor.Table() {
 		if row.Name != "" && !row.OnRequest && !seen[row.Name] {
 			t.Errorf("layer %s was not probed", row.Name)
 		}
@@ -348,7 +338,7 @@ func TestProbe(t *testing.T) {
 	if testenv.InLab() {
 		config := jailtest.Config(t)
 		config.BestEffort = false
-		for _, l := range jail.Missing(jail.Probe(t.Context(), config)) {
+		for _, l := range doctor.Missing(doctor.Probe(t.Context(), config)) {
 			t.Errorf("missing in the lab: %s: %v", l.Name, l.Err)
 		}
 	}
@@ -357,8 +347,8 @@ func TestProbe(t *testing.T) {
 func TestProbeNamesWhatIsMissing(t *testing.T) {
 	config := jailtest.Config(t)
 	config.Python = "/usr/bin/python-that-is-not"
-	missing := jail.Missing(jail.Probe(t.Context(), config))
-	if len(missing) == 0 || missing[0].Name != jail.LayerPython || !strings.Contains(missing[0].Remedy, "python3") {
+	missing := doctor.Missing(doctor.Probe(t.Context(), config))
+	if len(missing) == 0 || missing[0].Name != doctor.LayerPython || !strings.Contains(missing[0].Remedy, "python3") {
 		t.Errorf("got %+v", missing)
 	}
 }

@@ -1,320 +1,242 @@
 package jail
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"log/slog"
-	"maps"
+	"fmt"
 	"os"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/time/rate"
 
+	"github.com/sandboxd/sandboxd/internal/jail/cgroup"
 	"github.com/sandboxd/sandboxd/internal/jail/denials"
+	"github.com/sandboxd/sandboxd/internal/jail/hostid"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
+	"github.com/sandboxd/sandboxd/internal/jail/output"
+	"github.com/sandboxd/sandboxd/internal/jail/python"
+	"github.com/sandboxd/sandboxd/internal/jail/spawn"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Config is what all runs of a Jail share.
-type Config struct {
-	Python     string            // path of the interpreter on the host
-	Limits     sandbox.Limits    // of each run that sets none for itself
-	Filter     []unix.SockFilter // seccomp program
-	BestEffort bool              // go on without cgroup controllers; every other layer stays required
-	CPU        CPU               // settings against what leaks through a processor
-	UIDs       UIDRange          // host uids for the runs when the daemon may choose them (it is root)
-	Log        *slog.Logger
+// jail is one jail, from its first step to its last. It serves one program at most.
+type jail struct {
+	env     *environment
+	id      hostid.ID
+	leaf    *cgroup.Leaf
+	process *process
+	streams *output.Streams   // nil until the program has been handed over
+	mounts  *os.File          // its mount namespace; see janitor
+	denials *denials.Listener // nil until the filter is loaded, and where it counts nothing
+	spent   time.Duration     // CPU time before the program's own
 
-	// Max are the limits that a run may set for itself: wall clock, memory, processes, output. Optional: those above.
-	Max sandbox.Limits
+	over   bool          // no process but the init was left when the answer was ready
+	gone   chan struct{} // closed when the run has ended as far as it will
+	goneBy error         // why something may be left; valid after gone
 
-	// Fork is whether runs are forked from templates; otherwise each has a python3 of its own.
-	Fork bool
-
-	// Templates are the modules that each imports, by its name, with Fork. There is always one named
-	// DefaultTemplate.
-	Templates map[string][]string
-
-	// RenewTemplates is how long a template lives. Optional: an hour.
-	RenewTemplates time.Duration
-
-	// Warm is how many jails at most wait for a program, of each template, with python3 started in
-	// each. 0: every run starts its own.
-	Warm int
-
-	// SetUpPatience bounds the time from clone to execve. It is generous since a run on a starved
-	// machine should be slow, not broken. Optional: 20 s.
-	SetUpPatience time.Duration
-
-	// KillPatience is how long the kernel may take to end what was killed. Optional: 10 s.
-	KillPatience time.Duration
-
-	// Alter is for tests: it changes what each run's init is told, to take one layer away and look at
-	// another, or to make a step fail. Optional.
-	Alter func(*inside.Order)
+	wasWarm bool // it waited for a program
+	timing  sandbox.Timing
+	last    time.Time // where the part of timing begins that is under way
 }
 
-// Jail starts runs. It is safe for concurrent use; how many runs there are at once is its
-// caller's business.
-type Jail struct {
-	cfg    Config
-	python interpreter
-	root   atomic.Pointer[root]
-	cpu    []inside.Prctl
-	filter []byte // cfg.Filter as the init wants it
-	tree   *tree  // nil where there is no cgroup v2 to write to (best effort only)
-	ids    *idPool
-	nodes  *sharedLocks
-	pace   *rate.Limiter // of the answers to what the filter denies
-
-	zygotes    *zygotes
-	namespaces uintptr // see the constant; a test leaves some of them out
-
-	templates  *templates       // nil without cfg.Fork
-	templateID hostID           // whose they are; zero without
-	fork       *os.File         // the module that they need
-	pools      map[string]*pool // by template; without, the one of DefaultTemplate
-	janitor    *janitor
-	background sync.WaitGroup // what goes on when a run has its result
-}
-
-// root is the file system of the runs to come. It is never changed, but replaced.
-type root struct {
-	plan   []inside.Node
-	files  inside.Ruleset // what Landlock leaves of the plan
-	script *inside.Script // all of a jail: what each run's first process replays
-}
-
-// graceForFlush is how long a program that ran into the wall clock may take to write out
-// what it had printed and python3 still buffered. See launcher.py.
-const graceForFlush = 250 * time.Millisecond
-
-const (
-	setUpPatience = 20 * time.Second
-	killPatience  = 10 * time.Second
-)
-
-// New prepares what the runs share: it asks the interpreter where it lives, plans the root
-// file system, takes a place in the cgroup tree and sweeps away what a killed daemon left
-// there. It fails when a cgroup controller is missing, unless cfg.BestEffort.
-func New(ctx context.Context, cfg Config) (*Jail, error) {
-	if err := cfg.Limits.Validate(); err != nil {
-		return nil, err
-	}
-	if len(cfg.Filter) == 0 {
-		return nil, errors.New("no seccomp filter")
-	}
-	cfg.SetUpPatience = cmp.Or(cfg.SetUpPatience, setUpPatience)
-	cfg.RenewTemplates = cmp.Or(cfg.RenewTemplates, renewTemplates)
-	cfg.KillPatience = cmp.Or(cfg.KillPatience, killPatience)
-	templates := map[string][]string{sandbox.DefaultTemplate: {}} // without cfg.Fork in name only
-	if cfg.Fork {
-		maps.Copy(templates, cfg.Templates)
-	}
-	cfg.Templates = templates
-	python, err := inspectInterpreter(ctx, cfg.Python)
+// newJail makes a leaf, and starts the first process of a jail in it. The caller must call finish. On success, the jail owns the id.
+func newJail(e *environment, id hostid.ID, limits sandbox.Limits, spawner spawn.Spawner) (*jail, error) {
+	h := e.host
+	j := &jail{env: e, id: id, last: time.Now(), gone: make(chan struct{})}
+	var err error
+	j.leaf, err = h.tree.NewLeaf(leafLimits(limits), h.templateUser())
 	if err != nil {
-		return nil, err
+		return nil, atStage(StageCgroup, err)
 	}
-	plan := rootPlan(python, cfg.Limits)
-	files, err := landlock(plan)
+	init, err := spawner.Spawn(spawn.Request{Namespaces: h.namespaces, Leaf: j.leaf, ID: id})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(atStage(StageClone, err), j.leaf.Remove(h.cfg.KillPatience))
 	}
-	cpu, err := cfg.CPU.prctls()
-	if err != nil {
-		return nil, err
-	}
-	ids, err := newIDPool(cfg.UIDs)
-	if err != nil {
-		return nil, err
-	}
-	tree, err := openTree(cfg.Log)
-	if err == nil && len(tree.missing) > 0 {
-		err = &MissingControllersError{Controllers: tree.missing, Base: tree.base}
-	}
-	if err != nil && !cfg.BestEffort {
-		return nil, errors.Join(err, tree.close())
-	}
-	if tree == nil {
-		cfg.Log.Warn("there is no cgroup for runs", "reason", err)
-	}
-	nodes, err := openShared(plan)
-	if err != nil {
-		return nil, errors.Join(err, tree.close())
-	}
-	zygotes, err := newZygotes(cfg.SetUpPatience) // in the daemon's place in the tree, which it has now
-	if err != nil {
-		return nil, errors.Join(err, nodes.close(), tree.close())
-	}
-	j := &Jail{
-		cfg: cfg, python: python, cpu: cpu, filter: encodeFilter(cfg.Filter),
-		tree: tree, ids: ids, nodes: nodes, pace: denials.NewPace(), zygotes: zygotes, namespaces: namespaces,
-		janitor: newJanitor(), pools: map[string]*pool{},
-	}
-	for name := range cfg.Templates {
-		j.pools[name] = newPool(cfg.Warm, func() (*run, error) { return j.startWaiting(name) })
-	}
-	j.use(plan, files)
-	if cfg.Fork {
-		if err := j.openTemplates(ctx); err != nil {
-			return nil, errors.Join(err, j.Close())
-		}
-	}
-	for _, p := range j.pools {
-		p.open()
-	}
+	j.process = newProcess(init, j.leaf)
+	j.mounts = keepMounts(init.PID) // now: later the init is not dumpable, and an unprivileged daemon cannot open its files
+	j.lap(&j.timing.Clone)
 	return j, nil
 }
 
-// openTemplates starts the templates. Nothing else runs yet.
-func (j *Jail) openTemplates(ctx context.Context) (err error) {
-	if j.templateID, err = j.ids.take(); err != nil {
+// warm begins the timing anew: what was done before was not for the run that comes now.
+func (j *jail) warm() { j.timing, j.last, j.wasWarm = sandbox.Timing{}, time.Now(), true }
+
+// lap adds the time since the last one to a part.
+func (j *jail) lap(part *time.Duration) {
+	now := time.Now()
+	*part += now.Sub(j.last)
+	j.last = now
+}
+
+// getReady has the init build the jail, and python3 start in it.
+func (j *jail) getReady(ctx context.Context, script *inside.Script) error {
+	err := j.process.getReady(ctx, script, j.env.host.cfg.SetUpPatience, func(fd int) (err error) {
+		j.denials, err = denials.Listen(fd, j.env.cfg.Filter, j.env.host.pace)
 		return err
-	}
-	if j.fork, err = openEmbedded(embeddedFork); err != nil {
-		return err
-	}
-	j.templates, err = newTemplates(ctx, j)
+	})
+	j.lap(&j.timing.Setup)
 	return err
 }
 
-// giveID gives an id back when its run has ended. The templates share one, which is kept.
-func (j *Jail) giveID(id hostID) {
-	if id != j.templateID {
-		j.ids.give(id)
+// execute hands the program over and waits for its end, or for a reason to end it.
+func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
+	limits := j.env.cfg.Limits.With(program.Limits)
+	j.streams = output.Collect(j.process.Stdout, j.process.Stderr, limits.Output, live)
+	if err := j.bound(limits); err != nil {
+		return err
 	}
-}
-
-// Close gives back the jail's place in the cgroup tree. No run may be under way.
-func (j *Jail) Close() error {
-	for _, p := range j.pools {
-		p.close()
-	}
-	j.templates.close()
-	j.background.Wait()
-	j.janitor.close()
-	if j.fork != nil {
-		j.fork.Close() // read by nobody else
-	}
-	return errors.Join(j.zygotes.close(), j.nodes.close(), j.tree.close())
-}
-
-// Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
-func (j *Jail) Enforced() bool { return j.tree != nil && len(j.tree.missing) == 0 }
-
-// use makes a root that of the runs to come.
-func (j *Jail) use(plan []inside.Node, files inside.Ruleset) {
-	r := &root{plan: plan, files: files}
-	r.script = j.compile(r)
-	j.root.Store(r)
-}
-
-// most are the limits that no run exceeds.
-func (j *Jail) most() sandbox.Limits {
-	most := j.cfg.Limits
-	most.Wall = max(most.Wall, j.cfg.Max.Wall)
-	most.Memory = max(most.Memory, j.cfg.Max.Memory)
-	most.Pids = max(most.Pids, j.cfg.Max.Pids)
-	most.Output = max(most.Output, j.cfg.Max.Output)
-	return most
-}
-
-// order is what the first process of every run is told.
-func (j *Jail) order(r *root) *inside.Order {
-	return &inside.Order{
-		UID:        insideUID,
-		GID:        insideGID,
-		KeepGroups: j.ids.by == byOwner,
-		Plan:       r.plan,
-		Scratch:    scratchOptions(j.cfg.Limits),
-		Landlock:   r.files,
-		CPU:        j.cpu,
-		Rlimits:    rlimits(j.most()),
-		SmallPages: j.tree == nil || !j.tree.has("memory"), // what the watchdog goes by
-		Argv:       j.python.argv(),
-		Env:        environment(),
-		Filter:     j.filter,
-		Listen:     denials.Counts(j.cfg.Filter),
-	}
-}
-
-// compile writes the script of the runs: of an init that becomes python3, or of a child of a template,
-// which goes on as it is.
-func (j *Jail) compile(r *root) *inside.Script {
-	order := j.order(r)
-	if j.cfg.Fork {
-		order.Argv = nil
-	}
-	if j.cfg.Alter != nil {
-		j.cfg.Alter(order)
-	}
-	return inside.Compile(order)
-}
-
-// scriptNow is the script of the next run.
-func (j *Jail) scriptNow() *inside.Script {
-	if j.cfg.Alter == nil {
-		return j.root.Load().script
-	}
-	return j.compile(j.root.Load())
-}
-
-// starter is how runs start.
-func (j *Jail) starter(template string) starter {
-	if j.templates == nil {
-		return j.start
-	}
-	return func(leaf *leaf, id hostID) (*process, error) { return j.templates.start(template, leaf, id) }
-}
-
-// Run runs one program to its end and leaves nothing behind. live, nil for nobody, is told of its start and of what it
-// writes, without a cap; the kept copy in the Result is unaffected. An error means that the sandbox failed
-// (sandbox.SetupError) or was asked for the impossible (sandbox.InvalidError); whatever the program did is a Result.
-// When ctx ends first the program is killed at once and the verdict is Cancelled.
-func (j *Jail) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*Result, error) {
-	if err := errors.Join(program.Validate(), program.Limits.Within(j.most())); err != nil {
-		return nil, err
-	}
-	template := cmp.Or(program.Template, sandbox.DefaultTemplate)
-	pool := j.pools[template]
-	if pool == nil {
-		return nil, ErrNoSuchTemplate
-	}
-	if r := pool.take(); r != nil {
-		r.warm()
-		result, err := r.finish(r.execute(ctx, program, live))
-		if !errors.Is(err, errDied) {
-			return result, err
-		}
-		// It died before it took the program: nobody need know.
-	}
-	r, err := j.prepare(j.starter(template))
-	if err != nil {
-		return nil, err
-	}
-	err = r.getReady(ctx, j.scriptNow())
+	j.spent = j.process.cpuTime()
+	err := j.process.handOver(ctx, inside.Handover{
+		Source: program.Source,
+		Nulled: slices.Compact(slices.Sorted(slices.Values(program.Nulled))),
+		Check:  program.Check,
+		Args:   program.Args,
+		Env:    program.Env,
+		Stdin:  program.Stdin,
+		Files:  files(program.Files),
+	}, j.env.host.cfg.SetUpPatience)
+	j.lap(&j.timing.Setup)
 	if err == nil {
-		err = r.execute(ctx, program, live)
+		live.Start()
+		err = j.process.attend(ctx, limits)
 	}
-	return r.finish(err)
+	return err
 }
 
-// Waiting is how many jails wait for a program.
-func (j *Jail) Waiting() (n int) {
-	for _, p := range j.pools {
-		n += p.size()
+// bound sets the limits of a run in a jail in which python3 waits. The jail was made with the limits of all runs, and its
+// processes have the rlimits of the largest run. The clock, the output and the watchdog's limit are only passed on.
+func (j *jail) bound(limits sandbox.Limits) error {
+	if j.leaf != nil && (limits.Memory != j.env.cfg.Limits.Memory || limits.Pids != j.env.cfg.Limits.Pids) {
+		if err := j.leaf.Limit(leafLimits(limits)); err != nil {
+			return atStage(StageCgroup, err)
+		}
 	}
-	return n
+	if most := j.env.most().Pids; limits.Pids == most || j.env.host.tree.Has("pids") {
+		return nil
+	}
+	// python3 is the only process, and it waits. The daemon owns its user namespace, or one above that, and so has all
+	// capabilities over it (user_namespaces(7)). Therefore it may set the limits of python3 (prlimit(2)).
+	pid := j.process.program()
+	if pid == 0 { // python3 has died; prlimit(0) would be for the daemon itself
+		return errDied
+	}
+	n := uint64(limits.Pids + OwnProcesses)
+	err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}, nil)
+	return atStage(inside.StageRlimits, os.NewSyscallError("prlimit", err))
 }
 
-func signalOf(s unix.WaitStatus) unix.Signal {
-	if !s.Signaled() {
-		return 0
+// finish ends what is left of the run, which an error has kept from going on if there is one, and says how it went. The
+// answer does not wait for the jail to be taken apart (see Result.Wait), since nothing that happens then changes it: for
+// an ordinary program that is the end of the init, and for a killed one with much memory the kernel may need seconds.
+func (j *jail) finish(err error) (*Result, error) {
+	var cause stopped
+	if errors.As(err, &cause) {
+		err = nil
 	}
-	return s.Signal()
+	p := j.process
+	patience, drain := min(lateEnd, j.env.host.cfg.KillPatience), drainLate
+	if err != nil {
+		patience = j.env.host.cfg.KillPatience // there is no answer that could come early
+	}
+	last := time.Now().Add(j.env.host.cfg.KillPatience)
+	over := p.finish(patience)
+	if over {
+		drain = drainPatience
+	}
+	j.lap(&j.timing.Program)
+	handedOver := j.streams != nil
+	if !handedOver {
+		j.streams = output.Collect(p.Stdout, p.Stderr, j.env.cfg.Limits.Output, nil) // what python3 said when it did not start
+	}
+	stdout, stderr := j.streams.Wait(drain)
+	denied := j.denials.Stop()
+	account := j.leaf.Account()
+	how := p.howEnded()
+	if handedOver && errors.Is(err, errDied) && account.OOMKills > 0 { // the files of the program take more than its limit
+		cause, err = stopped(sandbox.OOM), nil
+	}
+	j.over = over
+	j.env.host.background.Go(func() { j.clear(time.Until(last)) })
+	switch {
+	case errors.Is(err, errDied):
+		err = fmt.Errorf("%w (%s)", err, howItDied(how, account, stderr))
+		fallthrough
+	case err != nil:
+		return nil, errors.Join(err, j.left())
+	case cause == "" && !p.hasEndedItself() && account.OOMKills == 0: // somebody outside ended the init, and so the program
+		return nil, p.whyLost()
+	}
+	j.lap(&j.timing.Teardown)
+
+	end := ended{cause: cause, oom: account.OOMKills > 0, status: how.Status}
+	return &Result{sandbox.Outcome{
+		Verdict:  end.verdict(),
+		ExitCode: end.status.ExitStatus(),
+		Signal:   signalOf(end.status),
+		Stdout:   stdout,
+		Stderr:   stderr,
+		Denials:  end.denials(denied),
+		Usage:    usage(account, how, j.spent, p.peakSeen()),
+		Timing:   j.timing,
+		Warm:     j.wasWarm,
+	}, j}, nil
+}
+
+const (
+	// lateEnd is how long an answer waits for the end of the last process. Nearly all have ended by then.
+	lateEnd = 250 * time.Millisecond
+
+	// drainPatience is how long a stream may stay open after the program's end. It ends with its last writer. Only a zygote
+	// or template that did not answer can still hold it.
+	drainPatience = 2 * time.Second
+
+	// drainLate is how long the streams of a run are read whose processes are killed, but not gone: long enough
+	// for what is in the pipes.
+	drainLate = 50 * time.Millisecond
+)
+
+// discard ends a jail that has served no program, in the background.
+func (j *jail) discard() {
+	j.env.host.background.Go(func() { _, _ = j.finish(stopped(sandbox.Cancelled)) })
+}
+
+// clear waits for the last process as long as patience, and then gives back what the run had. A process that survives keeps
+// the leaf and the host uid: nobody gets that uid before it has ended.
+func (j *jail) clear(patience time.Duration) {
+	defer close(j.gone)
+	p := j.process
+	release := func() error {
+		j.env.host.janitor.release(j.mounts)
+		j.env.host.giveID(j.id)
+		p.close()
+		return errors.Join(atStage(StageWait, p.reaped), atStage(StageTeardown, j.leaf.Remove(j.env.host.cfg.KillPatience)))
+	}
+	if p.gone(patience) {
+		j.goneBy = release()
+		return
+	}
+	j.goneBy = &sandbox.SetupError{Stage: StageKill, Err: fmt.Errorf("process %d survives SIGKILL for %v", p.PID, j.env.host.cfg.KillPatience)}
+	go func() { // for as long as it takes: the jail does not wait for it
+		<-p.exited
+		_ = release() // a leaf that is left goes with the tree
+	}()
+}
+
+// left says why something of the run may be left, nil if nothing is. It waits until that is known.
+func (j *jail) left() error {
+	<-j.gone
+	return j.goneBy
+}
+
+// howItDied is for the operator.
+func howItDied(e exit, a cgroup.Account, stderr sandbox.Output) string {
+	how := e.String()
+	if a.OOMKills > 0 {
+		how += ": out of memory in its cgroup"
+	}
+	if last := python.LastLine(stderr.Kept); last != "" {
+		how += ": " + last
+	}
+	return how
 }

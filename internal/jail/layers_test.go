@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -19,13 +20,13 @@ import (
 // layer is one of the table's that an attack can claim to be stopped by, and how to take it away. What cannot be
 // taken away is always there, beside any other.
 type layer struct {
-	name       string                  // as the table has it for attacks
-	leaveOut   bool                    // the init leaves out its stages
-	namespaces uintptr                 // shared with the host
-	config     func(*jail.Config)      // changed
-	jail       func(*jail.Jail) func() // weakened, and restored before it is closed
-	note       string                  // what is left of it when it is taken away
-	here       func(*jail.Jail) bool   // whether this machine has it; nil: all do
+	name       string                    // as the table has it for attacks
+	leaveOut   bool                      // the init leaves out its stages
+	namespaces uintptr                   // shared with the host
+	config     func(*jail.Config)        // changed
+	jail       func(*jail.Runner) func() // weakened, and restored before it is closed
+	note       string                    // what is left of it when it is taken away
+	here       func(*jail.Runner) bool   // whether this machine has it; nil: all do
 }
 
 func (l layer) removable() bool {
@@ -34,7 +35,7 @@ func (l layer) removable() bool {
 
 // stages are those of the init that make it.
 func (l layer) stages() (stages []string) {
-	for _, row := range jail.Table() {
+	for _, row := range doctor.Table() {
 		for _, stage := range row.Stages {
 			if row.Attack == l.name && slices.Contains(inside.Stages, stage) {
 				stages = append(stages, stage)
@@ -47,7 +48,7 @@ func (l layer) stages() (stages []string) {
 // what is what the table says of it.
 func (l layer) what() string {
 	var parts []string
-	for _, row := range jail.Table() {
+	for _, row := range doctor.Table() {
 		if row.Attack == l.name {
 			parts = append(parts, row.What)
 		}
@@ -57,14 +58,14 @@ func (l layer) what() string {
 
 var layers = []layer{
 	{name: "seccomp", config: func(c *jail.Config) { c.Filter = allowAll }},
-	{name: "mounts", jail: func(j *jail.Jail) func() { showHost(j); return func() {} },
+	{name: "mounts", jail: func(j *jail.Runner) func() { showHost(j); return func() {} },
 		note: " (taken away: the host's root is there, read-only)"},
 	{name: "landlock", leaveOut: true},
 	{name: "credentials", leaveOut: true},
 	{name: "user-ns", leaveOut: true},
 	{name: "session", leaveOut: true},
 	{name: "rlimits", leaveOut: true},
-	{name: "cgroup", jail: (*jail.Jail).LeaveCgroup, here: (*jail.Jail).Enforced},
+	{name: "cgroup", jail: (*jail.Runner).LeaveCgroup, here: (*jail.Runner).Enforced},
 	{name: "net-ns", namespaces: unix.CLONE_NEWNET, leaveOut: true},
 	{name: "ipc-ns", namespaces: unix.CLONE_NEWIPC},
 	// What cannot be taken away: without it there is no jail to start.
@@ -83,7 +84,7 @@ func layerNamed(name string) *layer {
 
 // showHost attaches what is in the host's root below /host, but for the directory in which the init
 // assembles the new one.
-func showHost(j *jail.Jail) {
+func showHost(j *jail.Runner) {
 	const at = "/host"
 	nodes := []inside.Node{{Op: inside.Dir, Path: at, Mode: 0o755}}
 	entries, _ := os.ReadDir("/")
@@ -96,7 +97,7 @@ func showHost(j *jail.Jail) {
 }
 
 // without makes the jails of attacks, less some layers.
-func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.Config)) map[string]*jail.Jail {
+func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.Config)) map[string]*jail.Runner {
 	t.Helper()
 	made := jails(t, attacks, func(c *jail.Config) {
 		for _, edit := range edits {
@@ -247,9 +248,6 @@ func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 	})
 	score.print("Attacks that get through when all layers are gone that can be, of those that only such layers stop")
 }
-
-// layersPage is what TestEachLayerAlone finds, for readers.
-const layersPage = "../../SECURITY.md"
 
 // document compares the counts with the page that shows them, or writes it.
 func document(t *testing.T, attacks []attack, table map[string]*score) {

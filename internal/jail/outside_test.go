@@ -3,16 +3,13 @@ package jail_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
@@ -79,14 +76,4 @@ func runOutside(ctx context.Context, source string, environment map[string]strin
 		return d, err
 	}
 	return d, nil
-}
-
-// environmentInside is the environment of a run.
-func environmentInside(t *testing.T, j *jail.Jail) (environment map[string]string) {
-	t.Helper()
-	said := jailtest.Output(t, j, "import json, os; print(json.dumps(dict(os.environ)))")
-	if err := json.Unmarshal([]byte(said), &environment); err != nil {
-		t.Fatal(err)
-	}
-	return environment
 }

@@ -1,13 +1,10 @@
 package jail
 
 import (
-	"context"
 	"runtime"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // pool keeps jails that wait for a program: each built, confined and with python3 started in it. A
@@ -16,7 +13,7 @@ import (
 // It follows demand: as many wait as were taken in the busiest second of the last minute and one
 // more, at most as many as the setting says. They are given up when the host is short of memory.
 type pool struct {
-	start func() (*run, error) // up to the point where it waits
+	start func() (*jail, error) // up to the point where it waits
 	most  int
 	wake  chan struct{} // something changed
 	quit  chan struct{}
@@ -24,7 +21,7 @@ type pool struct {
 	starters sync.WaitGroup
 
 	mu       sync.Mutex
-	waiting  []*run
+	waiting  []*jail
 	starting int
 	demand   demand
 	broken   time.Time // no new one is tried before; zero when the last one started
@@ -40,7 +37,7 @@ const (
 	poolReserve = 1. / 10
 )
 
-func newPool(most int, start func() (*run, error)) *pool {
+func newPool(most int, start func() (*jail, error)) *pool {
 	return &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
@@ -53,18 +50,18 @@ func (p *pool) open() {
 }
 
 // take returns a jail that waits, or nil. The caller must call its finish.
-func (p *pool) take() *run {
+func (p *pool) take() *jail {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demand.count(time.Now())
 	defer p.signal()
 	for len(p.waiting) > 0 {
-		r := p.waiting[0] // the one that has waited longest
+		j := p.waiting[0] // the one that has waited longest
 		p.waiting = p.waiting[1:]
-		if !r.process.hasEnded() {
-			return r
+		if !j.process.hasEnded() {
+			return j
 		}
-		r.jail.discard(r)
+		j.discard()
 	}
 	return nil
 }
@@ -130,14 +127,14 @@ func (p *pool) want(short bool) int {
 // drop gives up all that wait but for a number, with mu held: those that have waited longest go.
 func (p *pool) drop(keep int) {
 	for len(p.waiting) > keep {
-		p.waiting[0].jail.discard(p.waiting[0])
+		p.waiting[0].discard()
 		p.waiting = p.waiting[1:]
 	}
 }
 
 // add starts one more.
 func (p *pool) add() {
-	r, err := p.start()
+	j, err := p.start()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.starting--
@@ -145,22 +142,22 @@ func (p *pool) add() {
 	case err != nil:
 		p.broken = time.Now().Add(poolBackoff) // a run would say the same, and to somebody
 	case p.closed:
-		r.jail.discard(r)
+		j.discard()
 	default:
 		p.broken = time.Time{}
-		p.waiting = append(p.waiting, r)
-		go p.watch(r)
+		p.waiting = append(p.waiting, j)
+		go p.watch(j)
 	}
 }
 
 // watch replaces a jail that dies while it waits.
-func (p *pool) watch(r *run) {
-	<-r.process.exited
+func (p *pool) watch(j *jail) {
+	<-j.process.exited
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := slices.Index(p.waiting, r); i >= 0 {
+	if i := slices.Index(p.waiting, j); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
-		r.jail.discard(r)
+		j.discard()
 		p.signal()
 	}
 }
@@ -173,11 +170,6 @@ func (p *pool) close() {
 	p.mu.Unlock()
 	close(p.quit)
 	p.starters.Wait()
-}
-
-// discard ends a jail that served no run, while the caller goes on; Close waits for it.
-func (j *Jail) discard(r *run) {
-	j.background.Go(func() { _, _ = r.finish(stopped(sandbox.Cancelled)) })
 }
 
 // demand counts events by the second, for the last minute.
@@ -203,19 +195,6 @@ func (d *demand) count(now time.Time) {
 func (d *demand) most(now time.Time) int {
 	d.roll(now)
 	return slices.Max(d.counts[:])
-}
-
-// startWaiting prepares a jail for the pool.
-func (j *Jail) startWaiting(template string) (*run, error) {
-	r, err := j.prepare(j.starter(template))
-	if err != nil {
-		return nil, err
-	}
-	if err := r.getReady(context.Background(), j.scriptNow()); err != nil {
-		_, err = r.finish(err)
-		return nil, err
-	}
-	return r, nil
 }
 
 // renew gives up all that wait: those that come are of a new template.

@@ -1,13 +1,10 @@
 package jail_test
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,24 +21,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// eventually waits for something that happens in its own time.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not: %s", what)
-		}
-	}
-}
-
 // waiting waits until as many jails wait as should.
-func waiting(t *testing.T, j *jail.Jail, n int) {
+func waiting(t *testing.T, j *jail.Runner, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d jails wait", n), func() bool { return j.Waiting() == n })
-}
-
-func alive(pid int) bool {
-	return unix.Kill(pid, 0) != unix.ESRCH // its files may be hidden from this test
 }
 
 // identity is a program that says who it is, and leaves its mark wherever it can.
@@ -383,36 +366,4 @@ func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 			t.Errorf("left behind: %q", leaves)
 		}
 	}, "exec", "fork")
-}
-
-// self runs the test that calls it in a process of its own, with a variable in its environment. The
-// lines that it prints come until it has ended.
-func self(t *testing.T, variable string) (cmd *exec.Cmd, lines <-chan string) {
-	t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var patterns []string
-	for part := range strings.SplitSeq(t.Name(), "/") {
-		patterns = append(patterns, "^"+regexp.QuoteMeta(part)+"$")
-	}
-	cmd = exec.Command(executable, "-test.run="+strings.Join(patterns, "/"), "-test.v")
-	cmd.Env = append(os.Environ(), variable)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	said := make(chan string)
-	go func() {
-		defer close(said)
-		for scanner := bufio.NewScanner(out); scanner.Scan(); {
-			said <- scanner.Text()
-		}
-	}()
-	return cmd, said
 }

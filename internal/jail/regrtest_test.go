@@ -89,7 +89,7 @@ func TestRegrtest(t *testing.T) {
 
 // regrtest compares modules of CPython's tests and keeps count.
 type regrtest struct {
-	jail        *jail.Jail
+	jail        *jail.Runner
 	limits      sandbox.Limits
 	environment map[string]string
 	expected    []difference

@@ -2,11 +2,12 @@ package jail
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/spawn"
 )
 
 // reports reads what the init sends: reports, and with one of them at most one descriptor.
@@ -16,8 +17,6 @@ type reports struct {
 }
 
 func newReports(channel *os.File) *reports { return &reports{channel: channel, fd: -1} }
-
-var errStrayDescriptors = errors.New("other descriptors than the filter's listener came")
 
 // Read reads bytes, and takes in the descriptor that comes with them.
 func (r *reports) Read(p []byte) (n int, err error) {
@@ -53,30 +52,19 @@ func (r *reports) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// take keeps one descriptor and closes all others.
+// take keeps the descriptor of a control message, unless there is one already.
 func (r *reports) take(oob []byte) error {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return fmt.Errorf("control message: %w", err)
+	fd, err := spawn.OneDescriptor(oob)
+	switch {
+	case err != nil:
+		return err
+	case fd < 0:
+		return nil
+	case r.fd >= 0:
+		unix.Close(fd)
+		return spawn.ErrStrayDescriptors
 	}
-	stray := false
-	for _, m := range messages {
-		fds, err := unix.ParseUnixRights(&m)
-		if err != nil {
-			return fmt.Errorf("control message: %w", err)
-		}
-		for _, fd := range fds {
-			if r.fd < 0 {
-				r.fd = fd
-				continue
-			}
-			unix.Close(fd)
-			stray = true
-		}
-	}
-	if stray {
-		return errStrayDescriptors
-	}
+	r.fd = fd
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
 )
 
 const (
@@ -90,7 +92,7 @@ func openMeminfo() (left func() int64, closeAll func()) {
 	sight := time.Now()
 	left = func() int64 {
 		if fd < 0 {
-			fd, _ = openKernelFile("/proc/meminfo", unix.O_RDONLY)
+			fd, _ = kernfs.Open("/proc/meminfo", unix.O_RDONLY)
 		}
 		n, err := unix.Pread(fd, buffer, 0)
 		switch {
@@ -109,7 +111,7 @@ func openMeminfo() (left func() int64, closeAll func()) {
 // hostHasLess reports whether less than a part of the host's memory is available. It has, for all we
 // know, when we cannot look (ENFILE, ENOMEM).
 func hostHasLess(part float64) bool {
-	info, err := readKernelFile("/proc/meminfo")
+	info, err := kernfs.Read("/proc/meminfo")
 	return err != nil || above(info, part) < 0
 }
 
@@ -119,9 +121,9 @@ func above(meminfo []byte, part float64) int64 {
 	for line := range bytes.Lines(meminfo) {
 		switch key, value, _ := bytes.Cut(line, []byte(":")); string(key) {
 		case "MemTotal":
-			total = leadingNumber(value) << 10
+			total = kernfs.Number(value) << 10
 		case "MemAvailable":
-			available = leadingNumber(value) << 10
+			available = kernfs.Number(value) << 10
 		}
 	}
 	return available - int64(part*float64(total))

@@ -10,8 +10,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// ownProcesses is how many of the processes that the kernel counts for a run are ours: the init.
-const ownProcesses = 1
+// OwnProcesses is how many of the processes that the kernel counts for a run are not the program's: the init.
+const OwnProcesses = 1
 
 // rlimits are the limits of each process. Memory is not among them: address space (RLIMIT_AS) and private
 // mappings (RLIMIT_DATA) say how much a process has reserved, not how much it uses, and BLAS and threads reserve
@@ -23,7 +23,7 @@ func rlimits(limits sandbox.Limits) []inside.Rlimit {
 	seconds := uint64(math.Ceil(limits.Wall.Seconds()*float64(runtime.NumCPU()))) + 1
 	return []inside.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: 256},
-		{Resource: unix.RLIMIT_NPROC, Value: uint64(limits.Pids + ownProcesses)},
+		{Resource: unix.RLIMIT_NPROC, Value: uint64(limits.Pids + OwnProcesses)},
 		{Resource: unix.RLIMIT_FSIZE, Value: uint64(limits.Scratch)},
 		{Resource: unix.RLIMIT_CPU, Value: seconds},
 		{Resource: unix.RLIMIT_STACK, Value: 8 << 20},

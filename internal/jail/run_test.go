@@ -16,13 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/cgroup"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
-
-// grace is how far behind its limit a verdict may come. The lab computes several times slower.
-const grace = 3 * time.Second
 
 func short(c *jail.Config) { c.Limits.Wall = time.Second }
 
@@ -119,16 +117,6 @@ func testCancelledBeforeItBegan(t *testing.T, edit func(*jail.Config)) {
 	if err != nil || r.Verdict != sandbox.Cancelled || r.Stdout.Total != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
-}
-
-type notifyWriter struct {
-	once    sync.Once
-	written chan struct{}
-}
-
-func (w *notifyWriter) Write(p []byte) (int, error) {
-	w.once.Do(func() { close(w.written) })
-	return len(p), nil
 }
 
 func TestCrashIsSignaled(t *testing.T) { underEngines(t, testCrashIsSignaled) }
@@ -400,7 +388,7 @@ func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
 	config := jailtest.Config(t)
 	config.BestEffort = false
 	j, err := jail.New(t.Context(), config)
-	var missing *jail.MissingControllersError
+	var missing *cgroup.MissingControllersError
 	switch {
 	case err == nil && j.Enforced():
 		j.Close()

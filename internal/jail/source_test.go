@@ -67,7 +67,7 @@ func testSource(t *testing.T, edit func(*jail.Config)) {
 }
 
 // checkLikeBare has a program compiled only. What python3 cannot compile fails with the same words, and nothing else runs.
-func checkLikeBare(t *testing.T, j *jail.Jail, source string) {
+func checkLikeBare(t *testing.T, j *jail.Runner, source string) {
 	t.Helper()
 	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Check: true}, nil)
 	if err != nil {

@@ -14,11 +14,11 @@ func (p *process) stop() (goOn func()) {
 	if p.leaf == nil {
 		return p.stopBySignal()
 	}
-	_ = p.leaf.freeze(true) // fails when the run has ended
-	for begin := time.Now(); !p.leaf.frozen() && time.Since(begin) < stopPatience; {
+	_ = p.leaf.Freeze(true) // fails when the run has ended
+	for begin := time.Now(); !p.leaf.Frozen() && time.Since(begin) < stopPatience; {
 		time.Sleep(watchInterval / 20)
 	}
-	return func() { _ = p.leaf.freeze(false) }
+	return func() { _ = p.leaf.Freeze(false) }
 }
 
 // stopBySignal is stop where there is no cgroup. A program that waits for its children's stops can see it.
@@ -34,7 +34,7 @@ func (p *process) stopBySignal() (goOn func()) {
 
 // killEach kills all processes of a run at once, but for the init, which then ends by itself.
 func (p *process) killEach() {
-	_ = p.leaf.kill() // fails where there is no leaf
+	_ = p.leaf.Kill() // fails where there is no leaf
 	for _, pidfd := range p.signalEach(unix.SIGKILL) {
 		unix.Close(pidfd)
 	}

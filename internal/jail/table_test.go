@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 )
 
 const operationsPage = "../../docs/operations.md"
 
 func TestTableOfLayers(t *testing.T) {
-	rows := jail.Table()
+	rows := doctor.Table()
 	named := map[string]bool{}
 	stages := map[string]int{}
 	var attacks []string
@@ -64,7 +65,7 @@ func TestTableOfLayers(t *testing.T) {
 func TestDocsOfLayers(t *testing.T) {
 	var names, attacks, lines []string
 	what := map[string]string{}
-	for _, row := range jail.Table() {
+	for _, row := range doctor.Table() {
 		name := code(row.Name)
 		if row.PartOf != "" {
 			name = "part of " + code(row.PartOf)
@@ -85,8 +86,8 @@ func TestDocsOfLayers(t *testing.T) {
 	})
 	t.Run("causes", func(t *testing.T) {
 		lines = nil
-		for _, cause := range jail.Causes() {
-			lines = append(lines, fmt.Sprintf("| %s | %s |", cause[0], cause[1]))
+		for _, cause := range doctor.Causes() {
+			lines = append(lines, fmt.Sprintf("| %s | %s |", cause.Sign, cause.Remedy))
 		}
 		sameLines(t, operationsPage, "| what it finds | remedy |", lines)
 	})
@@ -146,20 +147,6 @@ func sameNames(t *testing.T, what string, got, want []string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
-}
-
-// table is that of a page which begins so, as cells.
-func table(t *testing.T, page, header string) (rows [][]string) {
-	t.Helper()
-	_, _, lines := cutTable(t, page, header)
-	for _, line := range lines {
-		cells := strings.Split(strings.Trim(line, "|"), " | ")
-		for i, cell := range cells {
-			cells[i] = strings.TrimSpace(cell)
-		}
-		rows = append(rows, cells)
-	}
-	return rows
 }
 
 // cutTable finds a table by its header: the page up to its first row, the page after its last, and the rows.

@@ -1,11 +1,11 @@
 package jail_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,38 +21,6 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
-
-// virtualEnvironment makes an interpreter that has modules of its own, besides those of the
-// distribution: their source, by name, or that of other files by theirs.
-func virtualEnvironment(t *testing.T, modules map[string]string) (python string) {
-	t.Helper()
-	return virtualEnvironmentBelow(t, "/var/tmp", modules) // not /tmp: see TestNewRefuses
-}
-
-func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]string) (python string) {
-	t.Helper()
-	dir, err := os.MkdirTemp(parent, "sandboxd-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if out, err := exec.Command(jailtest.Python, "-m", "venv", "--without-pip", "--system-site-packages", dir+"/v").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	packages, _ := filepath.Glob(dir + "/v/lib/python3*/site-packages")
-	for name, source := range modules {
-		if filepath.Ext(name) == "" {
-			name += ".py"
-		}
-		if err := os.WriteFile(packages[0]+"/"+name, []byte(source), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { // a run has a uid of its own
-		t.Fatal(err)
-	}
-	return dir + "/v/bin/python3"
-}
 
 // withTemplate is a configuration in which the default template imports modules.
 func withTemplate(modules ...string) func(*jail.Config) {
@@ -215,7 +183,7 @@ func TestChildrenDrawTheirOwn(t *testing.T) {
 }
 
 // renewed has the next run come from another template.
-func renewed(t *testing.T, j *jail.Jail) {
+func renewed(t *testing.T, j *jail.Runner) {
 	t.Helper()
 	old := j.TemplatePID(sandbox.DefaultTemplate)
 	if err := j.RenewTemplates(); err != nil {
@@ -235,7 +203,7 @@ print(json.dumps({
     "libraries": sorted(l.split("-")[0] for l in open("/proc/self/maps") if "libc.so" in l),
     "random bytes of the kernel": ctypes.string_at(dict(zip(*[iter(__import__("struct").unpack("%dL" % (len(a) // 8), a))] * 2))[25], 16).hex(),
 }))`
-	of := func(edit func(*jail.Config), between func(*jail.Jail)) (same []string) {
+	of := func(edit func(*jail.Config), between func(*jail.Runner)) (same []string) {
 		j := jailtest.New(t, edit)
 		source := strings.Replace(program, "import ctypes, json\n", "import ctypes, json\na = open('/proc/self/auxv', 'rb').read()\n", 1)
 		first := talk(t, j, source+"\nimport time\ntime.sleep(60)").line(t)
@@ -249,11 +217,11 @@ print(json.dumps({
 		slices.Sort(same)
 		return same
 	}
-	nothing := func(*jail.Jail) {}
+	nothing := func(*jail.Runner) {}
 	if same := of(func(*jail.Config) {}, nothing); len(same) > 0 {
 		t.Errorf("executed ones share %q", same)
 	}
-	if same := of(withTemplate(), func(j *jail.Jail) { renewed(t, j) }); len(same) > 0 {
+	if same := of(withTemplate(), func(j *jail.Runner) { renewed(t, j) }); len(same) > 0 {
 		t.Errorf("those of two templates share %q", same)
 	}
 	if same := of(withTemplate(), nothing); len(same) == 0 {
@@ -329,14 +297,26 @@ func TestChildrenKnowNothingOfEachOther(t *testing.T) {
 	case <-flying.ended:
 		t.Fatal(flying.err)
 	}
-	// Each is looked for by a pattern that is not itself to be found.
+	// The map of a run names its id as text, and the request to the template as a binary number. The patterns are written so that
+	// the program that looks for them does not contain what they match.
 	var patterns []string
 	for _, other := range others {
-		patterns = append(patterns, "["+other[:1]+"]"+other[1:])
+		uid, err := strconv.ParseUint(other, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pattern := "["
+		for n, b := range binary32(inside.UID, uint32(uid)) {
+			pattern += fmt.Sprintf("\\x%02x", b)
+			if n == 0 {
+				pattern += "]"
+			}
+		}
+		patterns = append(patterns, "["+other[:1]+"]"+other[1:], pattern)
 	}
 	got := jailtest.Output(t, j, fmt.Sprintf(`
 import ctypes, re
-patterns = re.compile(%q.encode())
+patterns = re.compile(%q.encode(), re.DOTALL)
 own = open("/proc/self/uid_map").read().split()[1].encode()
 found, seen = set(), False
 for line in open("/proc/self/maps"):
@@ -353,19 +333,12 @@ print(found, seen)
 	}
 }
 
-// status is /proc/PID/status, by key.
-func status(t *testing.T, pid int) map[string]string {
-	t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
+// binary32 lays out numbers as the machine does.
+func binary32(numbers ...uint32) (wire []byte) {
+	for _, n := range numbers {
+		wire = binary.NativeEndian.AppendUint32(wire, n)
 	}
-	found := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		key, value, _ := strings.Cut(line, ":")
-		found[key] = strings.Join(strings.Fields(value), " ")
-	}
-	return found
+	return wire
 }
 
 // What each process is, seen from outside: the daemon, a template, and two of its children.

@@ -2,9 +2,11 @@ package jail
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sandboxd/sandboxd/internal/jail/cgroup"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -12,20 +14,20 @@ import (
 type Result struct {
 	sandbox.Outcome
 
-	run *run // nil: nothing can be left
+	jail *jail // nil: nothing can be left
 }
 
 // Over reports whether the run had ended with its answer: it holds no memory and no processor any more. Otherwise
 // it does until Wait returns.
-func (r *Result) Over() bool { return r.run == nil || r.run.over }
+func (r *Result) Over() bool { return r.jail == nil || r.jail.over }
 
 // Wait waits until nothing of the run is left: its leaf, its host uid, its last process. The kernel may need seconds for a
 // program that had much memory and was killed. The error is a sandbox.SetupError: something is left.
 func (r *Result) Wait() error {
-	if r.run == nil {
+	if r.jail == nil {
 		return nil
 	}
-	return r.run.left()
+	return r.jail.left()
 }
 
 // atStage makes a SetupError of an error. nil stays nil, and what has a stage keeps it.
@@ -73,4 +75,24 @@ func (e ended) denials(counted map[string]int) map[string]int {
 		counted[sandbox.DenialKilled]++
 	}
 	return counted
+}
+
+// usage prefers the kernel's account of the leaf to what the daemon saw from outside. spent is the CPU time before the program's own.
+func usage(a cgroup.Account, e exit, spent time.Duration, peakSeen int64) sandbox.Usage {
+	u := sandbox.Usage{CPU: a.CPU, PeakMemory: a.Peak}
+	if u.CPU == 0 {
+		u.CPU = e.CPU
+	}
+	u.CPU = max(0, u.CPU-spent)
+	if u.PeakMemory == 0 {
+		u.PeakMemory = peakSeen
+	}
+	return u
+}
+
+func signalOf(s unix.WaitStatus) unix.Signal {
+	if !s.Signaled() {
+		return 0
+	}
+	return s.Signal()
 }

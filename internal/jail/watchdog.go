@@ -60,7 +60,7 @@ type watch struct {
 // limit it closes exceeded, and kills them.
 func (p *process) watchMemory(limit int64) *watch {
 	w := &watch{exceeded: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
-	if p.leaf.controlsMemory() {
+	if p.leaf.ControlsMemory() {
 		close(w.done)
 		return w
 	}

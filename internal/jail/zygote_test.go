@@ -15,15 +15,6 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-func signalZygotes(t *testing.T, j *jail.Jail, signal unix.Signal) {
-	t.Helper()
-	for _, pid := range j.Zygotes() {
-		if err := unix.Kill(pid, signal); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
 // What clones is replaced when it dies or is stuck, and no run sees it.
 func TestZygotesAreReplaced(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jail/hostid"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/testenv"
@@ -140,9 +141,9 @@ func RequireModules(t testing.TB, names ...string) {
 }
 
 // UIDs returns host uids that only this process uses, so that its runs can be distinguished from those of another test process.
-func UIDs() jail.UIDRange {
+func UIDs() hostid.Range {
 	const count = 4096
-	return jail.UIDRange{First: 1_900_000_000 + os.Getpid()%30_000*count, Count: count}
+	return hostid.Range{First: 1_900_000_000 + os.Getpid()%30_000*count, Count: count}
 }
 
 // Config returns a configuration with the defaults of the daemon. The isolation is best effort, so that it works with and without
@@ -154,17 +155,21 @@ func Config(t testing.TB) jail.Config {
 		t.Fatal(err)
 	}
 	return jail.Config{
-		Python:     Python,
-		Limits:     sandbox.DefaultLimits(),
-		Filter:     filter.Program,
-		BestEffort: true,
-		UIDs:       UIDs(),
-		Log:        slog.New(slog.DiscardHandler),
+		HostConfig: jail.HostConfig{
+			BestEffort: true,
+			UIDs:       UIDs(),
+			Log:        slog.New(slog.DiscardHandler),
+		},
+		EnvironmentConfig: jail.EnvironmentConfig{
+			Python: Python,
+			Limits: sandbox.DefaultLimits(),
+			Filter: filter.Program,
+		},
 	}
 }
 
 // New makes a jail that is closed at the end of the test. edit may change its configuration.
-func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
+func New(t testing.TB, edit func(*jail.Config)) *jail.Runner {
 	t.Helper()
 	config := Config(t)
 	if edit != nil {
@@ -183,7 +188,7 @@ func New(t testing.TB, edit func(*jail.Config)) *jail.Jail {
 }
 
 // Run runs a program. The test fails if the sandbox fails.
-func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
+func Run(t testing.TB, j *jail.Runner, source string) *jail.Result {
 	t.Helper()
 	result, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source)}, nil)
 	if err != nil {
@@ -193,7 +198,7 @@ func Run(t testing.TB, j *jail.Jail, source string) *jail.Result {
 }
 
 // Output runs a program, which must exit with status 0, and returns its standard output.
-func Output(t testing.TB, j *jail.Jail, source string) string {
+func Output(t testing.TB, j *jail.Runner, source string) string {
 	t.Helper()
 	r := Run(t, j, source)
 	if r.Verdict != sandbox.Exited || r.ExitCode != 0 {

@@ -19,7 +19,7 @@ import (
 )
 
 // Runner runs one program to its end. An error means that the sandbox failed. A failure of the program is a Result.
-// *jail.Jail implements it.
+// *jail.Runner implements it.
 type Runner interface {
 	Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*jail.Result, error)
 }

@@ -1,0 +1,174 @@
+# A template: an interpreter that has imported the modules that the operator names, and forks runs, each into namespaces of its own.
+# The launcher imports this module in the jail of the template, which no code or data of a user ever enters. In a child, serve()
+# returns when the child has replayed the same script as every init (package inside). The child then goes on as the launcher does
+# in any run.
+import sys
+
+before = set(sys.modules)
+
+import _imp
+import _signal
+import _socket
+import gc
+import os
+import select
+from _frozen_importlib import ModuleSpec
+
+ours = set(sys.modules) - before  # a program does not see that we needed them
+CHANNEL = 3
+LIBRARYS = 32, 33  # signals that the C library keeps to itself (nptl(7))
+LOOKS = 50  # at what an import leaves behind
+LULL = 3  # milliseconds without a program, after which none is to be expected at once
+
+
+def descriptors(channel):
+    """Receive the two descriptors that the daemon sends: the control socket, and the module that was compiled with the init."""
+    _, ancillary, _, _ = channel.recvmsg(1, _socket.CMSG_SPACE(2 * 4), _socket.MSG_CMSG_CLOEXEC)
+    payload = ancillary[0][2]
+    return [int.from_bytes(payload[at:at + 4], sys.byteorder) for at in (0, 4)]
+
+
+def load(fd):
+    """Load the module that was compiled with the init, from memory."""
+    spec = ModuleSpec("_sandboxd", None, origin=f"/proc/self/fd/{fd}")
+    module = _imp.create_dynamic(spec)
+    _imp.exec_dynamic(module)
+    return module
+
+
+class Template:
+    def __init__(self, control, module):
+        self.control = control
+        self.module = module
+        self.children = {}  # pid of each, by its pidfd
+        self.poll = select.poll()
+        self.poll.register(control.fileno(), select.POLLIN)
+
+    def serve(self):
+        """Fork when the daemon asks for it; return in a child."""
+        while True:
+            for fd, _ in self.poll.poll():
+                if fd != self.control.fileno():
+                    self.ended(fd)
+                elif self.fork():
+                    return
+
+    def fork(self):
+        """Serve one request. Return True in the child, jailed."""
+        served = self.module.serve(self.control.fileno())
+        if served is None:
+            os._exit(0)  # the daemon is gone, or does not need this template any more
+        pid, pidfd = served
+        if pid == 0:
+            self.control.detach()  # the script has closed it
+            reseed()
+            return True
+        if pid > 0:
+            self.children[pidfd] = pid
+            self.poll.register(pidfd, select.POLLIN)
+        return False
+
+    def ended(self, pidfd):
+        os.waitpid(self.children.pop(pidfd), 0)  # the daemon knows by its own pidfd
+        self.poll.unregister(pidfd)
+        os.close(pidfd)
+
+
+def wait(channel, rehearse):
+    """Use the time if there is any. It is not counted yet, and a run that does not wait is not held up."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    if not poll.poll(LULL):
+        rehearse()
+
+
+def reseed():
+    """What the template's modules have drawn from a source of randomness is not to be drawn again."""
+    fresh = lambda: int.from_bytes(os.urandom(16), sys.byteorder)
+    modules = sys.modules
+    if "random" in modules:
+        modules["random"].seed()
+    if "numpy.random" in modules:
+        modules["numpy.random"].seed([fresh() >> shift & 0xffffffff for shift in (0, 32, 64, 96)])
+    if "_ssl" in modules:
+        modules["_ssl"].RAND_add(os.urandom(64), 64.0)
+    if "tempfile" in modules:
+        modules["tempfile"]._name_sequence = None
+    for name, user in (("synchronize", "SemLock"), ("heap", "Arena")):
+        if "multiprocessing." + name in modules:
+            names = getattr(getattr(modules["multiprocessing." + name], user), "_rand", None)
+            if names is not None:
+                names._rng_pid = None  # it compares process ids, which are the same in each run
+    if "multiprocessing.process" in modules:
+        modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
+    if "uuid" in modules:
+        uuid = modules["uuid"]
+        uuid._generate_time_safe = None  # libuuid keeps its node and its clock sequence to itself
+        uuid._node = fresh() & (1 << 48) - 1 | 1 << 40  # as uuid does where there is no address (RFC 4122, 4.5)
+        uuid._last_timestamp = None
+
+
+def shared():
+    """What a fork shares between parent and child, or takes away from the child (fork(2)), each in words."""
+    found = set()
+    for thread in os.listdir("/proc/self/task"):
+        if int(thread) != os.getpid():
+            found.add("a thread")
+        try:
+            with open(f"/proc/self/task/{thread}/children") as file:
+                found.update(f"child process {pid}" for pid in file.read().split())
+        except OSError:
+            pass  # of a thread that has ended
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"descriptor {fd} ({os.readlink('/proc/self/fd/' + fd)})")
+        except OSError:
+            pass  # of the listing itself
+    with open("/proc/self/smaps") as file:
+        for line in file:
+            if "-" in line.split(None, 1)[0]:
+                mapping = line.split(None, 5)  # addresses, access, offset, device, inode, path
+            # Shared, and writable or open to be made so; a file that was opened for reading only is neither.
+            elif line.startswith("VmFlags:") and {"sh", "mw"} <= set(line.split()):
+                low, high = (int(address, 16) for address in mapping[0].split("-"))
+                found.add(f"a shared mapping of {high - low} bytes ({''.join(mapping[5:]).strip() or 'anonymous'})")
+    with open("/proc/self/status") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            meaning = {"SigBlk": "blocked", "SigIgn": "ignored", "SigCgt": "handled"}.get(key)
+            if meaning:
+                signals = int(value, 16)
+                found.update(f"signal {n + 1} {meaning}" for n in range(64)
+                             if signals >> n & 1 and n + 1 not in LIBRARYS)
+    for n, name in enumerate(("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")):
+        if any(_signal.getitimer(n)):
+            found.add(f"timer {name}")
+    return found
+
+
+def serve(names, report, end):
+    """Import what is named and report that, then fork for the daemon; return in a child."""
+    control, extension = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
+    module = load(extension)
+    os.close(extension)
+    for name in ours | {"_sandboxd"}:
+        sys.modules.pop(name, None)
+    end.exit = module.exit
+    module.keep(end.kept)  # whatever the end of a child
+    before = shared()
+    for name in names:
+        __import__(name)
+        for _ in range(LOOKS):
+            left = sorted(shared() - before)
+            if not left:
+                break
+            select.poll().poll(10)  # milliseconds: a thread that was joined may still be on its way out
+        else:
+            raise RuntimeError(f"module {name!r} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    gc.collect()
+    end.keep()  # and a child that collects garbage need not copy what it shares with us
+    report("S")
+    os.close(CHANNEL)
+    Template(_socket.socket(fileno=control), module).serve()

@@ -1,0 +1,81 @@
+// Package spawn starts the init of a jail: the first process in its namespaces and in its leaf.
+//
+// There are two ways, behind one interface and with one protocol (wire.go, and spawn.h of cmd/sandboxd-init):
+//
+//   - A zygote is a small process that does nothing but clone inits. The inits are children of the daemon. Engine exec uses
+//     zygotes, and so do the templates of engine fork.
+//   - A template is a python3 in a jail of its own, which forks inits that are its own children.
+//
+// An init waits for its script on the hand-off socket. It ends when the other end of that socket is closed.
+package spawn
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jail/cgroup"
+	"github.com/sandboxd/sandboxd/internal/jail/hostid"
+)
+
+// Spawner starts inits. It is safe for concurrent use.
+type Spawner interface {
+	Spawn(Request) (*Init, error)
+}
+
+// Request describes the init of a jail.
+type Request struct {
+	Namespaces uintptr      // flags of clone3(2): CLONE_NEW…, CLONE_NEWUSER among them
+	Leaf       *cgroup.Leaf // nil: the init stays in the cgroup of the process that makes it
+	ID         hostid.ID    // who the program is on the host
+}
+
+// Init is the first process of a jail, and the daemon's ends of what connects them. The caller owns all of it.
+type Init struct {
+	PID     int
+	PIDFD   *os.File // waits in Go's poller
+	Channel *os.File // the hand-off socket
+	Stdout  *os.File // read ends of the program's streams
+	Stderr  *os.File
+	Status  *os.File // read end: the init reports over it how the program ended
+
+	// Reap collects the init, which has ended. The state is that of a process killed by SIGKILL if the init is not a child of
+	// the daemon.
+	Reap func() (Exit, error)
+
+	// Lost returns why an init died that the daemon has not killed, and nil if that is not known.
+	Lost func() error
+}
+
+// Exit is how a process ended.
+type Exit struct {
+	Status unix.WaitStatus
+	CPU    time.Duration // user and system time of it and of all processes that it waited for
+	Peak   int64         // bytes: resident set of the largest of them
+}
+
+// Killed is how a process ends at SIGKILL.
+const Killed = unix.WaitStatus(unix.SIGKILL)
+
+// Discard ends an init that serves no run, by closing its hand-off socket, and waits for its end.
+func (i *Init) Discard() error {
+	for _, f := range []*os.File{i.Channel, i.Stdout, i.Stderr, i.Status} {
+		f.Close() // nothing was written
+	}
+	_, err := i.Reap()
+	return errors.Join(err, i.PIDFD.Close())
+}
+
+// waitFor waits for the end of a child of the daemon.
+func waitFor(pid int) (e Exit, err error) {
+	var usage unix.Rusage
+	for {
+		if _, err = unix.Wait4(pid, &e.Status, 0, &usage); !errors.Is(err, unix.EINTR) {
+			e.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+			e.Peak = usage.Maxrss << 10 // in kilobytes (getrusage(2))
+			return e, os.NewSyscallError("wait4", err)
+		}
+	}
+}
