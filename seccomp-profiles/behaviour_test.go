@@ -17,11 +17,11 @@ const (
 	ok      = ""
 	sigsys  = "SIGSYS"
 	badFD   = ^uint64(0)
-	highBit = 1 << 32 // in a register, and not seen by a kernel that takes an int
+	highBit = 1 << 32 // a bit of the register that the kernel ignores if the argument is an int
 )
 
-// Each of these calls is made under the default profile. A call that the filter lets through is
-// given arguments that make the kernel refuse it (EBADF, EFAULT, EINVAL), so that nothing happens.
+// TestDefaultProfileAnswers makes each of these calls under the default profile. If the filter allows a call, its arguments make the
+// kernel refuse it (EBADF, EFAULT, EINVAL), so that it has no effect.
 func TestDefaultProfileAnswers(t *testing.T) {
 	const (
 		afUnix, afInet, afInet6   = unix.AF_UNIX, unix.AF_INET, unix.AF_INET6
@@ -227,7 +227,7 @@ func TestDefaultProfileAnswers(t *testing.T) {
 		{"getxattr", nil, "EFAULT"},
 		{"setxattr", nil, "ENOTSUP"},
 
-		// Falling back needs ENOSYS: glibc takes EPERM from these for the answer.
+		// glibc falls back only on ENOSYS. It reports EPERM from these calls as an error.
 		{"rseq", nil, "ENOSYS"},
 		{"set_robust_list", nil, "ENOSYS"},
 		{"timer_create", nil, "ENOSYS"},
@@ -260,7 +260,7 @@ func TestDefaultProfileAnswers(t *testing.T) {
 	}
 }
 
-// Under each of these the process dies, or answers as for any number that nobody knows yet.
+// At each of these numbers the process is killed, or gets the answer of an unknown number.
 func TestNumbersOutsideOfTheTable(t *testing.T) {
 	f := defaultFilter(t)
 	tests := []struct {
@@ -268,7 +268,7 @@ func TestNumbersOutsideOfTheTable(t *testing.T) {
 		number uint32
 		want   string
 	}{
-		{"not yet a system call", 700, "ENOSYS"},
+		{"an unused number", 700, "ENOSYS"},
 		{"the last number below x32", x32Bit - 1, "ENOSYS"},
 		{"minus one", ^uint32(0), "ENOSYS"},
 	}
@@ -290,10 +290,10 @@ func TestNumbersOutsideOfTheTable(t *testing.T) {
 	}
 }
 
-// x32Numbers are the numbers to try with the bit of x32, which only amd64 has.
+// x32Numbers is the number of calls to try with the x32 bit, which only amd64 has.
 var x32Numbers = map[string]int{"amd64": 548}[runtime.GOARCH]
 
-// int 0x80 is the door for 32-bit programs, open to 64-bit ones too. 20 is getpid there, and writev here.
+// 64-bit programs can make 32-bit calls by int 0x80. Number 20 is getpid there, but writev for 64-bit calls.
 func TestForeignArchitectureKillsTheProcess(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Log("int 0x80 is of amd64; elsewhere the compiled program was asked, see verify")
@@ -316,8 +316,7 @@ ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code))
 	}
 }
 
-// The programs in testdata/tour are what a run may reasonably do. They run under the default profile as
-// nobody, in a directory of their own.
+// The programs in testdata/tour do what an ordinary run may do. They run under the default profile as nobody, in their own directory.
 func TestPythonWorks(t *testing.T) {
 	f := defaultFilter(t)
 	for _, tt := range []struct {
@@ -356,14 +355,14 @@ func TestPythonWorks(t *testing.T) {
 				t.Errorf("status %#x\n%s%s", status, stdout, stderr)
 			}
 			if stderr != "" {
-				t.Errorf("it complained:\n%s", stderr)
+				t.Errorf("it wrote to standard error:\n%s", stderr)
 			}
 			t.Logf("%d ms", time.Since(began).Milliseconds())
 		})
 	}
 }
 
-// Shell tools that programs call by os.system and subprocess.
+// Shell tools that programs call through os.system and subprocess.
 func TestShellToolsWork(t *testing.T) {
 	const script = `set -e
 mkdir -p a/b; echo x > a/f; cp a/f a/g; cp a/f a/h; mv a/g a/b/; seq 30000 | sort -R | sort -n | tail -1 >/dev/null; chmod 600 a/f 2>/dev/null || true
@@ -386,7 +385,7 @@ func python(t *testing.T) string {
 	return path
 }
 
-// scratch is a directory that nobody can work in, which t.TempDir is not when root runs the test.
+// scratch returns a directory in which nobody can work. If root runs the test, t.TempDir is not such a directory.
 func scratch(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "seccomp")

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxInstructions is BPF_MAXINSNS of linux/bpf_common.h: the kernel loads no longer program.
+// maxInstructions is BPF_MAXINSNS of linux/bpf_common.h. The kernel does not load a longer program.
 const maxInstructions = 4096
 
-// machine is an architecture by all of its names.
+// machine is an architecture with its names in different places.
 type machine struct {
 	goarch string
 	oci    specs.Arch
@@ -25,8 +25,8 @@ type machine struct {
 	audit  uint32
 }
 
-// machines are those whose system calls the rules were thought through for. Another one is not
-// merely a matter of names: s390x has the flags of clone in another argument, mips has other errnos.
+// machines are the architectures for which the rules were checked. Another one needs more than names: on s390x the flags of clone are
+// another argument, and mips has other errnos.
 var machines = []machine{
 	{"amd64", specs.ArchX86_64, seccomp.ArchAMD64, unix.AUDIT_ARCH_X86_64},
 	{"arm64", specs.ArchAARCH64, seccomp.ArchARM64, unix.AUDIT_ARCH_AARCH64},
@@ -44,8 +44,8 @@ var knownOperators = []specs.LinuxSeccompOperator{
 	specs.OpGreaterEqual, specs.OpMaskedEqual,
 }
 
-// Compile turns a profile into a filter for the machine that it runs on. An error names what in
-// the profile is wrong. It needs no privilege and leaves nothing behind.
+// Compile compiles a profile for the machine that it runs on. An error names the part of the profile that is wrong. It needs no
+// privilege and does not change the process.
 func Compile(text []byte) (*Filter, error) {
 	m, err := native()
 	if err != nil {
@@ -80,7 +80,7 @@ func compileFor(text []byte, m machine) (*Filter, error) {
 	return f, verify(f, p)
 }
 
-// assemble has libseccomp write the program.
+// assemble lets libseccomp write the program.
 func assemble(f *Filter, m machine) ([]unix.SockFilter, error) {
 	ctx, err := newContext(f.Fallback.counted().scmp(), m.scmp)
 	if err != nil {
@@ -89,7 +89,7 @@ func assemble(f *Filter, m machine) ([]unix.SockFilter, error) {
 	defer ctx.Release()
 	for _, s := range f.Syscalls {
 		for _, r := range irredundant(s.Rules) {
-			if r.returns() == f.Fallback.counted() { // libseccomp has it so already, and refuses to be told
+			if r.returns() == f.Fallback.counted() { // libseccomp returns an error for a rule with its default action
 				continue
 			}
 			if err := addRule(ctx, s.Name, r); err != nil {
@@ -105,8 +105,8 @@ func assemble(f *Filter, m machine) ([]unix.SockFilter, error) {
 	return quietNew(program), nil
 }
 
-// newContext has the machine's own architecture and no other, so that all others, x32 included,
-// end in KILL_PROCESS.
+// newContext returns a libseccomp context with only the machine's own architecture. Calls of all others, including x32, return
+// KILL_PROCESS.
 func newContext(fallback seccomp.ScmpAction, arch seccomp.ScmpArch) (_ *seccomp.ScmpFilter, err error) {
 	ctx, err := seccomp.NewFilter(fallback)
 	if err != nil {
@@ -124,7 +124,7 @@ func newContext(fallback seccomp.ScmpAction, arch seccomp.ScmpArch) (_ *seccomp.
 	if err != nil {
 		return nil, err
 	}
-	if arch != native { // in tests
+	if arch != native { // only in tests
 		if err := ctx.AddArch(arch); err != nil {
 			return nil, err
 		}
@@ -132,8 +132,8 @@ func newContext(fallback seccomp.ScmpAction, arch seccomp.ScmpArch) (_ *seccomp.
 			return nil, err
 		}
 	}
-	// A binary tree by number instead of a list: 8 comparisons to the rule instead of up to 250.
-	// Libraries before 2.5 do without.
+	// Search the number in a binary tree instead of a list: 8 comparisons instead of up to 250. libseccomp before 2.5
+	// does not support it.
 	if err := ctx.SetOptimize(2); err != nil && !errors.As(err, new(seccomp.VersionError)) {
 		return nil, fmt.Errorf("optimisation: %w", err)
 	}
@@ -141,7 +141,7 @@ func newContext(fallback seccomp.ScmpAction, arch seccomp.ScmpArch) (_ *seccomp.
 }
 
 func addRule(ctx *seccomp.ScmpFilter, name string, r Rule) error {
-	// The number on the machine that we run on: libseccomp translates it where ctx is for another.
+	// The number on the native machine. libseccomp translates it if ctx is for another one.
 	nr, err := seccomp.GetSyscallFromName(name)
 	if err != nil {
 		return err
@@ -157,8 +157,8 @@ func addRule(ctx *seccomp.ScmpFilter, name string, r Rule) error {
 	return ctx.AddRuleConditionalExact(nr, r.returns().scmp(), conditions)
 }
 
-// irredundant leaves out rules that change nothing, some of which libseccomp refuses: all others
-// next to one without conditions (they agree, or parse would have refused), and repetitions.
+// irredundant removes rules that have no effect, because libseccomp refuses some of them: repetitions, and all rules beside one
+// without conditions. Such rules return the same action, because parse refuses contradictions.
 func irredundant(rules []Rule) []Rule {
 	if i := slices.IndexFunc(rules, func(r Rule) bool { return len(r.Args) == 0 }); i >= 0 {
 		return rules[i : i+1]
@@ -194,13 +194,13 @@ func operator(op specs.LinuxSeccompOperator) seccomp.ScmpCompareOp {
 	return seccomp.CompareInvalid
 }
 
-// export reads the program through a pipe: libseccomp before 2.6 writes to descriptors only.
+// export reads the program through a pipe, because libseccomp before 2.6 writes only to descriptors.
 func export(ctx *seccomp.ScmpFilter) ([]unix.SockFilter, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // nothing is lost
+	defer r.Close() //nolint:errcheck // the pipe was only read
 	written := make(chan error, 1)
 	go func() {
 		written <- errors.Join(ctx.ExportBPF(w), w.Close())

@@ -31,7 +31,7 @@ func TestDefaultProfileAllowsNoMoreThanTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// describe lists what may reach the kernel: a line per call, or one per condition.
+// describe lists the calls that the filter allows: one line for each call, or for each of its conditions.
 func describe(f *Filter) string {
 	var b strings.Builder
 	for _, s := range f.Syscalls {
@@ -57,12 +57,12 @@ func compareGolden(t *testing.T, name, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s differs; if that is meant: go test -run %s -update\ngot:\n%s", path, t.Name(), got)
+		t.Errorf("%s differs; if that is intended: go test -run %s -update\ngot:\n%s", path, t.Name(), got)
 	}
 }
 
-// A number that no rule names must get ENOSYS, and one of x32 or of another architecture must
-// kill: asked of the compiled programs of all machines, whatever this one is.
+// A number without a rule must get ENOSYS. A number of x32 or of another architecture must kill the process. The test runs the
+// compiled programs of all machines, whatever the native one is.
 func TestDefaultProfileForEveryNumberOfEveryMachine(t *testing.T) {
 	for i, m := range machines {
 		t.Run(m.goarch, func(t *testing.T) {
@@ -99,8 +99,8 @@ func TestDefaultProfileForEveryNumberOfEveryMachine(t *testing.T) {
 	}
 }
 
-// Callers of these try an older call on ENOSYS, and take EPERM for the answer.
-func TestWhatHasAFallbackIsNeverEPERM(t *testing.T) {
+// Callers of these calls try an older call on ENOSYS, but report EPERM as an error.
+func TestCallsWithAFallbackAreNeverEPERM(t *testing.T) {
 	f := defaultFilter(t)
 	for _, name := range []string{
 		"statx", "clone3", "faccessat2", "openat2", "close_range", "rseq", "set_robust_list", "pidfd_open",
@@ -124,7 +124,7 @@ func TestWhatHasAFallbackIsNeverEPERM(t *testing.T) {
 	}
 }
 
-// An OCI runtime ignores what it does not know, and must find a complete profile in the rest.
+// An OCI runtime ignores our extensions. The rest must be a complete profile.
 func TestDefaultProfileIsAnOCIProfile(t *testing.T) {
 	var oci specs.LinuxSeccomp
 	if err := json.Unmarshal(Default, &oci); err != nil {
@@ -137,13 +137,13 @@ func TestDefaultProfileIsAnOCIProfile(t *testing.T) {
 	if oci.DefaultAction != specs.ActErrno || *oci.DefaultErrnoRet != uint(unix.ENOSYS) || len(oci.Syscalls) != len(doc.Syscalls) {
 		t.Errorf("read as OCI: default action %s, %d groups of %d", oci.DefaultAction, len(oci.Syscalls), len(doc.Syscalls))
 	}
-	// Without "includes", an OCI runtime gives such an entry's answer on all machines.
+	// An OCI runtime ignores "includes" and applies the entry on all machines.
 	for _, s := range doc.Syscalls {
 		if s.Comment == "" {
 			t.Errorf("%q has no comment", s.Names)
 		}
 		if len(s.Includes.Arches) > 0 && (s.Action != specs.ActAllow || !slices.Equal(s.Includes.Arches, []string{"arm64"})) {
-			t.Errorf("%q: %s only for %q is something else to an OCI runtime", s.Names, s.Action, s.Includes.Arches)
+			t.Errorf("%q: %s only for %q means something else to an OCI runtime", s.Names, s.Action, s.Includes.Arches)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestNoCallIsBothInAGroupThatAllowsAndInOneThatDenies(t *testing.T) {
 	}
 }
 
-// The least that Compile accepts, with room for more rules and more properties.
+// small is a format string for the smallest profile that Compile accepts, with room for more properties and more rules.
 const small = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38%s,"syscalls":[
 {"names":["execve","exit_group","sendmsg","write"],"action":"SCMP_ACT_ALLOW"}%s]}`
 
@@ -172,16 +172,16 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 		{"no object", `[]`, "cannot unmarshal array"},
 		{"null", `null`, "defaultAction: missing"},
 		{"broken off", `{"defaultAction":`, "unexpected EOF"},
-		{"two documents", fmt.Sprintf(small, "", "") + "{}", "something follows the profile"},
+		{"two documents", fmt.Sprintf(small, "", "") + "{}", "the file has more data after the profile"},
 		{"too big", strings.Repeat(" ", maxProfileBytes+1), "1048577 bytes"},
 		{"unknown field", top(`"archMap":[]`), `unknown field "archMap"`},
 		{"unknown field of a rule", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","minKernel":"4.8"}`), `unknown field "minKernel"`},
 		{"field in another case", top(`"DefaultErrnoRet":1`), `unknown field "DefaultErrnoRet"`},
-		{"field twice", top(`"defaultAction":"SCMP_ACT_ALLOW"`), `field "defaultAction" is there twice`},
-		{"field of a rule twice", rule(`{"names":["read"],"names":["ptrace"],"action":"SCMP_ACT_ALLOW"}`), `field "names" is there twice`},
+		{"field twice", top(`"defaultAction":"SCMP_ACT_ALLOW"`), `duplicate field "defaultAction"`},
+		{"field of a rule twice", rule(`{"names":["read"],"names":["ptrace"],"action":"SCMP_ACT_ALLOW"}`), `duplicate field "names"`},
 		{"no default action", `{"syscalls":[]}`, "defaultAction: missing"},
-		{"deny list", `{"defaultAction":"SCMP_ACT_ALLOW"}`, "SCMP_ACT_ALLOW would make a deny list"},
-		{"deny list with a log", `{"defaultAction":"SCMP_ACT_LOG"}`, "SCMP_ACT_LOG would make a deny list"},
+		{"deny list", `{"defaultAction":"SCMP_ACT_ALLOW"}`, "SCMP_ACT_ALLOW would turn the profile into a deny list"},
+		{"deny list with a log", `{"defaultAction":"SCMP_ACT_LOG"}`, "SCMP_ACT_LOG would turn the profile into a deny list"},
 		{"empty", `{"defaultAction":"SCMP_ACT_ERRNO"}`, "nothing is allowed"},
 		{"only denials", `{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["execve"],"action":"SCMP_ACT_KILL_PROCESS"}]}`, "nothing is allowed"},
 		{"without execve", `{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}`, "execve is not allowed"},
@@ -193,8 +193,8 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 		{"no names", rule(`{"names":[],"action":"SCMP_ACT_ALLOW"}`), "syscalls[1]: names: empty"},
 		{"no action", rule(`{"names":["read"]}`), `["read"]: action: missing`},
 		{"unknown action", rule(`{"names":["read"],"action":"ALLOW"}`), `unknown action "ALLOW"`},
-		{"kill thread", rule(`{"names":["read"],"action":"SCMP_ACT_KILL"}`), "leaves the program hanging"},
-		{"notify", rule(`{"names":["read"],"action":"SCMP_ACT_NOTIFY"}`), "nobody would answer"},
+		{"kill thread", rule(`{"names":["read"],"action":"SCMP_ACT_KILL"}`), "the program hangs"},
+		{"notify", rule(`{"names":["read"],"action":"SCMP_ACT_NOTIFY"}`), "no process would answer"},
 		{"errno with allow", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","errnoRet":1}`), "SCMP_ACT_ALLOW does not return"},
 		{"errno 0 is success", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":0}`), "errno 0"},
 		{"errno too big", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":4096}`), "errno 4096"},
@@ -221,22 +221,22 @@ func TestCompileNamesWhatIsWrong(t *testing.T) {
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":1,"value":2,"op":"SCMP_CMP_EQ"}]}`), "read: contradiction"},
 		{"overlapping ranges", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":5,"op":"SCMP_CMP_LE"}]},` +
 			`{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]}`), "args[0] GE 0x5"},
-		{"quiet and allowed", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","quiet":true}`), "quiet: of no use with SCMP_ACT_ALLOW"},
-		{"quiet and killing", rule(`{"names":["read"],"action":"SCMP_ACT_KILL_PROCESS","quiet":true}`), "quiet: of no use with SCMP_ACT_KILL_PROCESS"},
+		{"quiet and allowed", rule(`{"names":["read"],"action":"SCMP_ACT_ALLOW","quiet":true}`), "quiet: no effect with SCMP_ACT_ALLOW"},
+		{"quiet and killing", rule(`{"names":["read"],"action":"SCMP_ACT_KILL_PROCESS","quiet":true}`), "quiet: no effect with SCMP_ACT_KILL_PROCESS"},
 		{"quiet and not", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","quiet":true},{"names":["read"],"action":"SCMP_ACT_ERRNO"}`), "may match both EPERM (quiet) and EPERM"},
 		{"quiet is no word", rule(`{"names":["read"],"action":"SCMP_ACT_ERRNO","quiet":"yes"}`), "quiet of type bool"},
 		{"no sendmsg for the listener", strings.Replace(fmt.Sprintf(small, "", ""), `"sendmsg",`, "", 1), "sendmsg is not allowed"},
 		{"sendmsg, but not as the jail does", strings.Replace(fmt.Sprintf(small, "", `,{"names":["sendmsg"],"action":"SCMP_ACT_ALLOW","args":[{"index":2,"value":1,"op":"SCMP_CMP_EQ"}]}`), `"sendmsg",`, "", 1), "sendmsg is not allowed"},
 		{"extends nothing that is", `{"extends":"docker"}`, `extends: unknown profile "docker"`},
 		{"extends in another case", `{"Extends":"default"}`, `unknown field "Extends"`},
-		{"extends twice", `{"extends":"default","extends":"default"}`, `field "extends" is there twice`},
+		{"extends twice", `{"extends":"default","extends":"default"}`, `duplicate field "extends"`},
 		{"extends with half a default action", `{"extends":"default","defaultErrnoRet":1}`, "defaultAction: an errno is given"},
-		{"extends to a deny list", `{"extends":"default","defaultAction":"SCMP_ACT_ALLOW"}`, "would make a deny list"},
+		{"extends to a deny list", `{"extends":"default","defaultAction":"SCMP_ACT_ALLOW"}`, "would turn the profile into a deny list"},
 		{"extends, and denies what the jail needs", `{"extends":"default","syscalls":[{"names":["execve"],"action":"SCMP_ACT_ERRNO"}]}`, "execve is not allowed"},
 		{"extends, and contradicts itself", `{"extends":"default","syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ERRNO"},{"names":["bpf"],"action":"SCMP_ACT_ALLOW"}]}`, "bpf: contradiction"},
-		{"extends, and makes the conditions on clone void", `{"extends":"default","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}]}`, "clone3 is allowed and makes"},
+		{"extends, and makes the conditions on clone void", `{"extends":"default","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}]}`, "clone3 is allowed, which makes"},
 		{"clone3 makes a condition on clone void", rule(`{"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":268435456,"op":"SCMP_CMP_MASKED_EQ"}]},` +
-			`{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}`), "clone3 is allowed and makes the conditions on clone void"},
+			`{"names":["clone3"],"action":"SCMP_ACT_ALLOW"}`), "clone3 is allowed, which makes the conditions on clone useless"},
 		{"more than the kernel loads", rule(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[` + strings.Join(pairs(1500),
 			`]},{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[`) + `]}`), "more than the kernel's 4096"},
 	}
@@ -319,7 +319,7 @@ func TestCompileAccepts(t *testing.T) {
 	}
 }
 
-// The wrong program is what verify is for.
+// A program that differs from the profile in one instruction must be refused.
 func TestVerifyFindsAWrongProgram(t *testing.T) {
 	m := machines[0]
 	p, err := parse(Default, m)
@@ -333,7 +333,7 @@ func TestVerifyFindsAWrongProgram(t *testing.T) {
 	found := 0
 	reachable := reach(f.Program)
 	for i, ins := range f.Program {
-		if !reachable[i] { // libseccomp ends with a return that nothing leads to
+		if !reachable[i] { // libseccomp adds a return at the end that is never reached
 			continue
 		}
 		if ins.Code != unix.BPF_RET|unix.BPF_K && ins.Code&7 != unix.BPF_JMP {
@@ -349,16 +349,16 @@ func TestVerifyFindsAWrongProgram(t *testing.T) {
 			continue
 		}
 		if err := verify(&wrong, p); err == nil {
-			t.Errorf("instruction %d can be wrong unseen", i)
+			t.Errorf("verify does not notice a change of instruction %d", i)
 		}
 		found++
 	}
 	if found < 100 {
-		t.Errorf("only %d instructions were made wrong", found)
+		t.Errorf("only %d instructions were changed", found)
 	}
 }
 
-// reach marks the instructions that some path leads to. All jumps of classic BPF go forward.
+// reach marks the instructions that can be reached. All jumps of classic BPF go forward.
 func reach(program []unix.SockFilter) []bool {
 	reached := make([]bool, len(program)+1)
 	reached[0] = true
@@ -376,7 +376,7 @@ func reach(program []unix.SockFilter) []bool {
 	return reached
 }
 
-// libseccomp keeps its filters outside of Go's heap.
+// libseccomp keeps its filters outside Go's heap, so the garbage collector does not free them.
 func TestCompileLeavesNothingBehind(t *testing.T) {
 	compile := func(n int) {
 		for range n {
@@ -397,7 +397,7 @@ func TestCompileLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// usage counts descriptors and bytes of private memory.
+// usage returns the number of open descriptors and the bytes of private memory.
 func usage(t *testing.T) (files, memory int) {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
@@ -416,14 +416,14 @@ func usage(t *testing.T) (files, memory int) {
 }
 
 func FuzzCompile(f *testing.F) {
-	// The corpus is in testdata/fuzz. The default profile is not in it: the fuzzer would spend its
-	// time on making 40 kB smaller.
+	// The corpus is in testdata/fuzz. It does not contain the default profile, because the fuzzer would spend its time on
+	// minimizing 40 kB.
 	f.Add([]byte(fmt.Sprintf(small, "", "")))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		filter, err := Compile(text)
 		if err != nil {
 			if strings.Contains(err.Error(), "wrongly") {
-				t.Log(err) // libseccomp's, found by verify
+				t.Log(err) // a bug in libseccomp that verify found
 			}
 			return
 		}

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a denial returns to the kernel: the errno, or a notification that has it for its data.
+// TestCountedAndQuiet checks what the program returns for a denial: the errno, or a notification with the errno as its data.
 func TestCountedAndQuiet(t *testing.T) {
 	f := defaultFilter(t)
 	m, err := native()
@@ -72,9 +72,9 @@ func TestNamesOfWhatIsCounted(t *testing.T) {
 	}
 }
 
-// The kernel knows at load time what is allowed whatever the arguments, and then does not run the
-// program for it (seccomp_is_const_allow of kernel/seccomp.c): if all that leads to the answer looks at
-// the number and the architecture alone.
+// When a filter is loaded, the kernel finds the calls that are allowed whatever the arguments, and then does not run the program for them
+// (seccomp_is_const_allow of kernel/seccomp.c). It finds a call only if the path to its answer depends on the number and the architecture
+// alone.
 func TestAllowedCallsCostTheKernelNoProgram(t *testing.T) {
 	f := defaultFilter(t)
 	m, err := native()
@@ -84,12 +84,12 @@ func TestAllowedCallsCostTheKernelNoProgram(t *testing.T) {
 	for _, s := range f.Syscalls {
 		if len(s.Rules) == 1 && len(s.Rules[0].Args) == 0 && s.Rules[0].Action == unix.SECCOMP_RET_ALLOW &&
 			!constAllow(f.Program, m.audit, s.Number) {
-			t.Errorf("%s is not seen to be allowed", s.Name)
+			t.Errorf("the kernel does not see that %s is always allowed", s.Name)
 		}
 	}
 }
 
-// constAllow runs the program with every look at an argument turned into a denial.
+// constAllow runs the program like the kernel's check: it denies at every load of an argument.
 func constAllow(program []unix.SockFilter, arch, number uint32) bool {
 	program = slices.Clone(program)
 	for i, ins := range program {

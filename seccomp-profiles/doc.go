@@ -1,24 +1,23 @@
-// Package seccompprofiles holds the system call filters of sandboxd and turns them into BPF.
+// Package seccompprofiles has the default system call filter of sandboxd, and compiles profiles to BPF.
 //
-// A profile is an allow list in the "LinuxSeccomp" format of the OCI runtime specification
-// (default.json; the reasons are in it and in README.md). The way of one:
+// A profile is an allow list in the "LinuxSeccomp" format of the OCI runtime specification. default.json is the default
+// profile; it and README.md give a reason for each rule. A profile is compiled in these steps:
 //
 //	profile.json ── parse ──> rules ── libseccomp ──> BPF ── verify ──> Filter
 //	              (profile.go)        (compile.go)         (verify.go)
 //
-// Nothing here touches the kernel: Compile is a function of its input. Loading Filter.Program
-// with seccomp(2) is the jail's last step before execve(2).
+// This package does not change the process: Compile is a function of its input. The jail loads Filter.Program with seccomp(2)
+// as the last step before execve(2).
 //
-// What a filter returns for a denial is either the errno, for the kernel to give, or a notification
-// with the errno as its data, for the daemon to give and count: see Rule.Quiet.
+// For a denied call the filter returns either the errno, or a notification with the errno as its data. In the second case the
+// daemon gives that errno to the program and counts the denial: see Rule.Quiet.
 //
-// Three answers to a call that is not allowed, and when to give which:
+// There are three answers to a call that is not allowed:
 //
-//   - ENOSYS, the default: what is not known here, be it a call, a request or a flag. Programs take
-//     it for an old kernel and fall back, as they were written to do.
-//   - EPERM (or another errno that says so in the profile): what is known, and denied for a reason.
-//   - the process dies of SIGSYS: a call of a foreign architecture, x32 included. The numbers of the
-//     filter mean other calls there.
+//   - ENOSYS is the default, for calls, requests and flags that the profile does not know. Programs treat it as an old kernel
+//     and fall back to another way.
+//   - EPERM, or another errno in the profile, is for known calls that are denied for a reason.
+//   - SIGSYS kills the process at a call of a foreign architecture, including x32, because the numbers mean other calls there.
 package seccompprofiles
 
 import _ "embed"

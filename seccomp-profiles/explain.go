@@ -9,36 +9,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Explanation is what an operator wants to know of a profile before it is used.
+// Explanation describes a profile for an operator.
 type Explanation struct {
-	Instructions int     // of BPF
-	Counts       []Count // of all system calls of the machine that have a name; together they are all
+	Instructions int     // BPF instructions
+	Counts       []Count // system calls of the machine by kind of treatment
 	Adds         []string
 	TakesAway    []string
-	Otherwise    []string // denied by both, with another answer
-	Warnings     []string // of what is dangerous to allow, and of what makes noise
+	Otherwise    []string // calls that both profiles deny, with another action
+	Warnings     []string // dangerous allowed calls, and common calls whose denials would be counted
 }
 
-// Count is how many system calls have one kind of treatment.
+// Count is the number of system calls with one kind of treatment.
 type Count struct {
 	Kind  string
 	Calls int
 }
 
-// Kinds of treatment of a system call, in the order in which they are told.
+// Kinds of treatment of a system call, in the order in which they are printed.
 const (
 	kindAllowed     = "allowed"
 	kindConditional = "allowed with certain arguments"
 	kindEPERM       = "denied with EPERM"
-	kindENOSYS      = "not there (ENOSYS)"
+	kindENOSYS      = "denied with ENOSYS"
 	kindErrno       = "denied with another errno"
 	kindKilled      = "killed or trapped"
 )
 
 var kinds = []string{kindAllowed, kindConditional, kindEPERM, kindENOSYS, kindErrno, kindKilled}
 
-// Explain says what a profile allows on this machine, and how it differs from the default one. Rules
-// are compared as they are written: two ways to say one thing are told as a difference.
+// Explain describes what a profile allows on this machine, and how it differs from the default profile. It compares rules as they are
+// written, so two forms of the same rule count as a difference.
 func Explain(f *Filter) (*Explanation, error) {
 	m, err := native()
 	if err != nil {
@@ -66,15 +66,15 @@ func Explain(f *Filter) (*Explanation, error) {
 		}
 	}
 	if f.Fallback.Errno() != unix.ENOSYS {
-		e.Warnings = append(e.Warnings, fmt.Sprintf("defaultAction: %s: C libraries fall back on ENOSYS, and on nothing else", f.Fallback))
+		e.Warnings = append(e.Warnings, fmt.Sprintf("defaultAction: %s: C libraries fall back to older calls only on ENOSYS", f.Fallback))
 	}
 	if loud := noisy(ours, theirs); len(loud) > 0 {
-		e.Warnings = append(e.Warnings, "denied, and not quiet, though programs call them as a matter of course: "+strings.Join(loud, ", "))
+		e.Warnings = append(e.Warnings, "denied but not quiet, although common programs try them: "+strings.Join(loud, ", "))
 	}
 	return e, nil
 }
 
-// rules are a filter's, by system call.
+// rules returns the rules of a filter by system call.
 func (f *Filter) rules() map[string][]Rule {
 	rules := make(map[string][]Rule, len(f.Syscalls))
 	for _, s := range f.Syscalls {
@@ -114,9 +114,9 @@ func kindOf(rules []Rule, fallback Action) string {
 	return kindErrno
 }
 
-// treatment of one system call, each rule as text.
+// treatment describes the rules of one system call as text.
 type treatment struct {
-	allows []string // the conditions; "" for none
+	allows []string // conditions of the rules that allow; "" for a rule without conditions
 	denies []string
 }
 
@@ -139,7 +139,7 @@ func answers(rules []Rule, fallback Action) (t treatment) {
 	return t
 }
 
-// compare notes how one call is treated otherwise than by the default profile.
+// compare records how one call is treated differently from the default profile.
 func (e *Explanation) compare(name string, ours, theirs treatment) {
 	more, less := missing(ours.allows, theirs.allows), missing(theirs.allows, ours.allows)
 	for _, conditions := range more {
@@ -157,7 +157,7 @@ func (e *Explanation) compare(name string, ours, theirs treatment) {
 	}
 }
 
-// missing are the conditions of a under which b does not allow the call.
+// missing returns the conditions in a under which b does not allow the call.
 func missing(a, b []string) []string {
 	if slices.Contains(b, "") {
 		return nil
@@ -165,7 +165,7 @@ func missing(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(conditions string) bool { return slices.Contains(b, conditions) })
 }
 
-// noisy are calls of which the default profile has a quiet denial, and this one a counted one.
+// noisy returns calls that the default profile denies quietly, and this profile denies with a count.
 func noisy(ours, theirs map[string][]Rule) []string {
 	var names []string
 	quiet := func(r Rule) bool { return r.Quiet }
@@ -179,15 +179,14 @@ func noisy(ours, theirs map[string][]Rule) []string {
 	return names
 }
 
-// danger is a call that opens a door: to a part of the kernel that exploits went through, or out
-// of what the jail relies on.
+// danger is a call that reaches a part of the kernel with a history of exploits, or that breaks an assumption of the jail.
 type danger struct {
 	call string
 	args [6]uint64
 	why  string
 }
 
-// open reports whether the filter lets the call reach the kernel.
+// open reports whether the filter allows the call.
 func (d danger) open(f *Filter, m machine) bool {
 	name, _, _ := strings.Cut(d.call, " ")
 	i, found := slices.BinarySearchFunc(f.Syscalls, name, func(s Syscall, name string) int { return cmp.Compare(s.Name, name) })
@@ -201,23 +200,23 @@ func (d danger) open(f *Filter, m machine) bool {
 const (
 	whyNamespaces = "a user namespace gives capabilities over the kernel's least tested code"
 	whyMounts     = "mounts; FUSE and overlayfs are behind them"
-	whyUring      = "io_uring: does system calls that no filter sees"
+	whyUring      = "io_uring: makes system calls that no filter sees"
 	whyKeys       = "key rings: runs of one uid share them"
 	whyIPC        = "System V IPC"
 	whyQueues     = "POSIX message queues"
-	whyMemory     = "other processes' memory and descriptors"
+	whyMemory     = "memory and descriptors of other processes"
 	whyModules    = "replaces the kernel, or parts of it"
 	whyFilter     = "socket filters are BPF"
-	whyTerminal   = "types into a terminal"
+	whyTerminal   = "injects input into a terminal"
 	whyPages      = "pipes that borrow pages (CVE-2022-0847)"
-	whyUnseen     = "memory that no sum over processes sees: best effort does not bound it"
-	whyChannel    = "watches what others do with a file: a channel between runs, where they see the same"
+	whyUnseen     = "memory that no process maps: best effort does not limit it"
+	whyChannel    = "watches what others do with a file: a channel between runs that share the file"
 )
 
 var dangers = []danger{
 	{"clone with CLONE_NEWUSER", [6]uint64{unix.CLONE_NEWUSER}, whyNamespaces},
-	{"clone with CLONE_NEWNET", [6]uint64{unix.CLONE_NEWNET}, "a network namespace of its own"},
-	{"clone3", [6]uint64{}, whyNamespaces + ", and its flags are in memory, where no filter looks"},
+	{"clone with CLONE_NEWNET", [6]uint64{unix.CLONE_NEWNET}, "a new network namespace"},
+	{"clone3", [6]uint64{}, whyNamespaces + ", and a filter cannot see its flags, which are in memory"},
 	{"unshare", [6]uint64{unix.CLONE_NEWUSER}, whyNamespaces},
 	{"setns", [6]uint64{3, unix.CLONE_NEWUSER}, whyNamespaces},
 	{"mount", [6]uint64{}, whyMounts}, {"umount2", [6]uint64{}, whyMounts}, {"fsopen", [6]uint64{}, whyMounts},
@@ -230,7 +229,7 @@ var dangers = []danger{
 	{"socket of AF_NETLINK", [6]uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, "nf_tables, net/sched"},
 	{"socket of AF_PACKET", [6]uint64{unix.AF_PACKET, unix.SOCK_RAW}, "packet sockets"},
 	{"socket of AF_ALG", [6]uint64{unix.AF_ALG, unix.SOCK_SEQPACKET}, "the kernel's cryptography"},
-	{"socket of AF_VSOCK", [6]uint64{unix.AF_VSOCK, unix.SOCK_STREAM}, "talks to the hypervisor, past the network namespace"},
+	{"socket of AF_VSOCK", [6]uint64{unix.AF_VSOCK, unix.SOCK_STREAM}, "connects to the hypervisor, past the network namespace"},
 	{"socket of AF_XDP", [6]uint64{unix.AF_XDP, unix.SOCK_RAW}, "XDP"},
 	{"socket of type SOCK_RAW", [6]uint64{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP}, "raw sockets"},
 	{"setsockopt of SO_ATTACH_FILTER", [6]uint64{0, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER}, whyFilter},
@@ -238,7 +237,7 @@ var dangers = []danger{
 	{"setsockopt of SOL_IP", [6]uint64{0, unix.SOL_IP, 64}, "netfilter (CVE-2021-22555)"},
 	{"setsockopt of TCP_ULP", [6]uint64{0, unix.SOL_TCP, unix.TCP_ULP}, "kernel TLS (CVE-2023-0461)"},
 	{"bpf", [6]uint64{}, "BPF"}, {"perf_event_open", [6]uint64{}, "performance events"},
-	{"userfaultfd", [6]uint64{}, "holds the kernel at a page fault: the tool of many an exploit"},
+	{"userfaultfd", [6]uint64{}, "stops the kernel at a page fault, which many exploits use"},
 	{"add_key", [6]uint64{}, whyKeys}, {"request_key", [6]uint64{}, whyKeys}, {"keyctl", [6]uint64{}, whyKeys},
 	{"msgget", [6]uint64{}, whyIPC}, {"semget", [6]uint64{}, whyIPC}, {"shmget", [6]uint64{}, whyIPC},
 	{"mq_open", [6]uint64{}, whyQueues}, {"mq_notify", [6]uint64{}, whyQueues},
@@ -246,7 +245,7 @@ var dangers = []danger{
 	{"pidfd_getfd", [6]uint64{}, whyMemory}, {"kcmp", [6]uint64{}, whyMemory},
 	{"init_module", [6]uint64{}, whyModules}, {"finit_module", [6]uint64{}, whyModules}, {"kexec_load", [6]uint64{}, whyModules},
 	{"kexec_file_load", [6]uint64{}, whyModules},
-	{"prctl of PR_SET_PDEATHSIG", [6]uint64{unix.PR_SET_PDEATHSIG}, "a run could outlive its daemon"},
+	{"prctl of PR_SET_PDEATHSIG", [6]uint64{unix.PR_SET_PDEATHSIG}, "a run could survive its daemon"},
 	{"prctl of PR_SET_SECCOMP", [6]uint64{unix.PR_SET_SECCOMP}, "BPF"}, {"seccomp", [6]uint64{1}, "BPF"},
 	{"ioctl of TIOCSTI", [6]uint64{0, unix.TIOCSTI}, whyTerminal}, {"ioctl of TIOCLINUX", [6]uint64{0, 0x541c}, whyTerminal},
 	{"ioctl of TIOCSTI with high bits", [6]uint64{0, unix.TIOCSTI | 1<<32}, whyTerminal + " (CVE-2019-10063): compare 32 bits"},
@@ -255,11 +254,11 @@ var dangers = []danger{
 	{"futex of FUTEX_LOCK_PI", [6]uint64{0, 6}, "priority inheritance (CVE-2014-3153, CVE-2021-3347)"},
 	{"splice", [6]uint64{}, whyPages}, {"vmsplice", [6]uint64{}, whyPages}, {"tee", [6]uint64{}, whyPages},
 	{"memfd_create", [6]uint64{}, whyUnseen}, {"memfd_secret", [6]uint64{}, whyUnseen},
-	{"execveat", [6]uint64{}, "programs without a file, past noexec"},
+	{"execveat", [6]uint64{}, "executes programs without a file, past noexec"},
 	{"fcntl of F_SETLEASE", [6]uint64{0, unix.F_SETLEASE}, whyChannel}, {"fcntl of F_NOTIFY", [6]uint64{0, unix.F_NOTIFY}, whyChannel},
-	{"mknodat of a device", [6]uint64{0, 0, unix.S_IFCHR}, "device nodes; 0:0 is overlayfs' mark for a deleted file (CVE-2021-3493)"},
+	{"mknodat of a device", [6]uint64{0, 0, unix.S_IFCHR}, "device nodes; overlayfs marks a deleted file with device 0:0 (CVE-2021-3493)"},
 	{"renameat2 of RENAME_WHITEOUT", [6]uint64{0, 0, 0, 0, unix.RENAME_WHITEOUT}, "makes a device node"},
-	{"prctl of PR_SET_DUMPABLE", [6]uint64{unix.PR_SET_DUMPABLE}, "hides its memory from an unprivileged daemon, which bounds it in best effort"},
-	{"inotify_init1", [6]uint64{}, "on a device node it sees what other runs do"},
+	{"prctl of PR_SET_DUMPABLE", [6]uint64{unix.PR_SET_DUMPABLE}, "hides the memory of a run from an unprivileged daemon, which limits it in best effort"},
+	{"inotify_init1", [6]uint64{}, "shows what other runs do with a device node"},
 	{"modify_ldt", [6]uint64{}, "segments of the x86"}, {"personality", [6]uint64{}, "address space layout"},
 }

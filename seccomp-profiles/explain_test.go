@@ -11,8 +11,8 @@ func TestExplain(t *testing.T) {
 	for _, tt := range []struct {
 		name, profile               string
 		adds, takesAway, otherwise  []string
-		warnings                    []string // the beginning of each
-		allowed, conditional, eperm int      // more than the default has
+		warnings                    []string // the beginning of each warning
+		allowed, conditional, eperm int      // difference from the counts of the default
 	}{
 		{name: "the default", profile: string(Default)},
 		{name: "a harmless call", profile: extends(`{"names":["readahead"],"action":"SCMP_ACT_ALLOW"}`), adds: []string{"readahead"}, allowed: 1},
@@ -27,7 +27,7 @@ func TestExplain(t *testing.T) {
 		{name: "killed", profile: extends(`{"names":["mincore"],"action":"SCMP_ACT_KILL_PROCESS"}`), otherwise: []string{"mincore: kill process instead of EPERM"}, eperm: -1},
 		{name: "noise", profile: extends(`{"names":["rseq","membarrier"],"action":"SCMP_ACT_ERRNO","errnoRet":38}`),
 			otherwise: []string{"membarrier: ENOSYS instead of ENOSYS (quiet)", "rseq: ENOSYS instead of ENOSYS (quiet)"},
-			warnings:  []string{"denied, and not quiet, though programs call them as a matter of course: membarrier, rseq"}},
+			warnings:  []string{"denied but not quiet, although common programs try them: membarrier, rseq"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := Explain(mustCompile(t, tt.profile))
@@ -71,7 +71,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Each danger is a call that libseccomp knows, and that the default profile denies.
+// Each danger is a call that libseccomp knows and that the default profile denies.
 func TestDangersAreDenied(t *testing.T) {
 	f := defaultFilter(t)
 	m, err := native()

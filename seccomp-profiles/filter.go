@@ -12,36 +12,36 @@ import (
 
 // Filter is a compiled profile.
 type Filter struct {
-	// Program is what seccomp(2) loads, in the byte order of the machine, at most BPF_MAXINSNS
-	// (4,096) instructions. What is denied and counted it returns as SECCOMP_RET_USER_NOTIF
-	// with the errno as its data, of which the kernel takes no notice: whoever serves the listener
-	// gives that errno for an answer. Without a listener the kernel's own is ENOSYS: see Silent.
+	// Program is the program for seccomp(2), in the byte order of the machine, with at most BPF_MAXINSNS (4,096)
+	// instructions. For a denial that is counted it returns SECCOMP_RET_USER_NOTIF with the errno as its data. The kernel
+	// ignores the data: the process that serves the listener must answer with that errno. Without a listener the kernel
+	// returns ENOSYS: see Silent.
 	Program []unix.SockFilter
-	// Fallback is the answer to a call that no rule matches.
+	// Fallback is the action for a call that no rule matches.
 	Fallback Action
-	// Syscalls are those that the profile has rules for and the machine has, by name.
+	// Syscalls are the system calls that have rules and exist on the machine, sorted by name.
 	Syscalls []Syscall
 }
 
-// Syscall is a system call with all of its rules. They never disagree, so their order does not matter.
+// Syscall is a system call with all of its rules. Their order does not matter, because they never contradict each other.
 type Syscall struct {
 	Name   string
 	Number uint32
 	Rules  []Rule
 }
 
-// Rule is one answer, given when all of Args are met.
+// Rule is an action for calls that meet all conditions in Args.
 type Rule struct {
 	Action  Action
 	Args    []specs.LinuxSeccompArg
 	Comment string // the reason, from the profile
 
-	// Quiet is set for an errno that the kernel returns by itself, and nobody counts: of calls that
-	// C libraries and interpreters try as a matter of course and do without.
+	// Quiet is set if the kernel returns the errno itself and the denial is not counted. It is for calls that C libraries
+	// and interpreters commonly try and do without.
 	Quiet bool
 }
 
-// returns is what the program returns for the rule.
+// returns is the action in the program for the rule.
 func (r Rule) returns() Action {
 	if r.Quiet {
 		return r.Action
@@ -49,7 +49,7 @@ func (r Rule) returns() Action {
 	return r.Action.counted()
 }
 
-// String names the answer and the conditions, for errors and explanations.
+// String returns the action and the conditions, for errors and explanations.
 func (r Rule) String() string {
 	action := r.Action.String()
 	if r.Quiet {
@@ -70,7 +70,7 @@ func (r Rule) String() string {
 	return action + " if " + strings.Join(conditions, " and ")
 }
 
-// Allowed lists the calls that can reach the kernel, if only with certain arguments, by name.
+// Allowed returns the names of the calls that are allowed, at least with some arguments, sorted.
 func (f *Filter) Allowed() []string {
 	var names []string
 	for _, s := range f.Syscalls {
@@ -81,14 +81,14 @@ func (f *Filter) Allowed() []string {
 	return names
 }
 
-// Decide runs the program on a call, and says what the profile has for an answer, whoever gives it.
-// The architecture is an AUDIT_ARCH_*.
+// Decide runs the program for a call and returns the action of the profile. A counted errno is returned as an ordinary errno. arch is an
+// AUDIT_ARCH_* constant.
 func (f *Filter) Decide(arch, number uint32, args [6]uint64) (Action, error) {
 	a, err := run(f.Program, arch, number, args)
 	return a.silent(), err
 }
 
-// Silent is the program for somebody who serves no listener: all answers are the kernel's.
+// Silent returns the program for use without a listener: the kernel returns every errno itself.
 func (f *Filter) Silent() []unix.SockFilter {
 	program := slices.Clone(f.Program)
 	for i, ins := range program {
@@ -99,15 +99,15 @@ func (f *Filter) Silent() []unix.SockFilter {
 	return program
 }
 
-// Action is what a filter returns: SECCOMP_RET_* and, in the lower 16 bits, its data (seccomp(2)).
+// Action is the return value of a filter: SECCOMP_RET_* with data in the lower 16 bits (seccomp(2)).
 type Action uint32
 
-// Allows reports whether the kernel goes on with the call.
+// Allows reports whether the kernel executes the call.
 func (a Action) Allows() bool {
 	return a == unix.SECCOMP_RET_ALLOW || a == unix.SECCOMP_RET_LOG
 }
 
-// Errno is what the call returns instead of being done, or 0 where that is not the action.
+// Errno returns the errno of a denied call. It is 0 if the action returns no errno.
 func (a Action) Errno() unix.Errno {
 	switch a & unix.SECCOMP_RET_ACTION_FULL {
 	case unix.SECCOMP_RET_ERRNO, unix.SECCOMP_RET_USER_NOTIF:
@@ -116,7 +116,7 @@ func (a Action) Errno() unix.Errno {
 	return 0
 }
 
-// counted is the action with its errno, if it has one, given by the listener.
+// counted returns the action in which the listener gives the errno, if there is one.
 func (a Action) counted() Action {
 	if errno := a.Errno(); errno != 0 {
 		return unix.SECCOMP_RET_USER_NOTIF | Action(errno)
@@ -124,7 +124,7 @@ func (a Action) counted() Action {
 	return a
 }
 
-// silent is the action with its errno, if it has one, given by the kernel.
+// silent returns the action in which the kernel gives the errno, if there is one.
 func (a Action) silent() Action {
 	if errno := a.Errno(); errno != 0 {
 		return unix.SECCOMP_RET_ERRNO | Action(errno)
@@ -153,7 +153,7 @@ func (a Action) String() string {
 	return fmt.Sprintf("action %#x", uint32(a))
 }
 
-// unmark makes counted actions of those that scmp marked.
+// unmark replaces the actions that scmp marked by counted ones.
 func unmark(program []unix.SockFilter) {
 	for i, ins := range program {
 		if a := Action(ins.K); ins.Code == unix.BPF_RET|unix.BPF_K && a&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_TRACE {
@@ -162,14 +162,13 @@ func unmark(program []unix.SockFilter) {
 	}
 }
 
-// firstNew is the first of the numbers that all architectures share, given out since Linux 5.1. That
-// such a call is not there is nothing that a program has to be told: ENOSYS for it is quiet. So it
-// also stays ENOSYS where another filter lies below, a systemd unit's or a container's, which knows it
-// no better and says EPERM: of two errnos that of the filter loaded last counts, but any errno
-// outranks a notification (seccomp(2)).
+// firstNew is the first of the system call numbers that are the same on all architectures, which were introduced in Linux 5.1. ENOSYS for
+// a newer call is quiet, for two reasons. It is no information for a program that such a call does not exist. And with a notification,
+// another filter around the daemon (of a systemd unit or a container) that does not know the call and returns EPERM would win: any errno
+// has precedence over a notification, but of two errnos that of the filter loaded last counts (seccomp(2)).
 const firstNew = unix.SYS_PIDFD_SEND_SIGNAL
 
-// answerTo is what a program returns for a number where the rules say a.
+// answerTo returns the action of the program for a number if the rules say a.
 func (a Action) answerTo(number uint32) Action {
 	if number >= firstNew && a.Errno() == unix.ENOSYS {
 		return a.silent()
@@ -177,8 +176,8 @@ func (a Action) answerTo(number uint32) Action {
 	return a
 }
 
-// quietNew has a program return ENOSYS in silence for new calls, all of which lead to the same few
-// instructions at its end.
+// quietNew changes a program so that it returns ENOSYS without a notification for new calls. All places that return a counted ENOSYS jump
+// to the same few instructions at the end.
 func quietNew(program []unix.SockFilter) []unix.SockFilter {
 	const counted = unix.SECCOMP_RET_USER_NOTIF | uint32(unix.ENOSYS)
 	end, found := len(program), false
@@ -192,14 +191,14 @@ func quietNew(program []unix.SockFilter) []unix.SockFilter {
 		return program
 	}
 	return append(program,
-		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number
+		unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // load the number of the call
 		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: firstNew, Jf: 1},
 		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: counted})
 }
 
-// libseccomp's name for the action. A counted errno goes through it as data of SECCOMP_RET_TRACE,
-// which no profile may have: of SECCOMP_RET_USER_NOTIF it would drop the data.
+// scmp returns libseccomp's name for the action. libseccomp drops the data of SECCOMP_RET_USER_NOTIF, so a counted errno is passed as data
+// of SECCOMP_RET_TRACE, which no profile may contain. unmark replaces it.
 func (a Action) scmp() seccomp.ScmpAction {
 	switch a {
 	case unix.SECCOMP_RET_ALLOW:

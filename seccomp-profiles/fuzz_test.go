@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// agrees compares a filter with its profile on random calls, near to the values that its rules
-// compare with and far from them. Where they disagree Compile should have refused it.
+// agrees compares a filter with its profile on random calls, with arguments near the values in its rules and far from them. A difference is
+// a bug, because Compile must refuse such a filter.
 func agrees(t *testing.T, text []byte, f *Filter) {
 	t.Helper()
 	m := machines[slices.IndexFunc(machines, func(m machine) bool { return m.goarch == runtime.GOARCH })]
@@ -23,7 +23,7 @@ func agrees(t *testing.T, text []byte, f *Filter) {
 	}
 	hash := fnv.New64a()
 	hash.Write(text)
-	random := rand.New(rand.NewPCG(hash.Sum64(), 0)) //nolint:gosec // it shall repeat
+	random := rand.New(rand.NewPCG(hash.Sum64(), 0)) //nolint:gosec // it must be repeatable
 	for range 200 {
 		s := f.Syscalls[random.IntN(len(f.Syscalls))]
 		var args [6]uint64
@@ -49,8 +49,8 @@ func agrees(t *testing.T, text []byte, f *Filter) {
 	}
 }
 
-// FuzzRules writes profiles of a few rules on few calls, which is where libseccomp has erred: each
-// compiles to what it says, or not at all, and to the same each time.
+// FuzzRules generates profiles with a few rules for a few calls, because libseccomp has had bugs there. Each must compile to a correct program
+// or be refused, and must compile to the same program each time.
 func FuzzRules(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0})
 	f.Add([]byte{1, 2, 3, 4, 5, 1, 2, 4, 4, 5, 1, 2, 5, 4, 5})
@@ -78,7 +78,7 @@ func FuzzRules(f *testing.F) {
 		}
 		agrees(t, text, filter)
 		if again, err := Compile(text); err != nil || !slices.Equal(filter.Program, again.Program) {
-			t.Errorf("the second time it is another program, %v: %s", err, text)
+			t.Errorf("the second program is different, %v: %s", err, text)
 		}
 	})
 }

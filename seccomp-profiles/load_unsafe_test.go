@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load puts the calling thread under the filter, as the jail's init does. The caller holds the thread.
+// load installs the filter for the calling thread, as the jail's init does. The caller must have locked the goroutine to its thread.
 func load(program []unix.SockFilter) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxNumber is past all numbers of system calls that have a name for years to come.
+// maxNumber is above the number of every system call that has a name, with a large margin.
 const maxNumber = 1024
 
-// recent are calls that the oldest libseccomp which we build with does not know. Since Linux 5.1 a
-// new call has the same number on every architecture.
+// recent are calls that the oldest supported libseccomp does not know. Since Linux 5.1 a new call has the same number on every
+// architecture.
 var recent = map[uint32]string{
 	unix.SYS_SET_MEMPOLICY_HOME_NODE: "set_mempolicy_home_node",
 	unix.SYS_CACHESTAT:               "cachestat",
@@ -38,7 +38,7 @@ var recent = map[uint32]string{
 	unix.SYS_FILE_SETATTR:            "file_setattr",
 }
 
-// names are a machine's system calls by number, "" where there is none.
+// names returns the names of a machine's system calls by number; "" for a number without a call.
 func (m machine) names() []string {
 	names := make([]string, maxNumber)
 	for nr := range names {
@@ -51,7 +51,7 @@ func (m machine) names() []string {
 	return names
 }
 
-// native is this machine, one of machines.
+// native returns the machine that this program runs on.
 func native() (machine, error) {
 	i := slices.IndexFunc(machines, func(m machine) bool { return m.goarch == runtime.GOARCH })
 	if i < 0 {
@@ -68,7 +68,7 @@ var nativeNames = sync.OnceValue(func() []string {
 	return m.names()
 })
 
-// Name of a system call of this machine, "" where the number has none.
+// Name returns the name of a system call of this machine, or "" if the number has none.
 func Name(number uint32) string {
 	if names := nativeNames(); number < uint32(len(names)) {
 		return names[number]
@@ -76,8 +76,8 @@ func Name(number uint32) string {
 	return ""
 }
 
-// Counted lists the calls of this machine that a program (Filter.Program) may deny and have counted, for
-// some arguments at least, by name.
+// Counted returns the names of the calls of this machine whose denial a program (Filter.Program) counts, at least for some arguments,
+// sorted.
 func Counted(program []unix.SockFilter) []string {
 	m, err := native()
 	if err != nil {

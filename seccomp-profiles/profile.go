@@ -15,17 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds on what an operator may hand in. A hundred times the default profile is a mistake.
+// Limits for a profile. They are about a hundred times the size of the default profile.
 const (
 	maxProfileBytes = 1 << 20
 	maxRules        = 8192 // a rule is one name in one entry of "syscalls"
 )
 
-// document is a profile as it is written: the OCI format, and in each entry of "syscalls" two
-// properties that Docker and Podman have there too, and one of ours. Whoever reads plain OCI "MUST
-// ignore unknown properties" (runtime-spec, config.md, "Extensibility"): without "comment" and
-// "quiet" no answer changes, and without "includes", which the default profile does not use, an entry holds on
-// all machines. What "extends" another profile is not complete for such a reader.
+// document is a profile as it is written. It is the OCI format with additional properties. In the entries of "syscalls", "comment" and
+// "includes" are also known to Docker and Podman, and "quiet" is our own. A reader of plain OCI "MUST ignore unknown properties"
+// (runtime-spec, config.md, "Extensibility"). Without "comment" and "quiet" it returns the same errnos. Without "includes", which the
+// default profile does not use, an entry applies to all machines. With "extends" a profile is incomplete for such a reader.
 type document struct {
 	Extends          string                   `json:"extends"`
 	DefaultAction    specs.LinuxSeccompAction `json:"defaultAction"`
@@ -41,7 +40,7 @@ type entry struct {
 	specs.LinuxSyscall
 	Comment  string   `json:"comment"`
 	Includes includes `json:"includes"`
-	Quiet    bool     `json:"quiet"` // a denial that is not counted: see Rule
+	Quiet    bool     `json:"quiet"` // the denial is not counted: see Rule
 }
 
 // includes restricts an entry to machines, by their names in Go ("amd64", "arm64").
@@ -55,15 +54,14 @@ var documentKeys = []string{
 	"index", "value", "valueTwo", "op", "extends", "quiet",
 }
 
-// profile is what was read, checked, and reduced to one machine.
+// profile is a checked profile for one machine.
 type profile struct {
 	machine  machine
 	fallback Action            // for a call that no rule matches
 	syscalls map[string][]Rule // only names that exist on the machine
 }
 
-// parse reads a profile for one machine. It is strict: what a reader could take for a rule, and we
-// would not, is an error.
+// parse reads a profile for one machine. It is strict: anything that looks like a rule but would have no effect is an error.
 func parse(text []byte, m machine) (*profile, error) {
 	doc, err := decode(text)
 	if err != nil {
@@ -80,13 +78,13 @@ func parse(text []byte, m machine) (*profile, error) {
 		return nil, fmt.Errorf("defaultAction: %w", err)
 	}
 	if fallback.Allows() {
-		return nil, fmt.Errorf("defaultAction: %s would make a deny list of it; a profile lists what is allowed", doc.DefaultAction)
+		return nil, fmt.Errorf("defaultAction: %s would turn the profile into a deny list; it must list what is allowed", doc.DefaultAction)
 	}
 	if len(doc.Flags) > 0 {
-		return nil, fmt.Errorf("flags: %q: the jail loads the filter without flags; leave them out", doc.Flags)
+		return nil, fmt.Errorf("flags: %q: the jail loads the filter without flags; remove them", doc.Flags)
 	}
 	if doc.ListenerPath != "" || doc.ListenerMetadata != "" {
-		return nil, errors.New("listenerPath, listenerMetadata: there is no listener; leave them out")
+		return nil, errors.New("listenerPath, listenerMetadata: the jail does not support them; remove them")
 	}
 	if err := checkArchitectures(doc.Architectures, m); err != nil {
 		return nil, err
@@ -112,8 +110,8 @@ func parse(text []byte, m machine) (*profile, error) {
 	return p, p.check()
 }
 
-// parseBase reads what a profile extends; nil for one that stands by itself. A name that the
-// extending profile has an entry for, on this machine, has none of the rules that it has in the base.
+// parseBase reads the profile that another one extends. It returns nil if there is none. If the extending profile has an entry for a name on
+// this machine, the entry replaces all rules of the base for that name.
 func parseBase(name string, m machine) (*profile, error) {
 	switch name {
 	case "":
@@ -121,7 +119,7 @@ func parseBase(name string, m machine) (*profile, error) {
 	case "default":
 		return parse(Default, m)
 	}
-	return nil, fmt.Errorf("extends: unknown profile %q: there is \"default\" and no other", name)
+	return nil, fmt.Errorf("extends: unknown profile %q: only \"default\" can be extended", name)
 }
 
 func decode(text []byte) (*document, error) {
@@ -135,13 +133,12 @@ func decode(text []byte) (*document, error) {
 		return nil, err
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("something follows the profile at byte %d", dec.InputOffset())
+		return nil, fmt.Errorf("the file has more data after the profile, at byte %d", dec.InputOffset())
 	}
 	return doc, checkKeys(json.NewDecoder(bytes.NewReader(text)))
 }
 
-// checkKeys refuses what encoding/json lets pass: a key that is there twice, of which the last would
-// win, and a key in another case.
+// checkKeys refuses keys that encoding/json accepts: a duplicate key, of which the last one would count, and a key in another case.
 func checkKeys(dec *json.Decoder) error {
 	token, err := dec.Token()
 	if err != nil {
@@ -160,7 +157,7 @@ func checkKeys(dec *json.Decoder) error {
 				return fmt.Errorf("unknown field %q", key)
 			}
 			if seen[key] {
-				return fmt.Errorf("field %q is there twice in one object, again at byte %d", key, dec.InputOffset())
+				return fmt.Errorf("duplicate field %q in one object, at byte %d", key, dec.InputOffset())
 			}
 			seen[key] = true
 			if err := checkKeys(dec); err != nil {
@@ -185,14 +182,14 @@ func checkArchitectures(arches []specs.Arch, m machine) error {
 			return fmt.Errorf("architectures: unknown architecture %q", a)
 		}
 	}
-	// Others than the machine's own are no error, and get no rules: their calls kill the process.
+	// Other architectures than the machine's own are allowed, but get no rules: their calls kill the process.
 	if len(arches) > 0 && !slices.Contains(arches, m.oci) {
 		return fmt.Errorf("architectures: %q: the profile is not made for this machine, %s", arches, m.oci)
 	}
 	return nil
 }
 
-// add takes in one entry of "syscalls".
+// add adds one entry of "syscalls".
 func (p *profile) add(e entry) error {
 	if len(e.Names) == 0 {
 		return errors.New("names: empty")
@@ -202,7 +199,7 @@ func (p *profile) add(e entry) error {
 		return fmt.Errorf("%q: action: %w", e.Names, err)
 	}
 	if e.Quiet && action.Errno() == 0 {
-		return fmt.Errorf("%q: quiet: of no use with %s: only what ends in an errno is counted", e.Names, e.Action)
+		return fmt.Errorf("%q: quiet: no effect with %s: only denials with an errno are counted", e.Names, e.Action)
 	}
 	if err := checkArgs(e.Args); err != nil {
 		return fmt.Errorf("%q: args: %w", e.Names, err)
@@ -225,25 +222,25 @@ func (p *profile) add(e entry) error {
 	return nil
 }
 
-// has reports whether the machine has a system call of that name. A name that no machine has is a
-// mistake in the profile.
+// has reports whether the machine has a system call of that name. If no machine has it, the profile has a mistake, and has returns an
+// error.
 func (m machine) has(name string) (bool, error) {
 	nr, err := seccomp.GetSyscallFromNameByArch(name, m.scmp)
-	cut := strings.ContainsRune(name, 0) // C would read the name only up to there
+	cut := strings.ContainsRune(name, 0) // C reads a string only up to the NUL
 	if cut || errors.Is(err, seccomp.ErrSyscallDoesNotExist) {
 		major, minor, micro := seccomp.GetLibraryVersion()
-		return false, fmt.Errorf("names: unknown system call %q (libseccomp %d.%d.%d knows it for no architecture)",
+		return false, fmt.Errorf("names: unknown system call %q (libseccomp %d.%d.%d does not know it for any architecture)",
 			name, major, minor, micro)
 	}
 	if err != nil {
 		return false, fmt.Errorf("names: %q: %w", name, err)
 	}
-	return nr >= 0, nil // libseccomp gives negative numbers to what only others have
+	return nr >= 0, nil // libseccomp returns negative numbers for calls that only other architectures have
 }
 
 func parseAction(a specs.LinuxSeccompAction, errno *uint) (Action, error) {
 	if errno != nil && a != specs.ActErrno {
-		return 0, fmt.Errorf("an errno is given, which %s does not return", a)
+		return 0, fmt.Errorf("an errno is given, but %s does not return one", a)
 	}
 	switch a {
 	case specs.ActAllow:
@@ -256,16 +253,16 @@ func parseAction(a specs.LinuxSeccompAction, errno *uint) (Action, error) {
 		return unix.SECCOMP_RET_KILL_PROCESS, nil
 	case specs.ActErrno:
 		if errno == nil {
-			return unix.SECCOMP_RET_ERRNO | Action(unix.EPERM), nil // as the OCI specification has it
+			return unix.SECCOMP_RET_ERRNO | Action(unix.EPERM), nil // the default of the OCI specification
 		}
 		if *errno == 0 || *errno > 4095 {
-			return 0, fmt.Errorf("errno %d: not in 1 to 4095", *errno)
+			return 0, fmt.Errorf("errno %d: must be from 1 to 4095", *errno)
 		}
 		return unix.SECCOMP_RET_ERRNO | Action(*errno), nil
 	case specs.ActKill, specs.ActKillThread:
-		return 0, fmt.Errorf("%s ends one thread and leaves the program hanging: take %s", a, specs.ActKillProcess)
+		return 0, fmt.Errorf("%s kills one thread, and the program hangs: use %s", a, specs.ActKillProcess)
 	case specs.ActNotify, specs.ActTrace:
-		return 0, fmt.Errorf("%s: nobody would answer: take %s", a, specs.ActErrno)
+		return 0, fmt.Errorf("%s: no process would answer: use %s", a, specs.ActErrno)
 	case "":
 		return 0, errors.New("missing")
 	}
@@ -279,11 +276,11 @@ func checkArgs(args []specs.LinuxSeccompArg) error {
 		case a.Index > 5:
 			return fmt.Errorf("index %d: a system call has arguments 0 to 5", a.Index)
 		case seen[a.Index]:
-			return fmt.Errorf("index %d is compared twice in one rule, which OCI runtimes take for \"or\": write two rules", a.Index)
+			return fmt.Errorf("index %d is compared twice in one rule, which OCI runtimes treat as \"or\": write two rules", a.Index)
 		case !slices.Contains(knownOperators, a.Op):
 			return fmt.Errorf("index %d: unknown operator %q", a.Index, a.Op)
 		case a.Op == specs.OpMaskedEqual && a.ValueTwo&^a.Value != 0:
-			return fmt.Errorf("index %d: valueTwo %#x has bits outside of the mask, value %#x: it never matches", a.Index, a.ValueTwo, a.Value)
+			return fmt.Errorf("index %d: valueTwo %#x has bits outside the mask, value %#x: it never matches", a.Index, a.ValueTwo, a.Value)
 		case a.Op == specs.OpMaskedEqual && a.Value == 0:
 			return fmt.Errorf("index %d: the mask (value) is 0: it always matches", a.Index)
 		case a.Op != specs.OpMaskedEqual && a.ValueTwo != 0:
@@ -298,10 +295,9 @@ func checkArgs(args []specs.LinuxSeccompArg) error {
 	return nil
 }
 
-// needed are the calls between the loading of the filter and the first instruction of the program:
-// sendmsg hands over the listener for what is denied, then comes execve, or write and exit_group to
-// report that it failed. With arguments such as the jail's: whatever else of them waited for a listener
-// that is not there yet.
+// needed are the calls that the init makes after it has loaded the filter: sendmsg sends the listener to the daemon, then comes execve. If
+// execve fails, write and exit_group report it. The arguments are those of the init. These calls must be allowed, because a denied call
+// would wait for a listener that the daemon does not have yet.
 var needed = []struct {
 	name string
 	args [6]uint64
@@ -312,9 +308,9 @@ var needed = []struct {
 	{"write", [6]uint64{3, somewhere, 64}},
 }
 
-const somewhere = 0xc000000000 // in Go's heap
+const somewhere = 0xc000000000 // any address; this one is in Go's heap
 
-// check looks at the rules together.
+// check checks the rules as a whole.
 func (p *profile) check() error {
 	names := p.names()
 	if !slices.ContainsFunc(names, p.allows) {
@@ -322,7 +318,7 @@ func (p *profile) check() error {
 	}
 	for _, n := range needed {
 		if !p.decide(n.name, n.args).Allows() {
-			return fmt.Errorf("syscalls: %s is not allowed, and the jail itself needs it after it loaded the filter", n.name)
+			return fmt.Errorf("syscalls: %s is not allowed, but the jail needs it after it has loaded the filter", n.name)
 		}
 	}
 	for _, name := range names {
@@ -331,13 +327,13 @@ func (p *profile) check() error {
 		}
 	}
 	if p.allows("clone3") && slices.ContainsFunc(p.syscalls["clone"], func(r Rule) bool { return len(r.Args) > 0 }) {
-		return errors.New("syscalls: clone3 is allowed and makes the conditions on clone void: its flags are in memory, where a filter cannot look")
+		return errors.New("syscalls: clone3 is allowed, which makes the conditions on clone useless: a filter cannot see the flags of clone3, which are in memory")
 	}
 	return nil
 }
 
-// checkContradiction refuses two rules with different answers that may both match one call: which
-// of them wins would be up to the library that compiles them.
+// checkContradiction refuses two rules with different actions that may both match one call. Which of them counts would depend on
+// libseccomp.
 func checkContradiction(rules []Rule) error {
 	for i, a := range rules {
 		for _, b := range rules[:i] {
@@ -349,7 +345,7 @@ func checkContradiction(rules []Rule) error {
 	return nil
 }
 
-// disjoint reports whether it can be shown that no call meets both lists of conditions.
+// disjoint reports whether it is certain that no call meets both lists of conditions.
 func disjoint(a, b []specs.LinuxSeccompArg) bool {
 	for _, x := range a {
 		for _, y := range b {
@@ -361,7 +357,7 @@ func disjoint(a, b []specs.LinuxSeccompArg) bool {
 	return false
 }
 
-// exclude reports whether it can be shown that no value meets both conditions.
+// exclude reports whether it is certain that no value meets both conditions.
 func exclude(x, y specs.LinuxSeccompArg) bool {
 	if x.Op == specs.OpNotEqual || y.Op == specs.OpNotEqual {
 		return x.Value == y.Value && (x.Op == specs.OpEqualTo || y.Op == specs.OpEqualTo)
@@ -386,7 +382,7 @@ func masked(a specs.LinuxSeccompArg) (mask, value uint64, ok bool) {
 	return 0, 0, false
 }
 
-// interval gives bounds, both inclusive, of the values that meet the condition.
+// interval returns the lowest and the highest value that may meet the condition.
 func interval(a specs.LinuxSeccompArg) (lo, hi uint64) {
 	switch a.Op {
 	case specs.OpEqualTo:
@@ -425,7 +421,7 @@ func matches(a specs.LinuxSeccompArg, value uint64) bool {
 	return false
 }
 
-// decide says what the profile, as it is written, returns for a call of the machine's own kind.
+// decide returns the action that the rules of the profile give for a call of the machine's own architecture.
 func (p *profile) decide(name string, args [6]uint64) Action {
 	for _, r := range p.syscalls[name] {
 		if !slices.ContainsFunc(r.Args, func(a specs.LinuxSeccompArg) bool { return !matches(a, args[a.Index]) }) {
@@ -439,7 +435,7 @@ func (p *profile) allows(name string) bool {
 	return slices.ContainsFunc(p.syscalls[name], func(r Rule) bool { return r.Action.Allows() })
 }
 
-// names are those that the profile has rules for, sorted.
+// names returns the names that the profile has rules for, sorted.
 func (p *profile) names() []string {
 	names := make([]string, 0, len(p.syscalls))
 	for name := range p.syscalls {

@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A filter cannot be taken off again, so whatever is tried under one is tried in a process of its
-// own: this test binary, started anew with childEnv set and an order on its standard input.
+// A filter cannot be removed, so each attempt runs in a child process: the test binary with childEnv set and an order on its standard
+// input.
 const childEnv = "SECCOMP_PROFILES_CHILD"
 
-// order is what such a process shall do: load the program, then one system call or one execve.
+// order tells a child process to load the program, and then to make one system call or one execve.
 type order struct {
-	Program []unix.SockFilter // none: no filter
+	Program []unix.SockFilter // nil for no filter
 	Number  uintptr
 	Args    [6]uint64
 	Exec    []string
@@ -30,14 +30,14 @@ type order struct {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
-		runtime.LockOSThread() // credentials and filter are the thread's
+		runtime.LockOSThread() // credentials and the filter belong to the thread
 		fmt.Fprintln(os.Stderr, "child:", obey())
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// obey returns only if it failed.
+// obey carries out an order. It returns only if that failed.
 func obey() error {
 	var o order
 	if err := gob.NewDecoder(os.Stdin).Decode(&o); err != nil {
@@ -66,7 +66,7 @@ func obey() error {
 	return nil
 }
 
-// dropRoot makes of root what a run is: nobody. By raw calls, since this is for one thread only.
+// dropRoot changes root to nobody. It makes raw system calls, which affect only the calling thread.
 func dropRoot() error {
 	if os.Getuid() != 0 {
 		return nil
@@ -97,8 +97,7 @@ func start(t *testing.T, o order) (stdout, stderr string, status unix.WaitStatus
 	return out.String(), errs.String(), unix.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
 }
 
-// try makes one system call under the program and says what came of it: the name of the errno,
-// "" for success, or the signal that the process died of.
+// try makes one system call under the program. It returns the name of the errno, "" for success, or the signal that killed the process.
 func try(t *testing.T, program []unix.SockFilter, number uint32, args ...uint64) string {
 	t.Helper()
 	o := order{Program: program, Number: uintptr(number)}
@@ -113,7 +112,7 @@ func try(t *testing.T, program []unix.SockFilter, number uint32, args ...uint64)
 	return stdout
 }
 
-// number of a system call on this machine, by name.
+// number returns the number of a system call on this machine.
 func number(t *testing.T, name string) uint32 {
 	t.Helper()
 	nr, err := seccomp.GetSyscallFromName(name)

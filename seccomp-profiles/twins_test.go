@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// twins are families of system calls that give the same power: the same thing by path or by descriptor, with
-// flags or without, for 32 bits or for 64. A C library or a tool takes one or the other, as its age and the
-// machine have it. So a profile that allows one and not its twin keeps nobody out, and breaks programs.
+// twins are families of system calls with the same effect: by path or by descriptor, with or without flags, for 32 bits or for 64. Which one
+// a program uses depends on the C library and the machine. So a profile that allows a call but not its twin does not stop an attacker, and
+// breaks programs.
 //
-// Every call that the default profile allows is in this table. Whoever allows one more names its twins here.
+// Every call that the default profile allows is in this table. If you allow another call, add its twins here.
 var twins = [][]string{
 	{"accept", "accept4"},
 	{"access", "faccessat", "faccessat2"},
@@ -113,7 +113,7 @@ var twins = [][]string{
 	{"wait4", "waitid", "waitpid"},
 }
 
-// apart are those that have more power than their twins, or that no profile can name.
+// apart are calls that have a greater effect than their twins, or that no profile can name.
 var apart = map[string]string{
 	"clone3":        "its flags are in memory, where a filter cannot look",
 	"execveat":      "executes what has no path: past noexec",
@@ -160,23 +160,22 @@ func TestTwinsAreAllowedTogether(t *testing.T) {
 					}
 				}
 				if len(allowed) > 0 && len(denied) > 0 {
-					t.Errorf("%v allowed, and not their twins %v", allowed, denied)
+					t.Errorf("%v are allowed, but not their twins %v", allowed, denied)
 				}
 			}
 			for _, name := range f.Allowed() {
 				if !named[name] {
-					t.Errorf("%s is allowed, and in no family", name)
+					t.Errorf("%s is allowed, but is in no family", name)
 				}
 				if apart[name] != "" {
-					t.Errorf("%s is allowed, though it is not like its twins: %s", name, apart[name])
+					t.Errorf("%s is allowed, although it differs from its twins: %s", name, apart[name])
 				}
 			}
 		})
 	}
 }
 
-// Every allowed call is in the table of README.md, which says who needs it, what it reaches and why that is
-// acceptable.
+// Every allowed call is in the table of README.md, with its users, the part of the kernel that it reaches, and why that is acceptable.
 func TestAllowedCallsAreDocumented(t *testing.T) {
 	page, err := os.ReadFile("README.md")
 	if err != nil {
@@ -189,7 +188,7 @@ func TestAllowedCallsAreDocumented(t *testing.T) {
 	}
 	documented := map[string]bool{}
 	for line := range strings.Lines(section) {
-		if cells := strings.Split(line, "|"); len(cells) == 6 { // calls, who needs them, what they reach, why
+		if cells := strings.Split(line, "|"); len(cells) == 6 { // an empty one, calls, users, kernel parts, reason, an empty one
 			for _, word := range regexp.MustCompile("`[a-z0-9_]+`").FindAllString(cells[1], -1) {
 				documented[strings.Trim(word, "`")] = true
 			}
@@ -204,13 +203,13 @@ func TestAllowedCallsAreDocumented(t *testing.T) {
 		for _, name := range f.Allowed() {
 			allowed[name] = true
 			if !documented[name] {
-				t.Errorf("%s: %s is allowed, and not in the table", m.goarch, name)
+				t.Errorf("%s: %s is allowed, but not in the table", m.goarch, name)
 			}
 		}
 	}
 	for name := range documented {
 		if !allowed[name] {
-			t.Errorf("%s is in the table, and not allowed", name)
+			t.Errorf("%s is in the table, but not allowed", name)
 		}
 	}
 }

@@ -11,15 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// x32Bit marks the numbers of x32 calls on amd64 (__X32_SYSCALL_BIT of asm/unistd.h).
+// x32Bit is set in the numbers of x32 calls on amd64 (__X32_SYSCALL_BIT of asm/unistd.h).
 const x32Bit = 0x40000000
 
-// maxSamples bounds the calls that verify tries per system call.
+// maxSamples is the maximum number of calls that verify tries for one system call.
 const maxSamples = 1 << 12
 
-// verify runs the program on calls around every value that the profile names and compares with
-// what the profile says. A filter is the kernel's only word on these calls, and libseccomp's
-// treatment of many conditions on one call has had errors: better no start than a wrong filter.
+// verify runs the program on calls with arguments around every value in the profile, and compares the results with the rules. libseccomp
+// has had bugs with several conditions on one call, and a wrong filter must not be loaded.
 func verify(f *Filter, p *profile) error {
 	expect := func(arch, nr uint32, args [6]uint64, want Action, what string) error {
 		want = want.answerTo(nr)
@@ -28,7 +27,7 @@ func verify(f *Filter, p *profile) error {
 			return err
 		}
 		if got != want {
-			return fmt.Errorf("libseccomp compiled %s%#x wrongly: the profile says %s (%#x), the program %s (%#x); try another order or form of its rules",
+			return fmt.Errorf("libseccomp compiled %s%#x wrongly: the profile returns %s (%#x), the program %s (%#x); try another order or form of its rules",
 				what, args, want, uint32(want), got, uint32(got))
 		}
 		return nil
@@ -42,7 +41,7 @@ func verify(f *Filter, p *profile) error {
 			return err
 		}
 	}
-	// Numbers without a rule, among them all that the kernel may add in the coming years.
+	// Numbers without a rule. They include numbers that the kernel may use in the coming years.
 	ruled := make(map[uint32]bool, len(f.Syscalls))
 	for _, s := range f.Syscalls {
 		ruled[s.Number] = true
@@ -69,10 +68,9 @@ func verify(f *Filter, p *profile) error {
 	return nil
 }
 
-// samples yields argument lists around all values that the rules compare with: one that meets each
-// rule, then all combinations, or a repeatable choice of them where they are too many. The
-// program compares 32 bits at a time, and libseccomp has taken one rule's upper half
-// for another's lower: so each half of a value is tried with each half of the others.
+// samples yields argument lists around all values in the rules. First comes one that meets each rule. Then come all combinations, or a
+// repeatable random choice if there are too many. The program compares 32 bits at a time, and libseccomp once confused the upper half of
+// one rule with the lower half of another. So each half of a value is combined with each half of the others.
 func samples(rules []Rule) func(yield func([6]uint64) bool) {
 	var halves [6][]uint64
 	for _, r := range rules {
@@ -91,7 +89,7 @@ func samples(rules []Rule) func(yield func([6]uint64) bool) {
 	var values [6][]uint64
 	total := 1
 	for i, of := range halves {
-		if len(of) == 0 { // no rule looks at it
+		if len(of) == 0 { // no rule has a condition on this argument
 			values[i] = []uint64{0, math.MaxUint64}
 			total *= 2
 			continue
@@ -118,7 +116,7 @@ func samples(rules []Rule) func(yield func([6]uint64) bool) {
 				return
 			}
 		}
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it shall repeat
+		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // it must be repeatable
 		for n := range min(total, maxSamples) {
 			var args [6]uint64
 			for i, of := range values {
@@ -135,7 +133,7 @@ func samples(rules []Rule) func(yield func([6]uint64) bool) {
 	}
 }
 
-// witness is a value that meets the condition.
+// witness returns a value that meets the condition.
 func witness(a specs.LinuxSeccompArg) uint64 {
 	switch a.Op {
 	case specs.OpMaskedEqual:
@@ -148,11 +146,11 @@ func witness(a specs.LinuxSeccompArg) uint64 {
 	return a.Value
 }
 
-// run is the part of classic BPF that libseccomp uses, on a struct seccomp_data (linux/seccomp.h).
+// run interprets the part of classic BPF that libseccomp uses, on a struct seccomp_data (linux/seccomp.h).
 func run(program []unix.SockFilter, arch, number uint32, args [6]uint64) (Action, error) {
-	data := [16]uint32{number, arch} // then the instruction pointer, which no rule looks at
+	data := [16]uint32{number, arch} // the instruction pointer follows; no rule uses it
 	for i, a := range args {
-		data[4+2*i], data[5+2*i] = uint32(a), uint32(a>>32) // little endian, as all of machines
+		data[4+2*i], data[5+2*i] = uint32(a), uint32(a>>32) // all machines are little endian
 	}
 	var acc uint32
 	for pc := uint64(0); pc < uint64(len(program)); pc++ {
@@ -190,15 +188,15 @@ func run(program []unix.SockFilter, arch, number uint32, args [6]uint64) (Action
 			pc += uint64(ins.Jf)
 		}
 	}
-	return 0, fmt.Errorf("the program of %d instructions has no end", len(program))
+	return 0, fmt.Errorf("the program of %d instructions does not return", len(program))
 }
 
-// outcomes are all that a program may return for a number, whatever the arguments. Of a branch on
-// an argument it follows both ways, also where an earlier one decided it.
+// outcomes returns all actions that a program may return for a number, whatever the arguments. At a branch on an argument it follows both
+// ways, even if an earlier branch has decided it.
 func outcomes(program []unix.SockFilter, arch, number uint32) map[Action]bool {
 	type state struct {
 		pc    int
-		known bool // acc is, for it depends on no argument
+		known bool // acc does not depend on an argument
 		acc   uint32
 	}
 	found := make(map[Action]bool)
