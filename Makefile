@@ -1,11 +1,11 @@
-# GNU make. `make` builds bin/sandboxd, `make help` lists the rest.
+# For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
 .PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init deps deps-test
 
 PREFIX  ?= /usr/local
 SYSCONF ?= /etc
-# Where systemd looks, for a PREFIX of /usr or /usr/local.
+# systemd reads these directories if PREFIX is /usr or /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -13,12 +13,12 @@ DOCDIR ?= $(PREFIX)/share/doc/sandboxd
 UNITS   := sandboxd.socket sandboxd-admin.socket sandboxd.service
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-# Linked statically: the binary runs on machines with another libc, such as the lab's.
+# Linked statically, so that the binary runs on machines with another libc, such as the lab's.
 STATIC  := '-ldflags=-extldflags=-static $(LDFLAGS)'
-# Where scripts/need-go links to a Go that is not in PATH.
+# scripts/need-go makes a link here to a Go that is not in PATH.
 export PATH := $(CURDIR)/.cache/go:$(PATH)
-# The same flags for whatever compiles Go here, so that nothing is compiled twice: what is built, linted,
-# tested and taken to the lab shares one set of packages, and one more for the race detector.
+# All targets that compile Go use the same flags, so that nothing is compiled twice. Building, linting, testing and the lab share one set
+# of compiled packages; the race detector has a second one.
 FLAGS   := -trimpath -tags=netgo,osusergo
 export GOFLAGS := $(strip $(filter-out $(FLAGS),$(or $(GOFLAGS),$(shell PATH='$(PATH)' GOTOOLCHAIN=local go env GOFLAGS 2>/dev/null))) $(FLAGS))
 
@@ -26,18 +26,18 @@ deps:
 	@scripts/need gcc libc6-dev pkg-config libseccomp-dev python3
 	@scripts/need-go
 
-# What every run executes first, embedded in the daemon: without a C library, as small as can be.
+# The program that every run executes first. It is embedded in the daemon.
 init: deps
 	@scripts/init internal/jail/spawn/initbinary
 
 build: init ## build bin/sandboxd
 	@scripts/build $(STATIC) -o bin/ ./cmd/sandboxd
 
-run: build ## install what is missing, build, serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
+run: build ## install what is missing, build, and serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
 	@scripts/serve $(ARGS)
 
-test: ## lint, the tests here, and in the lab what only it can show
-test-all: ## the same with every case in every way, here and in the lab, all programs, all of CPython's tests, short fuzzing
+test: ## lint, run the tests here, and those in the lab that need it
+test-all: ## the same with every case in every way, all programs, all of CPython's tests and short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
 test-all: MORE := programs regrtest fuzz-short
 
@@ -59,45 +59,45 @@ lint: deps ## gofmt, go vet, staticcheck, shellcheck
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
 
-test-install: build ## what make install puts below a DESTDIR, make uninstall takes away
+test-install: build ## check that make uninstall removes what make install installed below a DESTDIR
 	@scripts/test-install
 
-# A test whose needs are not met is a failure here, not a skip.
+# If something that a test needs is missing, the test fails and is not skipped.
 test-native: export SANDBOXD_TEST_STRICT := 1
 test-native: export SANDBOXD_TEST_REGRTEST := quick
 test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/bin
 
-test-native: build ## the tests that need no virtual machine, nearly all under the race detector
+test-native: build ## run the tests that need no virtual machine, most of them under the race detector
 	@scripts/native
 
-# They name the Debian packages that they need.
+# Each program lists the Debian packages that it needs.
 programs: export SANDBOXD_TEST_STRICT := 1
 programs: export SANDBOXD_TEST_PROGRAMS := all
 programs: export SANDBOXD_TEST_ALL := 1
-programs: build ## real programs with real packages (installs them), inside and outside, by every way to start a jail
+programs: build ## run real programs with real packages (which it installs) inside and outside, by every way to start a jail
 	@scripts/need $$(sed -n 's/^# packages: //p' internal/jail/testdata/programs/*.py)
 	go test -count=1 -timeout=1h -run='^TestPrograms$$' ./internal/jail
 
-sweep: init ## the system calls that reach the kernel from inside a jail, found out by trying all
+sweep: init ## make every system call inside a jail and list those that reach the kernel
 	@said=$$(go test -count=1 -v -run='^(TestSystemCallSweep|TestSubsystemsAreOutOfReach)$$' ./internal/jail 2>&1); \
 		status=$$?; echo "$$said" | grep -vE '^(===|PASS)'; exit $$status
 
 arm64: deps-test ## compile for arm64
 	@scripts/arm64 .cache/arm64
 
-many: build ## 10,000 mixed runs, 8 at a time; then the host must be as it was
+many: build ## 10,000 mixed runs, 8 at a time; check that they leave nothing behind
 	SANDBOXD_TEST_RUNS=$(or $(RUNS),10000) go test -count=1 -timeout=2h -run='^TestManyRuns$$' -v ./cmd/sandboxd
 
 regrtest: export SANDBOXD_TEST_REGRTEST = $(or $(MODULES),all)
 regrtest: export SANDBOXD_TEST_STRICT := 1
-regrtest: build deps-test ## CPython's own tests, inside a jail against outside (MODULES="test_os" a part); .cache/regrtest has what differs
+regrtest: build deps-test ## CPython's own tests, inside a jail and outside (MODULES="test_os" runs a part); differences are in .cache/regrtest
 	@mkdir -p .cache
 	SANDBOXD_TEST_REGRTEST_REPORT=$(CURDIR)/.cache/regrtest go test -count=1 -timeout=2h -parallel=4 -run='^TestRegrtest$$' ./internal/jail
 
-# The table that is printed is also in SECURITY.md: a change of it is to be looked at.
+# The table is also written to SECURITY.md: review the change before you commit it.
 escape: export SANDBOXD_TEST_UPDATE := 1
 escape: export SANDBOXD_TEST_ALL := 1
-escape: build ## attack the jail, whole and layer by layer; count what held
+escape: build ## attack the complete jail and each layer alone; print the results
 	@mkdir -p .cache
 	@go test -count=1 -timeout=30m -v -run='^(TestEscape|TestEachLayerAlone|TestAttacksGetThroughWithoutLayers)$$' \
 		./internal/jail >.cache/escape 2>&1 || { grep -vE '^ *(===|--- PASS)' .cache/escape; exit 1; }
@@ -106,37 +106,37 @@ escape: build ## attack the jail, whole and layer by layer; count what held
 		{ grep -vE '^ *(===|--- PASS)' .cache/escape-browser; exit 1; }
 	@grep -E '^(Attacks|  browser|ok)' .cache/escape-browser
 
-lab: deps-test ## a virtual machine: Debian 12, systemd, cgroup v2 (SANDBOXD_TEST_ALL=1: every test)
+lab: deps-test ## run the tests in a virtual machine: Debian 12, systemd, cgroup v2 (SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
 	@lab/run
 
-lab-image: deps-test # that machine's disk, unless it is there
+lab-image: deps-test # build that machine's disk if it does not exist
 	@lab/run image
 
-lab-shell: deps-test ## that machine's console
+lab-shell: deps-test ## open that machine's console
 	@lab/payload .cache/lab/payload
 	@lab/run shell
 
-fuzz: init ## fuzz what parses hostile input, FUZZTIME each
+fuzz: init ## fuzz the code that parses hostile input, each target for FUZZTIME=30s
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
-fuzz-short: init # each a moment: more is for make fuzz
+fuzz-short: init # 1,000 inputs for each target
 	@scripts/fuzz 1000x
 
-soak: build ## random hostile programs against the daemon for SOAK=10m; SEED= and INDEX= repeat one
+soak: build ## run random hostile programs against the daemon for SOAK=10m; SEED= and INDEX= repeat one
 	@seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); echo "make soak SEED=$$seed"; \
 		SANDBOXD_TEST_SOAK=$(or $(SOAK),10m) SANDBOXD_TEST_SEED=$$seed SANDBOXD_TEST_INDEX=$(INDEX) \
 		go test -count=1 -timeout=0 -run='^TestSoak$$' -v ./cmd/sandboxd
 
-bench: build ## compare the ways to run a program with bare python3 (ARGS="-only latency -n 50" a part)
+bench: build ## compare ways to run a program with bare python3 (ARGS="-only latency -n 50" runs a part)
 	go run ./bench $(ARGS)
 
-fresh: ## try make run in a bare Debian 12 and a bare Debian 13, with make and nothing else
+fresh: ## try make run in a minimal Debian 12 and a minimal Debian 13 that have only make
 	@scripts/fresh
 
-# Not after build: sudo need not know where Go is.
-install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
-	@test -x bin/sandboxd || { echo "there is no bin/sandboxd: make build comes first"; exit 1; }
+# It does not depend on build, because Go may not be in root's PATH.
+install: ## install the result of make build below $(DESTDIR)$(PREFIX), for systemd
+	@test -x bin/sandboxd || { echo "bin/sandboxd does not exist: run make build first"; exit 1; }
 	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
@@ -152,23 +152,23 @@ install: ## install what make build made, below $(DESTDIR)$(PREFIX), for systemd
 		"  systemctl daemon-reload" "  systemctl enable --now sandboxd     # an upgrade: systemctl restart sandboxd" \
 		"Documentation: docs/operations.md"
 
-# A service is not stopped here: its stop waits for runs, and its units are known only as long as they are there.
-uninstall: ## remove what make install put there (with the same DESTDIR, PREFIX and SYSCONF)
+# It does not stop a service: that may wait for runs, and systemd only knows the units while their files exist.
+uninstall: ## remove the files of make install (with the same DESTDIR, PREFIX and SYSCONF)
 	@[ -n "$(DESTDIR)" ] || ! command -v systemctl >/dev/null || for unit in $(UNITS); do \
 		! systemctl --quiet is-active $$unit 2>/dev/null && ! systemctl --quiet is-enabled $$unit 2>/dev/null || { \
-			printf '%s\n' "$$unit runs or is enabled: nothing was removed. First, as root:" \
+			printf '%s\n' "$$unit runs or is enabled: nothing was removed. Run this first, as root:" \
 				"  systemctl disable --now sandboxd.socket sandboxd-admin.socket sandboxd" >&2; exit 1; }; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/sandboxd $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf \
 		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(DOCDIR)/own-uids.conf
 	@config=$(DESTDIR)$(SYSCONF)/sandboxd/config.yaml; [ ! -e $$config ] || if cmp -s systemd/config.yaml $$config; then \
-		echo "rm $$config"; rm $$config; else echo "Kept, as it is not the file of this version: $$config"; fi
+		echo "rm $$config"; rm $$config; else echo "Kept, because it differs from the file of this version: $$config"; fi
 	@for directory in $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SYSCONF)/sandboxd; do \
 		[ ! -d $$directory ] || rmdir --ignore-fail-on-non-empty $$directory; done
 	@[ -n "$(DESTDIR)" ] || printf '%s\n' "Next, as root:" "  systemctl daemon-reload" \
 		"  rm -rf /run/sandboxd; userdel sandboxd" \
 		"  rm -r /etc/systemd/system/sandboxd*.d     # drop-ins, if there are any"
 
-clean: ## remove what make made, the lab's image included
+clean: ## remove everything that make created, including the lab's image
 	rm -rf bin .cache internal/jail/spawn/initbinary/sandboxd-*
 
 help:
