@@ -138,7 +138,7 @@ func TestWrongAnswersAreSeen(t *testing.T) {
 	}
 }
 
-// found is a report of three ways, of which one is absent.
+// found returns a report of three ways, one of which is absent.
 func found() *report {
 	bare := &way{Name: "bare", Label: "bare"}
 	cold := &way{Name: "cold", Label: "cold", ours: true}
@@ -147,7 +147,7 @@ func found() *report {
 	r.add("latency", "print", "p50", bare, "ms", 10)
 	r.add("throughput", "print", "8 clients", cold, "/s", 70)
 	r.add("throughput", "print", "8 clients", bare, "/s", 100)
-	r.add("overload", "print", "half: p50", cold, "ms", math.NaN()) // of no samples
+	r.add("overload", "print", "half: p50", cold, "ms", math.NaN()) // there were no samples
 	r.add("overload", "print", "can do", cold, "/s", 70)
 	r.add("overload", "print", "half: p99/p50", cold, "", 3.5)
 	r.add("sleeping", "sleep", "at once", cold, "runs", 1000)

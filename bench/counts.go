@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel counts for a process and all that it starts: on one kind of machine a page fault costs half a
-// microsecond, on another twenty, but there are as many.
+// counted are the events that the kernel counts for a process and its descendants. Their number is the same on all machines, while their
+// cost differs: a page fault takes half a microsecond on one machine and twenty on another.
 var counted = []struct {
 	name  string
 	event uint64 // perf_event_open(2)
@@ -25,13 +25,13 @@ var counted = []struct {
 	{"context switches", unix.PERF_COUNT_SW_CONTEXT_SWITCHES},
 }
 
-// hold is a command that becomes another one when it is told to. The counters are attached before.
+// hold is a command that waits for a line on standard input and then executes another command. The counters are attached while it waits.
 var hold = []string{"sh", "-c", `read -r _ && exec "$@"`, "sh"}
 
-// counters are those of one process tree.
+// counters are the counters of one process tree.
 type counters [2]*os.File
 
-// count attaches counters to a held process and lets it go.
+// count attaches counters to a held process and releases it.
 func count(cmd *exec.Cmd, told io.WriteCloser) (c counters, err error) {
 	for i, what := range counted {
 		attr := unix.PerfEventAttr{
@@ -49,7 +49,7 @@ func count(cmd *exec.Cmd, told io.WriteCloser) (c counters, err error) {
 	return c, errors.Join(err, told.Close())
 }
 
-// read is what has been counted so far.
+// read returns the current values.
 func (c counters) read() (n [2]uint64, err error) {
 	for i, file := range c {
 		var wire [8]byte
@@ -70,12 +70,12 @@ func (c counters) close() (err error) {
 	return err
 }
 
-// counts are page faults and context switches of a run of print, with all that is done for it. One client, one run at a
-// time; servers are counted from when they have answered a few.
+// counts measures page faults and context switches for a run of print, including the work of the server. One client makes one run at a
+// time. Servers first answer a few runs that are not counted.
 func counts(ctx context.Context, b *bench) error {
 	n := max(b.n/4, 10)
 	for _, w := range b.ways {
-		if w.Absent != "" || w.hides { // it ends without having waited for its own processes
+		if w.Absent != "" || w.hides { // its counts do not contain the program
 			continue
 		}
 		taken, err := w.counted(ctx, n)
@@ -94,7 +94,7 @@ func counts(ctx context.Context, b *bench) error {
 	return ctx.Err()
 }
 
-// counted is the mean of n runs.
+// counted returns the mean of n runs.
 func (w *way) counted(ctx context.Context, n int) (mean [2]float64, err error) {
 	var before, after [2]uint64
 	if w.server == nil {
@@ -115,7 +115,7 @@ func (w *way) counted(ctx context.Context, n int) (mean [2]float64, err error) {
 		}
 		defer func() { err = errors.Join(err, held.stop(), c.close()) }()
 		for i := range n + n/2 {
-			if i == n/2 { // a waiting jail is made for each that was taken
+			if i == n/2 { // let the daemon make waiting jails for those that were taken
 				time.Sleep(10 * pause)
 				if before, err = c.read(); err != nil {
 					return mean, err
@@ -137,7 +137,7 @@ func (w *way) counted(ctx context.Context, n int) (mean [2]float64, err error) {
 	return mean, nil
 }
 
-// countOne counts one command.
+// countOne returns the counts of one command.
 func (w *way) countOne(ctx context.Context) (n [2]uint64, err error) {
 	argv := append(append(append([]string{}, hold...), w.command...), printing.source)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -157,12 +157,12 @@ func (w *way) countOne(ctx context.Context) (n [2]uint64, err error) {
 	return n, errors.Join(err, c.close())
 }
 
-// startCounted starts a held server.
+// startCounted starts a held server with counters.
 func (w *way) startCounted(ctx context.Context) (c counters, err error) {
 	w.held = func(cmd *exec.Cmd, told io.WriteCloser) { c, err = count(cmd, told) }
 	w.start(ctx)
 	if err == nil && w.Absent != "" {
-		err = fmt.Errorf("it does not start: %s", w.Absent)
+		err = fmt.Errorf("the server does not start: %s", w.Absent)
 	}
 	return c, err
 }

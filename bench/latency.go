@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// drawn is the same in each go, so that one can be compared with the next.
+// drawn returns a source of random numbers. It is the same in each execution, so that results can be compared.
 func drawn() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
-// alternate gives every way its turn in each of n rounds, in an order drawn anew. Whoever fails is
-// reported and has no further turn; who remains is returned.
+// alternate calls turn for every way in each of n rounds, in a random order. A way that fails is reported and gets no further turn. alternate
+// returns the ways that did not fail.
 func (b *bench) alternate(ctx context.Context, part string, n int, ways []*way, turn func(*way) error) []*way {
 	ways = slices.Clone(ways)
 	random := drawn()
@@ -32,12 +32,12 @@ func (b *bench) alternate(ctx context.Context, part string, n int, ways []*way, 
 	return ways
 }
 
-// pause is between two turns: the kernel takes namespaces apart after a run, and a warm daemon makes
-// another jail. That is not the next one's to wait for.
+// pause is the time between two turns. In that time the kernel removes the namespaces of the last run, and a warm daemon makes another
+// jail. This must not be counted for the next way.
 const pause = 30 * time.Millisecond
 
-// latency is that of one client: one run at a time, and the CPU time that it takes in all. What the
-// kernel does for a run in threads of its own, such as the end of a namespace, is in neither.
+// latency measures one client that makes one run at a time, and the CPU time of a run. Neither contains work of the kernel in its own
+// threads, such as removing a namespace.
 func latency(ctx context.Context, b *bench) error {
 	for _, p := range programs {
 		took := map[*way][]time.Duration{}
@@ -63,7 +63,7 @@ func latency(ctx context.Context, b *bench) error {
 		}
 		n := max(b.n/p.one, 3)
 		part := "latency " + p.name
-		ways := b.alternate(ctx, part, max(n/10, 1), b.ready, turn) // warms up
+		ways := b.alternate(ctx, part, max(n/10, 1), b.ready, turn) // warm-up rounds
 		clear(took)
 		clear(parts)
 		before := map[*way]time.Duration{}
@@ -87,8 +87,8 @@ func latency(ctx context.Context, b *bench) error {
 	return ctx.Err()
 }
 
-// inside compares a program's speed in a run with the same outside, as the program sees it: what the
-// filter and the cgroup cost it while it runs.
+// inside compares the speed of a program in a jail and outside. The program measures the time itself, so the difference is the cost of the
+// filter and the cgroup.
 func inside(ctx context.Context, b *bench) error {
 	for _, p := range []program{computing, calling, talking} {
 		took := map[*way][]float64{}

@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	slice = 800 * time.Millisecond // of load at a time, before the next way has its turn
-	turns = 3                      // that each way has
+	slice = 800 * time.Millisecond // duration of the load in one turn
+	turns = 3                      // turns of each way
 	busy  = 8                      // clients that keep all cores of a small machine busy
 
-	places = 8 + 64 // for runs, and in the queue, unless there are more than 4 CPUs
+	places = 8 + 64 // slots and queue of a daemon with the default settings on at most 4 CPUs
 )
 
-// throughput is what clients get who ask again as soon as they have an answer.
+// throughput measures the runs per second for clients that send the next request as soon as they have an answer.
 func throughput(ctx context.Context, b *bench) error {
 	for _, p := range programs {
 		if !slices.Contains(b.loads, p.name) {
@@ -43,8 +43,8 @@ func throughput(ctx context.Context, b *bench) error {
 	return ctx.Err()
 }
 
-// ask has so many clients run a program over and over, and returns how many runs a second that
-// makes. All that was begun is waited for and counted, so that slow runs count as much as quick ones.
+// ask lets several clients run a program repeatedly, and returns the runs per second. Runs that have begun are completed and counted, so
+// that slow runs count as much as fast ones.
 func (w *way) ask(ctx context.Context, p program, clients int, d time.Duration) (perSecond float64, err error) {
 	var all sync.WaitGroup
 	counts, errs := make([]int, clients), make([]error, clients)
@@ -72,9 +72,9 @@ func (w *way) ask(ctx context.Context, p program, clients int, d time.Duration) 
 	return float64(total) / took, cmp.Or(errs...)
 }
 
-// overload first finds out what a way can do, and then sends half and twice as much, whether it
-// answers or not, at random moments: what half load does to the slowest, and whether who comes too
-// much is told so at once while the others are served.
+// overload measures the throughput of a way, and then sends half and twice as many requests per second, at random moments and without
+// waiting for answers. Half load shows the latency of the slowest runs. Double load shows whether excess requests are refused at once while
+// the others are served.
 func overload(ctx context.Context, b *bench) error {
 	type seen struct {
 		can, served  []float64
@@ -94,10 +94,10 @@ func overload(ctx context.Context, b *bench) error {
 		s.can = append(s.can, can)
 		half, err := w.offer(ctx, can/2, 3*slice, random)
 		s.half.add(half)
-		if err != nil || !w.ours { // others send nobody away
+		if err != nil || !w.ours { // other ways refuse no requests
 			return err
 		}
-		filling := time.Duration(places / can * float64(time.Second)) // only then is anybody sent away
+		filling := time.Duration(places / can * float64(time.Second)) // no request is refused before the queue is full
 		double, err := w.offer(ctx, 2*can, filling+2*slice, random)
 		s.double.add(double)
 		s.served = append(s.served, float64(len(double.served))/double.took.Seconds()/can)
@@ -122,9 +122,9 @@ func overload(ctx context.Context, b *bench) error {
 	return ctx.Err()
 }
 
-// arrivals are what became of requests that did not wait for each other.
+// arrivals are the results of requests that did not wait for each other.
 type arrivals struct {
-	served, refused []time.Duration // from when each was due
+	served, refused []time.Duration // counted from the planned time of a request
 	took            time.Duration
 }
 
@@ -134,7 +134,7 @@ func (a *arrivals) add(b arrivals) {
 	a.took += b.took
 }
 
-// offer sends requests at so many a second for so long, at random moments (a Poisson process).
+// offer sends requests at random moments (a Poisson process), perSecond on average, for the duration d.
 func (w *way) offer(ctx context.Context, perSecond float64, d time.Duration, random *rand.Rand) (arrivals, error) {
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -1,11 +1,10 @@
-// Command bench compares the ways to run a program: a bare python3 -I, other sandboxes, a subprocess
-// behind an HTTP server, and ours. Start it with `make bench`.
+// Command bench compares ways to run a program: a bare python3 -I, other sandboxes, a subprocess behind an HTTP server, and sandboxd. Start
+// it with `make bench`.
 //
-// All is measured in alternation: in each round every way has its turn once, in an order that is
-// drawn anew, so that what the machine does meanwhile hits all alike. What counts is therefore the
-// ratio to the bare python3 of the same rounds, not the milliseconds. The load generator is this
-// program, on the same cores. A way that this machine or this daemon does not have is named and left
-// out; a wrong answer ends its part, is named too, and makes the exit status 1.
+// All ways are measured in alternation: in each round every way has one turn, in a random order, so that other load on the machine affects all
+// of them. The ratio to the bare python3 of the same rounds is therefore more reliable than the milliseconds. The load generator is this
+// program, on the same cores. A way that this machine or daemon does not support is reported and left out. A wrong answer ends its part, is
+// reported, and makes the exit status 1.
 package main
 
 import (
@@ -25,10 +24,10 @@ import (
 	"time"
 )
 
-// parts are what can be measured, in the order in which it is done.
+// parts are the parts of the measurement, in order.
 var parts = []struct {
 	name string
-	// of says which ways it is about; nil where it starts them itself.
+	// of selects the ways whose servers must be ready. It is nil if the part starts them itself.
 	of      func(*way) bool
 	measure func(context.Context, *bench) error
 }{
@@ -44,11 +43,11 @@ var parts = []struct {
 
 func every(*way) bool { return true }
 
-// bench is one go of it.
+// bench is the state of one execution.
 type bench struct {
 	python, daemon, isolation string
 	n                         int
-	loads                     []string // programs of the throughput
+	loads                     []string // programs of the part throughput
 	ways, ready               []*way
 	report                    report
 }
@@ -58,10 +57,10 @@ func main() {
 	log.SetPrefix("bench: ")
 	b := &bench{report: report{Results: []result{}}}
 	flag.StringVar(&b.daemon, "daemon", "bin/sandboxd", "the daemon `program`")
-	flag.StringVar(&b.isolation, "isolation", "", "its --isolation; what the machine can enforce by default")
+	flag.StringVar(&b.isolation, "isolation", "", "--isolation of the daemon; by default the strongest that the machine supports")
 	flag.StringVar(&b.python, "python", "/usr/bin/python3", "the interpreter of all ways")
 	flag.IntVar(&b.n, "n", 120, "rounds of print; slower programs have fewer")
-	out := flag.String("out", ".cache/bench", "`directory` for the JSON, the table and the picture; none if empty")
+	out := flag.String("out", ".cache/bench", "`directory` for the JSON, the table and the picture; nothing is written if empty")
 	load := flag.String("load", "print", "`programs` whose throughput is measured: print,compute,import,data")
 	names := []string{}
 	for _, part := range parts {
@@ -99,12 +98,12 @@ func main() {
 	}
 }
 
-// list splits the value of a flag, and refuses what it does not know.
+// list splits the value of a flag, and ends the program if it contains an unknown name.
 func list(name, value string, known []string) []string {
 	items := strings.Split(value, ",")
 	for _, item := range items {
 		if !slices.Contains(known, item) {
-			log.Fatalf("-%s: %q is none of %s", name, item, strings.Join(known, ", "))
+			log.Fatalf("-%s: %q is unknown: give some of %s", name, item, strings.Join(known, ", "))
 		}
 	}
 	return items
@@ -132,7 +131,7 @@ func (b *bench) run(ctx context.Context, chosen []string) error {
 	for _, w := range b.ways {
 		if w.server == nil && w.Absent == "" {
 			if _, err := w.run(ctx, printing); err != nil {
-				w.Absent = err.Error() // it is here, and does not work here
+				w.Absent = err.Error() // it is installed, but does not work on this machine
 			}
 		}
 	}
@@ -150,7 +149,7 @@ func (b *bench) run(ctx context.Context, chosen []string) error {
 	return b.serve(ctx, nil)
 }
 
-// serve makes these ways ready, and stops the servers of all others.
+// serve starts the servers of these ways, and stops all others.
 func (b *bench) serve(ctx context.Context, wanted func(*way) bool) (err error) {
 	b.ready = nil
 	for _, w := range b.ways {
@@ -168,7 +167,7 @@ func (b *bench) serve(ctx context.Context, wanted func(*way) bool) (err error) {
 	return err
 }
 
-// way finds one by its name.
+// way returns the way with this name.
 func (b *bench) way(name string) *way {
 	return b.ways[slices.IndexFunc(b.ways, func(w *way) bool { return w.Name == name })]
 }

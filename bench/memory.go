@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	asleep = 8 // runs whose memory is taken at once
-	kept   = 8 // waiting jails whose memory is taken
+	asleep = 8 // concurrent runs whose memory is measured
+	kept   = 8 // waiting jails whose memory is measured
 )
 
-// memory is what one more run takes while it sleeps, and what one more waiting jail takes, of
-// processes: their proportional set size. One way is there at a time, or they would share.
+// memory measures the proportional set size of one more run that sleeps, and of one more waiting jail. It measures one way at a time, because
+// the processes of two ways would share pages.
 func memory(ctx context.Context, b *bench) error {
 	for _, w := range b.ways {
 		if w.Absent != "" {
@@ -35,11 +35,11 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 	root := os.Getpid()
 	if w.server != nil {
 		if w.start(ctx); w.Absent != "" {
-			return nil // reported as such
+			return nil // the way is reported as absent
 		}
 		root = w.up.Process.Pid
 	}
-	if _, err := w.run(ctx, printing); err != nil { // what is made once is there
+	if _, err := w.run(ctx, printing); err != nil { // so that memory of the first run is not counted
 		return err
 	}
 	idle, err := settled(root, 0)
@@ -57,13 +57,13 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 		return err
 	}
 
-	// The same daemon with jails waiting and with none: what there is besides is in both.
+	// Measure the same daemon with and without waiting jails. The difference is the memory of the jails.
 	var with [2]usage
 	for i, n := range []int{0, kept} {
 		if w.start(ctx, "--warm="+strconv.Itoa(n)); w.Absent != "" {
 			return errors.New(w.Absent)
 		}
-		time.Sleep(time.Second) // they are made
+		time.Sleep(time.Second) // until the jails are made
 		with[i], err = settled(w.up.Process.Pid, 0)
 		if err := errors.Join(err, w.stop()); err != nil {
 			return err
@@ -71,14 +71,13 @@ func (b *bench) memoryOf(ctx context.Context, w *way) error {
 	}
 	jails := with[1].namespaces - with[0].namespaces
 	if jails < 1 {
-		return errors.New("no waiting jail is to be seen")
+		return errors.New("there are no waiting jails")
 	}
 	b.report.add("memory", "waiting", "a jail", w, "MiB", float64(with[1].pss-with[0].pss)/float64(jails)/(1<<20))
 	return nil
 }
 
-// settled waits until there are so many processes and three readings in a row are the same, by a
-// hundredth, for 10 s at most.
+// settled waits until there are that many processes and three readings in a row differ by less than one percent. It fails after 10 s.
 func settled(root, processes int) (u usage, err error) {
 	same := 0
 	for range 100 {
@@ -94,10 +93,10 @@ func settled(root, processes int) (u usage, err error) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return u, errors.New("its memory does not settle")
+	return u, errors.New("the memory does not settle")
 }
 
-// sleep begins a run every so often, n in all. They sleep until the same moment; it returns when each did.
+// sleep starts n runs at intervals. They sleep until the same moment. sleep returns when each of them slept.
 func (w *way) sleep(ctx context.Context, n int, apart time.Duration, until time.Time) ([]span, error) {
 	var all sync.WaitGroup
 	spans, errs := make([]span, n), make([]error, n)
@@ -117,12 +116,12 @@ func (w *way) sleep(ctx context.Context, n int, apart time.Duration, until time.
 		})
 	}
 	all.Wait()
-	return spans, cmp.Or(errs...) // one says enough
+	return spans, cmp.Or(errs...) // one error is enough
 }
 
 const crowd = 1000
 
-// sleeping has a crowd of runs asleep at once, and sees what memory the machine has left then.
+// sleeping lets many runs sleep at the same time, and measures the memory that the machine has left.
 func sleeping(ctx context.Context, b *bench) error {
 	for _, w := range b.ways {
 		if w.Absent == "" && (w.Name == "cold" || w.Name == "forked") {
@@ -142,8 +141,7 @@ func (b *bench) crowd(ctx context.Context, w *way) error {
 	if err != nil {
 		return err
 	}
-	// They come half as fast as few could, and the last have time: where many sleep, one more takes
-	// longer to start.
+	// The runs start at half the possible rate, because a start takes longer while many runs sleep.
 	apart := time.Duration(2 / perSecond * float64(time.Second))
 	starting := crowd*apart*2 + 10*time.Second
 	before := available()

@@ -1,5 +1,5 @@
-# The old way, to compare with: a web server with a thread for each request, and in it a
-# subprocess for each program, with a time limit and nothing else. Standard library only.
+# The old service, for comparison: a web server with one thread for each request, and one
+# subprocess with a time limit for each program. It has no other protection. Standard library only.
 import json
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one segment for head and body: no answer waits for an acknowledgement
+    wbufsize = -1  # header and body in one segment, so that the answer does not wait for an acknowledgement
 
     def do_POST(self):
         code = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["code"]

@@ -1,4 +1,4 @@
-"""plot.py RESULTS PICTURE: draws what `make bench` found out, as ratios to bare python3."""
+"""plot.py RESULTS PICTURE: draws the results of `make bench` as ratios to bare python3."""
 import json
 import sys
 

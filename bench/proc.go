@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// stat is what /proc/PID/stat says of a process: proc_pid_stat(5).
+// stat has fields of /proc/PID/stat: proc_pid_stat(5).
 type stat struct {
 	parent int
-	cpu    time.Duration // its own, and that of its children that were waited for
+	cpu    time.Duration // of the process, and of its children that it has waited for
 }
 
-// tick is the unit of CPU times there: USER_HZ is 100 on every architecture that we know.
+// tick is the unit of the CPU times. USER_HZ is 100 on all supported architectures.
 const tick = time.Second / 100
 
 func parseStat(line string) (s stat, err error) {
-	// The command's name may have blanks and brackets in it.
+	// The command's name may contain blanks and parentheses.
 	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
 	if len(fields) < 15 {
 		return s, fmt.Errorf("not the stat of a process: %.100q", line)
@@ -74,12 +74,12 @@ func tree(root int) (map[int]stat, error) {
 	return found, nil
 }
 
-// gone says whether there is no such process any more.
+// gone reports whether the error means that the process no longer exists.
 func gone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
 }
 
-// cpuTime is what its runs have taken so far, with all that was done for them.
+// cpuTime returns the CPU time of all runs so far, including the work of the server.
 func (w *way) cpuTime() time.Duration {
 	if w.server == nil {
 		return time.Duration(w.cpu.Load())
@@ -95,14 +95,14 @@ func (w *way) cpuTime() time.Duration {
 	return sum
 }
 
-// usage is what a tree of processes takes, its root left out.
+// usage is the memory of a process tree without its root.
 type usage struct {
-	pss        int64 // bytes: what is shared is divided by those who share it
+	pss        int64 // proportional set size in bytes: a shared page is divided by the number of its processes
 	processes  int
-	namespaces int // pid namespaces that are not ours
+	namespaces int // pid namespaces other than that of this program
 }
 
-// below reads what the descendants of a process take. What the kernel keeps for them is not in it.
+// below measures the descendants of a process. Memory of the kernel is not included.
 func below(root int) (u usage, err error) {
 	processes, err := tree(root)
 	if err != nil {
@@ -137,7 +137,7 @@ func below(root int) (u usage, err error) {
 	return u, nil
 }
 
-// available is the memory that the machine has left, in bytes.
+// available returns the machine's available memory in bytes.
 func available() int64 {
 	meminfo, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -146,7 +146,7 @@ func available() int64 {
 	return field(meminfo, "MemAvailable:") << 10
 }
 
-// field is the number behind a name at the beginning of a line.
+// field returns the number after a name at the beginning of a line.
 func field(text []byte, name string) (n int64) {
 	for line := range bytes.Lines(text) {
 		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {

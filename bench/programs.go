@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// program is what is run, and how its output is known to be right.
+// program is a program with its expected output.
 type program struct {
 	name, source string
-	want         string // all of stdout; if empty, a time in seconds
-	one          int    // of so many rounds: slow programs have fewer
-	template     string // that has what it imports
+	want         string // all of stdout; if empty, stdout ends with a time in seconds
+	one          int    // it runs in one of so many rounds: slow programs have fewer rounds
+	template     string // template with the modules that it imports
 }
 
 var programs = []program{
@@ -35,13 +35,13 @@ const templates = `templates:
 
 var (
 	printing = programs[0]
-	// These time themselves: only what they do is compared, not how long it took to get there.
+	// These programs measure their own time, so that only their work is compared, and not the start.
 	computing = program{name: "compute", source: `import time
 begin = time.perf_counter()
 sum(i * i % 7 for i in range(1_000_000))
 print(time.perf_counter() - begin)
 `}
-	// get_native_id is gettid(2) and nothing else: no C library answers it from memory.
+	// get_native_id makes exactly one system call, gettid(2): no C library caches the result.
 	calling = program{name: "system calls", source: `import _thread, time
 call = _thread.get_native_id
 begin = time.perf_counter()
@@ -50,14 +50,14 @@ print(time.perf_counter() - begin)
 `}
 )
 
-// talking prints many lines: bare python3 writes a pipe's worth at once, a run each line.
+// talking prints many lines. Bare python3 makes one write for many lines, and a run makes one write for each line.
 var talking = program{name: "lines", source: `import time
 begin = time.perf_counter()
 for i in range(100_000): print(i)
 print(time.perf_counter() - begin)
 `}
 
-// sleeper sleeps and then prints when that was.
+// sleeper returns a program that sleeps until a moment, and prints when it slept.
 func sleeper(until time.Time) program {
 	return program{name: "sleep", source: fmt.Sprintf(`import time
 begin = time.time()
@@ -66,7 +66,7 @@ print(begin)
 `, float64(until.UnixMilli())/1000)}
 }
 
-// right says whether it printed what it had to.
+// right reports whether the output is correct.
 func (p program) right(stdout string) bool {
 	if p.want != "" {
 		return stdout == p.want
@@ -75,7 +75,7 @@ func (p program) right(stdout string) bool {
 	return err == nil
 }
 
-// seconds reads what programs that time themselves print, in their last line.
+// seconds parses the last line of a program that measures its own time.
 func seconds(stdout string) (float64, error) {
 	return strconv.ParseFloat(lastLine(stdout), 64)
 }

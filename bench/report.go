@@ -14,14 +14,14 @@ import (
 	"strings"
 )
 
-// report is all that was found out.
+// report has all results.
 type report struct {
 	Machine  machine  `json:"machine"`
 	Ways     []*way   `json:"ways"`
 	Results  []result `json:"results"`
 	Aims     []judged `json:"aims"`
 	Settings []string `json:"settings,omitempty"`
-	Errors   []string `json:"errors,omitempty"` // wrong answers, and the like
+	Errors   []string `json:"errors,omitempty"` // wrong answers and other failures
 }
 
 type machine struct {
@@ -31,7 +31,7 @@ type machine struct {
 	Isolation string `json:"isolation"`
 }
 
-// result is one number. Ratio is that to the bare interpreter's of the same part, 0 if it has none.
+// result is one number. Ratio is the ratio to the bare interpreter in the same part, or 0 if there is none.
 type result struct {
 	Part  string  `json:"part"`
 	Case  string  `json:"case"`
@@ -43,7 +43,7 @@ type result struct {
 }
 
 func (r *report) add(part, program, of string, w *way, unit string, value float64) {
-	if math.IsNaN(value) || math.IsInf(value, 0) { // there was nothing to divide by
+	if math.IsNaN(value) || math.IsInf(value, 0) { // a division by zero: there were no samples
 		return
 	}
 	r.Results = append(r.Results, result{Part: part, Case: program, Of: of, Way: w.Name, Unit: unit, Value: value})
@@ -58,7 +58,7 @@ func (r *report) find(part, program, of, way string) (result, bool) {
 	return result{}, false
 }
 
-// conclude adds what follows from the results: ratios and aims.
+// conclude computes the ratios and the aims from the results.
 func (r *report) conclude() {
 	for i, found := range r.Results {
 		if bare, ok := r.find(found.Part, found.Case, found.Of, "bare"); ok && found.Way != "bare" && bare.Value > 0 {
@@ -70,12 +70,12 @@ func (r *report) conclude() {
 
 func quantileName(q float64) string { return fmt.Sprintf("p%.0f", 100*q) }
 
-// aim is what a number of ours should be.
+// aim is a bound for a result.
 type aim struct {
 	what           string
 	part, name, of string
 	ways           []string
-	value          bool // not the ratio to bare python3, but the number itself
+	value          bool // whether it bounds the number itself and not the ratio to bare python3
 	least, most    float64
 }
 
@@ -93,7 +93,7 @@ var aims = []aim{
 	{what: "runs asleep at once", part: "sleeping", name: "sleep", of: "at once", ways: []string{"cold", "forked"}, value: true, least: crowd},
 }
 
-// judged is an aim and what became of it.
+// judged is an aim with its result.
 type judged struct {
 	What  string  `json:"what"`
 	Way   string  `json:"way"`
@@ -102,7 +102,7 @@ type judged struct {
 	Met   bool    `json:"met"`
 }
 
-// judge compares the aims with what was measured. What was not measured is left out.
+// judge compares the aims with the results. Aims without a result are left out.
 func (r *report) judge() (all []judged) {
 	for _, a := range aims {
 		for _, way := range a.ways {
@@ -125,7 +125,7 @@ func (r *report) judge() (all []judged) {
 	return all
 }
 
-// column is one of the large table.
+// column is a column of the main table.
 type column struct{ head, part, name, of string }
 
 var columns = []column{
@@ -143,8 +143,8 @@ var columns = []column{
 	{"memory", "memory", "sleep", "a run"},
 }
 
-// ratios is the table of the README: bare python3 in units, everything else as a ratio to it. Columns
-// of what was not measured are left out.
+// ratios returns the table of the README: numbers with units for bare python3, and ratios to it for all other ways. Columns without results are
+// left out.
 func (r *report) ratios() string {
 	shown := slices.DeleteFunc(slices.Clone(columns), func(c column) bool {
 		_, ok := r.find(c.part, c.name, c.of, "bare")
@@ -177,7 +177,7 @@ func (r *report) ratios() string {
 	return table(head, rows)
 }
 
-// overloads is the table of half of what a way can do, and of twice as much.
+// overloads returns the table for half and double load.
 func (r *report) overloads() string {
 	shown := []string{"can do", "half: p50", "half: p99", "half: p99/p50", "twice: served of what it can do",
 		"twice: refused of all", "twice: p50", "twice: p99", "twice: p99 of a 503"}
@@ -201,7 +201,7 @@ func (r *report) overloads() string {
 	return table(append([]string{"load of `print`"}, shown...), rows)
 }
 
-// number has three digits that say something, or all before the point. What is near 1 has more.
+// number formats a number with three significant digits, or with all digits before the point. Numbers near 1 have more digits.
 func number(v float64) string {
 	switch {
 	case v >= 100:
@@ -212,7 +212,7 @@ func number(v float64) string {
 	return fmt.Sprintf("%.3g", v)
 }
 
-// table writes Markdown.
+// table formats a table as Markdown.
 func table(head []string, rows [][]string) string {
 	var b strings.Builder
 	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
@@ -224,7 +224,7 @@ func table(head []string, rows [][]string) string {
 	return b.String()
 }
 
-// breakdown is where the time of a cold run goes.
+// breakdown returns a table of the phases of a cold run.
 func (r *report) breakdown() string {
 	if _, ok := r.find("breakdown", "program", "p50", "cold"); !ok {
 		return ""
@@ -249,7 +249,7 @@ func (r *report) breakdown() string {
 	return b.String()
 }
 
-// others are the numbers that are in no table.
+// others returns the results that are in no table.
 func (r *report) others() string {
 	var b strings.Builder
 	for _, found := range r.Results {
@@ -257,7 +257,7 @@ func (r *report) others() string {
 			continue
 		}
 		if found.Ratio > 0 {
-			fmt.Fprintf(&b, "%s %s, %s: %.3f of what it takes outside\n", found.Case, found.Part, found.Way, found.Ratio)
+			fmt.Fprintf(&b, "%s %s, %s: %.3f of the time outside\n", found.Case, found.Part, found.Way, found.Ratio)
 		} else {
 			fmt.Fprintf(&b, "%s, %s, %s: %s %s\n", found.Case, found.Way, found.Of, number(found.Value), found.Unit)
 		}
@@ -265,7 +265,7 @@ func (r *report) others() string {
 	return b.String()
 }
 
-// text is the report for people, in Markdown. What the settings cost comes last.
+// text returns the report as Markdown. The cost of the settings comes last.
 func (r *report) text() string {
 	var aims, notes strings.Builder
 	for _, j := range r.Aims {
@@ -309,7 +309,7 @@ func (r *report) print(to io.Writer) error {
 //go:embed plot.py
 var plot string
 
-// write leaves the report in a directory: JSON, Markdown, and a picture if there is matplotlib.
+// write writes the report to a directory as JSON and Markdown, and as a picture if matplotlib is installed.
 func (r *report) write(dir, python string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

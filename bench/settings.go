@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// settings compares a daemon with one more setting with the same without: what protection from leaks
-// through the processor costs.
+// settings measures the cost of protection from leaks through the processor. It compares a daemon with a setting to one without.
 func settings(ctx context.Context, b *bench) error {
 	without := b.way("cold")
 	if without.start(ctx); without.Absent != "" {

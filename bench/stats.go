@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// quantile is exact: the samples are few. It is 0 where there are none.
+// quantile returns an exact quantile, because there are few samples. It is 0 if there are none.
 func quantile[T float64 | time.Duration](samples []T, q float64) T {
 	if len(samples) == 0 {
 		return 0
@@ -30,10 +30,10 @@ func parseTiming(header string) map[string]time.Duration {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// span is when something was so, in seconds.
+// span is an interval in seconds.
 type span struct{ begin, end float64 }
 
-// atOnce is the largest number of spans that have a moment in common.
+// atOnce returns the largest number of spans that overlap at one moment.
 func atOnce(spans []span) int {
 	type change struct {
 		at float64
@@ -52,7 +52,7 @@ func atOnce(spans []span) int {
 		case a.at != b.at:
 			return 1
 		}
-		return a.by - b.by // who ends when another begins is not there at once
+		return a.by - b.by // at the same moment ends come first, because such spans do not overlap
 	})
 	now, most := 0, 0
 	for _, c := range changes {

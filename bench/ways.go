@@ -20,24 +20,24 @@ import (
 	"time"
 )
 
-// way is one way to run a program: a command for each, or a server for all.
+// way is one way to run a program: a command for each program, or a server for all.
 type way struct {
 	Name   string `json:"name"`
 	Label  string `json:"label"`
 	Absent string `json:"absent,omitempty"` // why it is not measured
 
-	command []string // the source is added
+	command []string // the source is appended
 	server  []string
 	env     []string
 	ours    bool
-	forks   bool // from templates: a request chooses one
-	hides   bool // ends without having waited for the program: whose CPU time nobody gets to know
-	waiting bool // keeps jails waiting, and makes another one after each run
+	forks   bool // engine fork: a request selects a template
+	hides   bool // it does not wait for the program, so the CPU time of the program is unknown
+	waiting bool // it keeps waiting jails, and makes another one after each run
 
-	held func(cmd *exec.Cmd, told io.WriteCloser) // lets a held server go
+	held func(cmd *exec.Cmd, told io.WriteCloser) // releases a held server
 	up   *exec.Cmd
 	url  string
-	cpu  atomic.Int64 // of the commands so far, in nanoseconds
+	cpu  atomic.Int64 // CPU time of the commands so far, in nanoseconds
 }
 
 //go:embed oldway.py
@@ -49,7 +49,7 @@ func everyWay(python, daemon, isolation, config string) []*way {
 		return &way{Name: name, Label: label, ours: true, server: append([]string{
 			daemon, "serve", "--listen=127.0.0.1:0", "--isolation=" + isolation, "--python=" + python, "--log-level=info"}, flags...)}
 	}
-	// By the environment: a daemon that knows no engines is always cold.
+	// Settings are in the environment, so that a daemon without engines ignores them and is always cold.
 	cold := ours("cold", "sandboxd, cold")
 	cold.env = []string{"SANDBOXD_ENGINE=exec", "SANDBOXD_WARM=0"}
 	warm := ours("warm", "sandboxd, warm", "--engine=exec", "--warm=16")
@@ -66,8 +66,8 @@ func everyWay(python, daemon, isolation, config string) []*way {
 	}
 }
 
-// What other sandboxes are told: the namespaces and the read-only system tree that ours has too.
-// Neither has a cgroup, and only nsjail has limits.
+// Commands of other sandboxes. They have the same namespaces and the same read-only system tree as a jail. Neither has a cgroup, and
+// only nsjail has limits.
 var (
 	bubblewrap = []string{"bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
 		"--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
@@ -88,14 +88,14 @@ func missing(program string) string {
 	return ""
 }
 
-// answer is what became of a run.
+// answer is the result of a run.
 type answer struct {
 	stdout  string
-	refused bool                     // a 503 that says when to come again
-	parts   map[string]time.Duration // where the daemon says that the time went
+	refused bool                     // a 503 with Retry-After
+	parts   map[string]time.Duration // phases that the daemon reports
 }
 
-// run runs a program to its end. An answer that is not the right one is an error.
+// run runs a program until it ends. It returns an error if the output is wrong.
 func (w *way) run(ctx context.Context, p program) (a answer, err error) {
 	if w.server == nil {
 		a, err = w.execute(ctx, p)
@@ -120,7 +120,7 @@ func (w *way) execute(ctx context.Context, p program) (answer, error) {
 	return answer{stdout: string(out)}, err
 }
 
-// As many connections as clients: none waits for another's.
+// client keeps as many connections as there are clients, so that none waits for another.
 var client = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1 << 14}}
 
 func (w *way) post(ctx context.Context, p program) (a answer, err error) {
@@ -165,7 +165,7 @@ func (w *way) post(ctx context.Context, p program) (a answer, err error) {
 
 var serving = regexp.MustCompile(`serving address=(http://\S+)`)
 
-// start starts its server. If that does not serve, the way is absent from now on.
+// start starts the way's server. If the server does not serve, the way becomes absent.
 func (w *way) start(ctx context.Context, flags ...string) {
 	cmd := exec.CommandContext(ctx, w.server[0], append(w.server[1:len(w.server):len(w.server)], flags...)...)
 	cmd.Env = append(os.Environ(), w.env...)
@@ -185,7 +185,7 @@ func (w *way) start(ctx context.Context, flags ...string) {
 	if w.held != nil {
 		w.held(cmd, told)
 	}
-	// A template takes seconds to import what it is told to; never a minute.
+	// The imports of a template take seconds. After a minute the server counts as hanging.
 	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer late.Stop()
 	lines := bufio.NewScanner(stderr)
@@ -210,14 +210,14 @@ func (w *way) stop() error {
 	w.up = nil
 	client.CloseIdleConnections()
 	err := cmd.Process.Signal(syscall.SIGTERM)
-	// An end that it was told to make is a good one, whatever its status.
+	// sandboxd exits with status 0 after SIGTERM. The other servers do not handle the signal.
 	if waited := cmd.Wait(); w.ours && waited != nil {
 		err = errors.Join(err, fmt.Errorf("%s: %w", w.Name, waited))
 	}
 	return err
 }
 
-// reason is why a server that said this did not start.
+// reason returns why a server with this output did not start.
 func reason(said string, err error) string {
 	if _, remedy, ok := strings.Cut(said, `remedy="`); ok {
 		remedy, _, _ = strings.Cut(remedy, `"`)
