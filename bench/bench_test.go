@@ -117,7 +117,7 @@ func TestReason(t *testing.T) {
 	}
 }
 
-func TestWrongAnswersAreSeen(t *testing.T) {
+func TestWrongAnswersAreReported(t *testing.T) {
 	for _, tt := range []struct {
 		name, stdout string
 		program      program
@@ -171,7 +171,7 @@ func TestAims(t *testing.T) {
 	}
 }
 
-func TestAimsNameWaysThatAre(t *testing.T) {
+func TestAimsNameExistingWays(t *testing.T) {
 	names := map[string]bool{}
 	for _, w := range everyWay("python3", "sandboxd", "required", "file") {
 		names[w.Name] = true

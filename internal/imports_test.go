@@ -1,4 +1,4 @@
-// Package internal_test looks at the packages of the program from outside.
+// Package internal_test checks which packages import which.
 package internal_test
 
 import (
@@ -14,8 +14,8 @@ import (
 
 const module = "github.com/sandboxd/sandboxd/"
 
-// arrows are the packages of ours that each package may import; docs/design.md draws them. Each row names
-// packages of rows above it only, so there is no way back.
+// arrows are the packages of this module that each package may import. docs/design.md draws them. A row may only name packages of
+// rows above it, so there is no cycle.
 var arrows = []struct {
 	from string
 	to   []string
@@ -54,7 +54,7 @@ var arrows = []struct {
 	{"bench", nil},
 }
 
-func TestArrows(t *testing.T) {
+func TestImportsFollowTheDesign(t *testing.T) {
 	above := map[string]bool{}
 	allowed := map[string][]string{}
 	for _, row := range arrows {
@@ -78,7 +78,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// ours are the packages of ours that each package imports, tests aside.
+// ours returns the packages of this module that each package imports, without its tests.
 func ours(t *testing.T, root string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}

@@ -261,7 +261,7 @@ func TestDefaultProfileAnswers(t *testing.T) {
 }
 
 // At each of these numbers the process is killed, or gets the answer of an unknown number.
-func TestNumbersOutsideOfTheTable(t *testing.T) {
+func TestUnknownSystemCallNumbers(t *testing.T) {
 	f := defaultFilter(t)
 	tests := []struct {
 		name   string

@@ -163,7 +163,7 @@ func TestNoCallIsBothInAGroupThatAllowsAndInOneThatDenies(t *testing.T) {
 const small = `{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38%s,"syscalls":[
 {"names":["execve","exit_group","sendmsg","write"],"action":"SCMP_ACT_ALLOW"}%s]}`
 
-func TestCompileNamesWhatIsWrong(t *testing.T) {
+func TestCompileErrors(t *testing.T) {
 	top := func(s string) string { return fmt.Sprintf(small, ","+s, "") }
 	rule := func(s string) string { return fmt.Sprintf(small, "", ","+s) }
 	args := func(s string) string { return rule(`{"names":["ioctl"],"action":"SCMP_ACT_ALLOW","args":[` + s + `]}`) }
@@ -377,7 +377,7 @@ func reach(program []unix.SockFilter) []bool {
 }
 
 // libseccomp keeps its filters outside Go's heap, so the garbage collector does not free them.
-func TestCompileLeavesNothingBehind(t *testing.T) {
+func TestCompileLeaksNothing(t *testing.T) {
 	compile := func(n int) {
 		for range n {
 			if _, err := compileFor([]byte(fmt.Sprintf(small, "", "")), machines[0]); err != nil {

@@ -53,7 +53,7 @@ func TestCountedAndQuiet(t *testing.T) {
 	}
 }
 
-func TestNamesOfWhatIsCounted(t *testing.T) {
+func TestNamesOfCountedCalls(t *testing.T) {
 	counted := Counted(defaultFilter(t).Program)
 	for _, name := range []string{"bpf", "readahead", "ioctl", "socket", "prctl", "clone", "rseq"} {
 		if want := name != "rseq"; slices.Contains(counted, name) != want {
@@ -75,7 +75,7 @@ func TestNamesOfWhatIsCounted(t *testing.T) {
 // When a filter is loaded, the kernel finds the calls that are allowed whatever the arguments, and then does not run the program for them
 // (seccomp_is_const_allow of kernel/seccomp.c). It finds a call only if the path to its answer depends on the number and the architecture
 // alone.
-func TestAllowedCallsCostTheKernelNoProgram(t *testing.T) {
+func TestKernelSkipsTheFilterForAllowedCalls(t *testing.T) {
 	f := defaultFilter(t)
 	m, err := native()
 	if err != nil {

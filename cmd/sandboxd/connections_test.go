@@ -64,7 +64,7 @@ func (p *peer) slow(t testing.TB) {
 }
 
 // Clients send one request each and then stay idle, on twice as many connections as there may be. Nobody is kept out.
-func TestIdleConnectionsShutNobodyOut(t *testing.T) {
+func TestIdleConnectionsDoNotBlockClients(t *testing.T) {
 	const limit = 16
 	for name, hold := range map[string]string{
 		"after an answer": askRoot, "from the start": "", "in the middle of a head": "GET / HTTP/1.1\r\n",

@@ -239,7 +239,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 }
 
 // Faults of the machine that appear and disappear while the daemon runs.
-func TestFaultsUnderTheDaemon(t *testing.T) {
+func TestFaultsOfTheMachine(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has a user namespace with several uids: the same suite runs as root")
 	}

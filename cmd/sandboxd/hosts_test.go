@@ -11,7 +11,7 @@ import (
 
 // The host names that each kind of listener accepts. The requests are those of a page that uses DNS rebinding: its browser treats
 // the daemon as the page's own origin.
-func TestNamesOfTheDaemon(t *testing.T) {
+func TestHostNamesOfTheDaemon(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "socket")
 	for _, tt := range []struct {
 		name      string

@@ -20,7 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-func TestOverloadIsHonest(t *testing.T) {
+func TestOverloadIsAnsweredWith503(t *testing.T) {
 	d := start(t, "--concurrency=1", "--queue=1", "--policy=off", "--wall=20s")
 	const sleeper = `{"code":"import time\ntime.sleep(2)\nprint(1)"}`
 	var wg sync.WaitGroup

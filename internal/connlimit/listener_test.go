@@ -21,7 +21,7 @@ const (
 	clientFull = `{"detail":"Too many connections are open from this address: try again later"}`
 )
 
-func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
+func TestNewConnectionReplacesTheLongestIdle(t *testing.T) {
 	s := serve(t, nil, Limits{Total: 3})
 	var peers []*peer
 	for i := range 3 {
@@ -33,8 +33,8 @@ func TestNewcomerTakesThePlaceOfTheLongestIdle(t *testing.T) {
 	peers[0].ask(t) // now the second one has been idle longest
 	s.settle(t, 3)
 	for _, closed := range []int{1, 2, 0} {
-		newcomer := s.dial(t, two)
-		newcomer.ask(t)
+		another := s.dial(t, two)
+		another.ask(t)
 		peers[closed].wantClosed(t)
 		s.settle(t, 3)
 	}
@@ -79,17 +79,17 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	}
 }
 
-func TestRequestUnderWayIsNeverClosedForANewcomer(t *testing.T) {
+func TestRequestInProgressIsNeverClosed(t *testing.T) {
 	s := serve(t, nil, Limits{Total: 2})
 	busy := []*peer{s.dial(t, one), s.dial(t, two)}
 	for _, p := range busy {
 		s.wait(t, p)
 	}
 	for range 3 {
-		newcomer := s.dial(t, three)
-		newcomer.say(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
-		newcomer.wantAnswer(t, http.StatusServiceUnavailable, full)
-		newcomer.wantClosed(t)
+		another := s.dial(t, three)
+		another.say(t, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello")
+		another.wantAnswer(t, http.StatusServiceUnavailable, full)
+		another.wantClosed(t)
 	}
 	s.release()
 	for _, p := range busy {
@@ -233,11 +233,11 @@ func TestNewConnectionWaitsForUnhandledBytes(t *testing.T) {
 		defer s.mu.Unlock()
 		return s.idle.Len() == 1 && s.idle.Front().Value.(*conn).unread() > 0
 	})
-	newcomer := s.dial(t, two)
-	newcomer.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	eventually(t, "the newcomer to be accepted", func() bool { return listener.accepted.Load() == 2 })
+	another := s.dial(t, two)
+	another.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	eventually(t, "the connection to be accepted", func() bool { return listener.accepted.Load() == 2 })
 	close(gate)
-	newcomer.wantAnswer(t, http.StatusOK, "served")
+	another.wantAnswer(t, http.StatusOK, "served")
 	first.wantAnswer(t, http.StatusServiceUnavailable, full)
 	s.wantCounts(t, 1, 0, 0)
 }

@@ -196,7 +196,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	}
 }
 
-func TestASpentBudgetIsAnError(t *testing.T) {
+func TestExhaustedBudgetIsAnError(t *testing.T) {
 	for _, tt := range []struct{ name, src string }{
 		{"in the parser", "x = " + strings.Repeat("-", 1<<20) + "open"},
 		{"in broken text", "open" + strings.Repeat(".", 1<<18)},
@@ -296,7 +296,7 @@ func TestLimitsAreThoseOfCPython(t *testing.T) {
 }
 
 // The parser has buffers of a fixed size, which must not overflow. The form of the reduced text guarantees that.
-func TestReducedTextIsTame(t *testing.T) {
+func TestReducedTextFitsTheParsersBuffers(t *testing.T) {
 	rules := mustNew(t, Config{Policy: Strict}).rules
 	for name, src := range hostile(64 << 10) {
 		r, ok := reduce([]byte(src), rules)

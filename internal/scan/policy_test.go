@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestMessagesAreTheContracts(t *testing.T) {
+func TestMessagesAreThoseOfTheContract(t *testing.T) {
 	s := mustNew(t, Config{Policy: Strict})
 	for _, tt := range []struct{ src, want string }{
 		{"import os", "Security Error: Module 'os' is not allowed for security reasons."},
@@ -58,7 +58,7 @@ func TestOff(t *testing.T) {
 	})
 }
 
-func TestTheOperatorsLists(t *testing.T) {
+func TestListsOfTheOperator(t *testing.T) {
 	t.Run("replace the modules", func(t *testing.T) {
 		testSources(t, Config{Policy: Strict, Modules: []string{"turtle", "urllib.request"}}, []sourceCase{
 			{src: "import os, sys, posix, requests, smtplib, pty"},
@@ -127,7 +127,7 @@ func TestNulled(t *testing.T) {
 	}
 }
 
-func TestSenselessConfigurationIsRefused(t *testing.T) {
+func TestInvalidConfigurationIsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -175,7 +175,7 @@ func TestRulesAreClosed(t *testing.T) {
 }
 
 // No entry is in two lists.
-func TestListsAreSound(t *testing.T) {
+func TestNoEntryIsInTwoLists(t *testing.T) {
 	r, err := newRuleset(Config{Policy: Strict})
 	if err != nil {
 		t.Fatal(err)

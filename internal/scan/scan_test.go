@@ -239,7 +239,7 @@ func TestRestrictedBuiltins(t *testing.T) {
 	})
 }
 
-func TestNamesOfTheUsersOwn(t *testing.T) {
+func TestNamesBoundByTheUser(t *testing.T) {
 	testSources(t, Config{Policy: Strict}, []sourceCase{
 		{src: "input = [1, 2]\nfor x in input: print(x)"},
 		{src: "def compile(x): return x\ncompile(1)"},
@@ -427,7 +427,7 @@ func TestOrdinaryIntrospection(t *testing.T) {
 	})
 }
 
-func TestBrokenAndOddText(t *testing.T) {
+func TestInvalidAndUnusualText(t *testing.T) {
 	testSources(t, Config{Policy: Strict}, []sourceCase{
 		{src: ""},
 		{src: "\n\n"},

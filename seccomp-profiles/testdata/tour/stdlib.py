@@ -357,7 +357,7 @@ def sockets():
         try:
             server = socket.create_server((address, 0), family=family, reuse_port=True)
         except OSError as e:
-            if family == socket.AF_INET6:  # a kernel without IPv6
+            if family == socket.AF_INET6:  # the kernel has no IPv6
                 continue
             raise e
         if family == socket.AF_INET6:
@@ -443,7 +443,7 @@ def signals():
     if pid == 0:
         time.sleep(0.1)
         os._exit(5)
-    os.kill(pid, signal.SIGSTOP)  # a stopped sleep goes on by restart_syscall
+    os.kill(pid, signal.SIGSTOP)  # a stopped sleep continues with restart_syscall
     os.kill(pid, signal.SIGCONT)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
 
@@ -535,8 +535,8 @@ def memory():
     del blocks
 
 
-# What the filter takes away from the standard library. Each must fail with an error that says so, and
-# this list is the one in README.md.
+# Functions of the standard library that the filter denies. Each must fail with a clear error. README.md
+# has the same list.
 REFUSED = {
     "fcntl.F_NOTIFY": lambda fd: fcntl.fcntl(fd, fcntl.F_NOTIFY, fcntl.DN_ACCESS),
     "fcntl.F_SETLEASE": lambda fd: fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK),
