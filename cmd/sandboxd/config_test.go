@@ -245,7 +245,7 @@ func TestMakeRunReportsTheFlag(t *testing.T) {
 		!strings.Contains(stderr, `sandboxd: --templates: template "data": `) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	if status, stderr := serve("--python=/nonexistent"); status != 1 || !strings.HasSuffix(stderr, "This machine cannot run a jail: the lines above say what to do\n") {
+	if status, stderr := serve("--python=/nonexistent"); status != 1 || !strings.HasSuffix(stderr, "This machine cannot run a jail: see the remedies above\n") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 }
