@@ -52,7 +52,7 @@ deps-test: deps
 	@scripts/prometheus .cache/prometheus
 
 lint: deps ## gofmt, go vet, staticcheck, shellcheck
-	@unformatted=$$(gofmt -l cmd internal seccomp-profiles bench); \
+	@unformatted=$$(gofmt -l client cmd internal seccomp-profiles bench); \
 		[ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...

@@ -20,6 +20,7 @@ var arrows = []struct {
 	from string
 	to   []string
 }{
+	{"client", nil},
 	{"internal/sandbox", nil},
 	{"internal/admission", nil},
 	{"internal/connlimit", nil},
@@ -49,7 +50,7 @@ var arrows = []struct {
 	{"internal/service", []string{"internal/admission", "internal/jail", "internal/metrics", "internal/sandbox"}},
 	{"internal/api/v1", []string{"internal/admission", "internal/metrics", "internal/sandbox", "internal/service"}},
 	{"internal/api", []string{"internal/admission", "internal/api/v1", "internal/metrics", "internal/sandbox", "internal/service"}},
-	{"cmd/sandboxd", []string{"internal/admission", "internal/api", "internal/connlimit", "internal/doctor", "internal/jail", "internal/jail/hostid", "internal/metrics",
+	{"cmd/sandboxd", []string{"client", "internal/admission", "internal/api", "internal/connlimit", "internal/doctor", "internal/jail", "internal/jail/hostid", "internal/metrics",
 		"internal/sandbox", "internal/scan", "internal/service", "seccomp-profiles"}},
 	{"bench", nil},
 }

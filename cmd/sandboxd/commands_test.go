@@ -32,8 +32,12 @@ func TestDocumentedCommands(t *testing.T) {
 			{`make run ARGS="--engine fork`, `{"stdout":"6\n","stderr":""}`, ""},
 			{"make build && sudo make install", "", "make lab, make test-install"},
 		}},
+		{"docs/api.md", []struct{ begin, want, elsewhere string }{
+			{"curl -sN http://127.0.0.1:8000/v1/runs", `"reason":"The program ended by itself with exit code 0."`, ""},
+		}},
 		{"docs/operations.md", []struct{ begin, want, elsewhere string }{
 			{"docker run", "", "TestDoctorNamesTheCause, by what these options do"},
+			{"sandboxd run --remote", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
 			{"echo 'admin-listen:", "", "make lab"},
 			{"sudo systemctl disable", "", "make test-install"},
 			{"sudo install -D", "", "make lab"},
@@ -102,6 +106,8 @@ func paste(t *testing.T, commands string) string {
 		if _, err := exec.LookPath("curl"); err != nil {
 			testenv.Missing(t, "curl")
 		}
+	}
+	if strings.Contains(commands, "http://127.0.0.1:8000") {
 		commands = strings.ReplaceAll(commands, "http://127.0.0.1:8000", start(t, flags...).url)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-ec", strings.ReplaceAll(commands, "sudo ", ""))

@@ -211,7 +211,7 @@ func TestVersionAndHelp(t *testing.T) {
 		{[]string{"help"}, []string{"Usage: sandboxd <command>", "\n  check ", "--memory=256MiB", "($SANDBOXD_MEMORY)", "Exit status: 0 on success, 1"}},
 		{[]string{"--help"}, []string{"Usage: sandboxd <command>"}},
 		{[]string{"help", "serve"}, []string{"Usage: sandboxd serve [flags]\n", "--listen="}},
-		{[]string{"help", "run"}, []string{"Usage: sandboxd run <file> [flags]\n", "--template="}},
+		{[]string{"help", "run"}, []string{"Usage: sandboxd run <file> [<args> ...] [flags]\n", "--template=", "--remote=URL", "$SANDBOXD_KEY,"}},
 		{[]string{"help", "profile", "check"}, []string{"Usage: sandboxd profile check <file>"}},
 		{[]string{"help", "help"}, []string{"Usage: sandboxd help [<command> ...] [flags]\n"}},
 	} {

@@ -51,15 +51,17 @@ func main() {
 
 // run runs the command. The settings are read only if the command takes them as a parameter.
 func (in *invocation) run(caught *signals) error {
-	err := in.BindSingletonProvider(func() (*settings, error) {
-		s, err := in.readSettings()
-		in.warnOfUnknownVariables()
-		return s, err
-	})
-	if err != nil {
+	if err := in.BindSingletonProvider(in.allSettings); err != nil {
 		return err
 	}
-	return in.Context.Run(caught)
+	return in.Context.Run(caught, in)
+}
+
+// allSettings reads the settings and warns of unknown variables.
+func (in *invocation) allSettings() (*settings, error) {
+	s, err := in.readSettings()
+	in.warnOfUnknownVariables()
+	return s, err
 }
 
 // report prints an error and returns the exit status for it.

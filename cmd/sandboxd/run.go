@@ -21,12 +21,30 @@ import (
 )
 
 type runCommand struct {
-	File     string `arg:"" help:"The program; - is standard input."`
-	Template string `default:"default" placeholder:"NAME" help:"The template to fork from, one of those of --templates."`
+	File     string   `arg:"" help:"The program; - is standard input."`
+	Args     []string `arg:"" optional:"" help:"Its arguments. Put -- before the first that begins with a dash."`
+	Template string   `default:"default" placeholder:"NAME" help:"The template to fork from, one of those of --templates. With --remote: the environment."`
+	Remote   string   `placeholder:"URL" help:"Run the program on the service at this URL, or at unix:PATH, instead of here. Standard input goes along, unless it is a terminal. Of the settings, only --policy and the limits of one run that a request may set have a meaning then, and only as flags."`
+	KeyFile  string   `placeholder:"FILE" help:"With --remote: the file with the API key. Without it, the key is $$SANDBOXD_KEY, if that is set."`
 }
 
 // Run runs one file through the scan and the jail, as a request would be.
-func (c runCommand) Run(s *settings) error {
+func (c runCommand) Run(in *invocation) error {
+	if c.Remote != "" {
+		return c.runRemote(in)
+	}
+	if c.KeyFile != "" {
+		return &configError{[]string{"--key-file: there is no service to send the key to: give --remote, or leave it out"}}
+	}
+	s, err := in.allSettings()
+	if err != nil {
+		return err
+	}
+	return c.runHere(s)
+}
+
+// runHere runs the program in a jail of this process.
+func (c runCommand) runHere(s *settings) error {
 	if names := s.templateNames(); !slices.Contains(names, c.Template) {
 		return fmt.Errorf("--template: there is none named %q, only %s (see --engine and --templates)", c.Template, strings.Join(names, ", "))
 	}
@@ -38,12 +56,7 @@ func (c runCommand) Run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
-	ending := []os.Signal{unix.SIGINT, unix.SIGTERM}
-	if !signal.Ignored(unix.SIGHUP) { // as under nohup
-		ending = append(ending, unix.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), ending...)
+	ctx, stop := untilSignal()
 	defer stop()
 	config, err := s.jail(s.logger(os.Stderr))
 	if err != nil {
@@ -70,7 +83,7 @@ func (c runCommand) Run(s *settings) error {
 		Memory:  service.AnswerMemory(1, s.limits()),
 		Metrics: metrics.New(version, jail.Stages(), scan.Rules(), nil),
 		Log:     s.logger(io.Discard),
-	}).Run(ctx, service.Request{Program: sandbox.Program{Source: source, Template: c.Template}}, terminal{})
+	}).Run(ctx, service.Request{Program: sandbox.Program{Source: source, Args: c.Args, Template: c.Template}}, terminal{})
 	closed := j.Close()
 	if err != nil {
 		return err
@@ -78,17 +91,32 @@ func (c runCommand) Run(s *settings) error {
 	if closed != nil {
 		return closed
 	}
-	for _, f := range reply.Findings {
-		fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message)
-	}
-	if said := denied(reply.Outcome); said != "" {
-		fmt.Fprintln(os.Stderr, "sandboxd:", said)
-	}
-	if reason := reply.Reason(s.limits()); reason != "" {
-		fmt.Fprintln(os.Stderr, "sandboxd:", reason)
-	}
+	c.report(reply.Outcome, reply.Reason(s.limits()))
 	os.Exit(reply.ExitStatus())
 	return nil
+}
+
+// untilSignal returns a context that ends by the signals that end a program of `sandboxd run`.
+func untilSignal() (ctx context.Context, stop func()) {
+	signal.Ignore(unix.SIGPIPE) // of `sandboxd run … | head`: the program runs on unheard, and is cleaned up
+	ending := []os.Signal{unix.SIGINT, unix.SIGTERM}
+	if !signal.Ignored(unix.SIGHUP) { // as under nohup
+		ending = append(ending, unix.SIGHUP)
+	}
+	return signal.NotifyContext(context.Background(), ending...)
+}
+
+// report prints what the output of the program does not tell: findings, denied system calls, and the reason of the end.
+func (c runCommand) report(o *sandbox.Outcome, reason string) {
+	for _, f := range o.Findings {
+		fmt.Fprintf(os.Stderr, "%s:%d:%d: %s\n", c.File, f.Line, f.Column, f.Message)
+	}
+	if said := denied(o); said != "" {
+		fmt.Fprintln(os.Stderr, "sandboxd:", said)
+	}
+	if reason != "" {
+		fmt.Fprintln(os.Stderr, "sandboxd:", reason)
+	}
 }
 
 // terminal shows what the program writes as it comes. It holds the program up where its own reader is slow, as a pipe

@@ -202,7 +202,7 @@ func testRuns(t *testing.T, flags ...string) {
 			}},
 		{"more output", v1.Request{Code: "print('x' * (3 << 20), end='')", Limits: &v1.Limits{OutputBytes: 4 << 20}}, "exited", strings.Repeat("x", 3<<20), "", nil},
 		{"what the policy of the request forbids", v1.Request{Code: "print(1)\nimport os", Policy: "strict"}, "rejected", "", "", func(t *testing.T, a v1.Answer) {
-			if len(a.Findings) != 1 || a.Findings[0].Line != 2 || a.Findings[0].Column != 8 || a.Findings[0].Rule != "module" ||
+			if len(a.Findings) != 1 || a.Findings[0].Line != 2 || a.Findings[0].Column != 8 || a.Findings[0].EndLine != 2 || a.Findings[0].EndColumn != 10 || a.Findings[0].Rule != "module" ||
 				a.Reason != "The program was not run, because the policy forbids what it does in line 2." {
 				t.Errorf("%+v", a)
 			}

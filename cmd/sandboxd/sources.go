@@ -189,7 +189,8 @@ func (in *invocation) take(flags []*kong.Flag, value func(*kong.Flag) (any, orig
 // name, or "".
 type unknownVariable struct{ name, meant string }
 
-// unknownVariables returns the unknownVariables in an environment. Variables of the tests and of make are not unknownVariables.
+// unknownVariables returns the unknownVariables in an environment, without the key of `sandboxd run --remote` and the variables of the
+// tests and of make.
 func unknownVariables(app *kong.Application, environ []string) (found []unknownVariable) {
 	var known []string
 	for _, flag := range settingsOf(app) {
@@ -198,7 +199,7 @@ func unknownVariables(app *kong.Application, environ []string) (found []unknownV
 	for _, variable := range environ {
 		name, _, _ := strings.Cut(variable, "=")
 		if strings.HasPrefix(name, "SANDBOXD_") && !strings.HasPrefix(name, "SANDBOXD_TEST_") &&
-			name != "SANDBOXD_PROMETHEUS_DIR" && name != "SANDBOXD_NO_INSTALL" && !slices.Contains(known, name) {
+			name != keyVariable && name != "SANDBOXD_PROMETHEUS_DIR" && name != "SANDBOXD_NO_INSTALL" && !slices.Contains(known, name) {
 			found = append(found, unknownVariable{name, nearest(name, known)})
 		}
 	}

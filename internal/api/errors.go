@@ -105,7 +105,7 @@ func explain(err error) (f failure, ok bool) {
 			reason = metrics.NotOffered
 		case v1.Busy:
 			reason = metrics.BodyMemory
-		case v1.NotFound, v1.MethodNotAllowed:
+		case v1.NotFound, v1.NoSuchRun, v1.MethodNotAllowed:
 			reason = "" // not counted as a request for a run
 		}
 		return failure{kind: problem.Kind, status: problem.Kind.Status, detail: problem.Detail, fields: problem.Fields, reason: reason, retry: problem.Kind == v1.Busy}, true

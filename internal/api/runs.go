@@ -19,7 +19,7 @@ func newV1(cfg Config) *v1.API {
 	// In the mode "required" the daemon has not started without a required layer.
 	isolation.Enforced = cfg.Isolation.Mode == "required" || len(isolation.Missing) == 0
 	return v1.New(v1.Config{
-		Service: cfg.Service, Metrics: cfg.Metrics, Environments: cfg.Templates, Isolation: isolation, WriteTimeout: cfg.WriteTimeout,
+		Service: cfg.Service, Metrics: cfg.Metrics, Version: cfg.Version, Environments: cfg.Templates, Isolation: isolation, WriteTimeout: cfg.WriteTimeout,
 	})
 }
 
@@ -40,6 +40,17 @@ func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
 		},
 	})
 	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// cancel ends a run by its id.
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
+	if s.foreign(r) {
+		s.fail(w, r, errForeignPage)
+		return
+	}
+	if err := s.v1.Cancel(w, r.PathValue("id")); err != nil {
 		s.fail(w, r, err)
 	}
 }

@@ -61,10 +61,16 @@ func (d apiDocument) holds(schema, text string) error {
 	return compiled.Validate(value)
 }
 
-// conforms holds an answer of the typed API against the description.
+// conforms holds an answer of POST /v1/runs against the description.
 func (d apiDocument) conforms(t *testing.T, a answerOf) {
 	t.Helper()
-	response := d.Paths.Value(v1.Path).Post.Responses.Value(fmt.Sprint(a.StatusCode))
+	d.conformsTo(t, d.Paths.Value(v1.Path).Post, a)
+}
+
+// conformsTo holds an answer of an operation against the description.
+func (d apiDocument) conformsTo(t *testing.T, operation *openapi3.Operation, a answerOf) {
+	t.Helper()
+	response := operation.Responses.Value(fmt.Sprint(a.StatusCode))
 	if response == nil {
 		t.Fatalf("%d is not described: %s", a.StatusCode, a.body)
 	}
@@ -133,7 +139,7 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	many := result(sandbox.Exited, "é\x00\xff\n\"\\\x7f", strings.Repeat("€", 20_000))
 	many.Denials, many.Warm, many.Timing.Queued = map[string]int{"socket": 3, "ptrace": 1}, true, time.Second
 	many.Stdout.Total += 10
-	many.Findings = []sandbox.Finding{{Rule: "module", Message: "no", Line: 1, Column: 8}}
+	many.Findings = []sandbox.Finding{{Rule: "module", Message: "no", Line: 1, Column: 8, EndLine: 2, EndColumn: 3}}
 	// The document is another server's: the one of a case may refuse to give it.
 	doc := documentOf(t, serve(t, exits("", ""), nil))
 	seen := map[string]bool{}
@@ -148,14 +154,14 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	}{
 		{"exited", nil, nil, oneLine, 200, nil, `"verdict":"exited","exit_code":0,"signal":null,"reason":"The program ended by itself with exit code 0."`},
 		{"everything that there can be", returns(many), nil, oneLine, 200, nil,
-			`"truncated":{"stdout_bytes":10,"stderr_bytes":0},"findings":[{"rule":"module","message":"no","line":1,"column":8}],"denials":[{"syscall":"ptrace",`},
+			`"truncated":{"stdout_bytes":10,"stderr_bytes":0},"findings":[{"rule":"module","message":"no","line":1,"column":8,"end_line":2,"end_column":3}],"denials":[{"syscall":"ptrace",`},
 		{"signaled", returns(&sandbox.Outcome{Verdict: sandbox.Signaled, Signal: unix.SIGSEGV}), nil, oneLine, 200, nil, `"exit_code":null,"signal":"SIGSEGV","reason":"The program was ended by signal SIGSEGV: `},
 		{"timeout", returns(result(sandbox.Timeout, "a", "")), nil, post(`{"code":"x","limits":{"wall_seconds":1.5}}`), 200, nil,
 			`"verdict":"timeout","exit_code":null,"signal":null,"reason":"The program was stopped after 1.5 s of wall-clock time, which is the limit."`},
 		{"out of memory", returns(result(sandbox.OOM, "a", "")), nil, oneLine, 200, nil, `"verdict":"out_of_memory"`},
 		{"rejected", nil, func(c *setup) {
 			c.Scanner = scanFunc(func(context.Context, []byte) ([]sandbox.Finding, error) {
-				return []sandbox.Finding{{Rule: "module", Name: "os", Message: "no os", Line: 2, Column: 3}}, nil
+				return []sandbox.Finding{{Rule: "module", Name: "os", Message: "no os", Line: 2, Column: 3, EndLine: 2, EndColumn: 5}}, nil
 			})
 		}, oneLine, 200, nil, `"verdict":"rejected","exit_code":null,"signal":null,"reason":"The program was not run, because the policy forbids what it does in line 2."`},
 		{"a layer is missing", nil, func(c *setup) { c.Isolation.Mode = "best-effort"; c.Isolation.Layers[1].State = LayerMissing }, oneLine, 200, nil, `"isolation":{"enforced":false,"missing":["memory"]}`},
@@ -284,7 +290,7 @@ func TestTypedPaths(t *testing.T) {
 		kind         *v1.Kind
 	}{
 		{"GET", "/v1/runs", 405, v1.MethodNotAllowed}, {"DELETE", "/v1/runs", 405, v1.MethodNotAllowed},
-		{"GET", "/v1/nothing", 404, v1.NotFound}, {"POST", "/v1/runs/x", 404, v1.NotFound}, {"GET", "/v1", 404, v1.NotFound},
+		{"GET", "/v1/nothing", 404, v1.NotFound}, {"POST", "/v1/runs/x/y", 404, v1.NotFound}, {"GET", "/v1", 404, v1.NotFound},
 	} {
 		a := s.call(t, tt.method, tt.path, "")
 		if err := doc.holds("Problem", a.body); err != nil || a.StatusCode != tt.status || !strings.Contains(a.body, "/problems/"+tt.kind.Name) ||

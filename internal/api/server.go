@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -143,6 +144,8 @@ func (s *Server) table() []route {
 		route{"GET", "/", s.welcome, asConfigured},
 		route{"POST", "/playground/execute", s.execute, asConfigured},
 		route{"POST", v1.Path, s.runs, asConfigured},
+		route{"DELETE", v1.RunPath, s.cancel, asConfigured},
+		route{"GET", v1.MetaPath, s.v1.Meta, asConfigured},
 		route{"GET", v1.ProblemPath + "{name}", s.problem, asConfigured},
 		route{"GET", "/openapi.json", s.openapi, noPages},
 	)
@@ -170,7 +173,7 @@ func (s *Server) routes(table []route) http.Handler {
 		if exact == "/" {
 			exact = "/{$}"
 		} else {
-			mux.HandleFunc(rt.path+"/{$}", redirectTo(rt.path))
+			mux.HandleFunc(rt.path+"/{$}", redirectWithoutSlash)
 		}
 		if rt.method == "GET" {
 			allow = "GET, HEAD" // net/http's GET patterns answer both
@@ -205,12 +208,10 @@ func (s *Server) methodNotAllowed(allow string) http.HandlerFunc {
 	}
 }
 
-func redirectTo(path string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		to := url.URL{Path: path, RawQuery: r.URL.RawQuery}
-		w.Header().Set("Location", to.String())
-		w.WriteHeader(http.StatusTemporaryRedirect) // the same method again, with its body
-	}
+func redirectWithoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
+	w.Header().Set("Location", to.String())
+	w.WriteHeader(http.StatusTemporaryRedirect) // the same method again, with its body
 }
 
 // allowOrigins sets which web pages browsers let in.

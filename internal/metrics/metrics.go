@@ -219,7 +219,7 @@ func (m *Metrics) StreamLost(stream string, bytes int64) {
 	m.streamLost.WithLabelValues(oneOf([]string{"stdout", "stderr"}, stream, other)).Add(float64(bytes))
 }
 
-// RunCancelled counts a run whose client closed the connection before the program was started.
+// RunCancelled counts a run that its client gave up or cancelled before the program was started.
 func (m *Metrics) RunCancelled() { m.runs.WithLabelValues(string(sandbox.Cancelled)).Inc() }
 
 // RunFailed counts a run whose sandbox failed at this stage.

@@ -16,7 +16,7 @@ const (
 	Timeout   Verdict = "timeout"   // the wall clock ran out and we killed it
 	OOM       Verdict = "oom"       // it wanted more memory than its limit
 	Rejected  Verdict = "rejected"  // the policy forbids it: it was not run
-	Cancelled Verdict = "cancelled" // the caller's context ended first
+	Cancelled Verdict = "cancelled" // the caller went away, or cancelled the run
 	Failed    Verdict = "error"     // the sandbox failed, not the program: there is an error and no Outcome
 )
 

@@ -199,6 +199,8 @@ type Finding struct {
 	Name    string // what is forbidden: "os", "open", "io.open", "__subclasses__"
 	Message string // the sentence of the contract, which frontends show as it is
 
-	// Line and Column count from 1; columns are characters, and a tab is one.
-	Line, Column int
+	// Lines and columns count from 1. Columns are Unicode code points, and a tab is one. The end is the place after the last
+	// character.
+	Line, Column       int
+	EndLine, EndColumn int
 }

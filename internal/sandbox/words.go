@@ -53,6 +53,9 @@ func (o *Outcome) Sentence(limits Limits) string {
 	case Rejected:
 		return fmt.Sprintf("The program was not run, because the policy forbids what it does in line %d.", o.Findings[0].Line)
 	case Cancelled:
+		if o.Timing.Program == 0 {
+			return "The program was not run, because its client cancelled it before."
+		}
 		return fmt.Sprintf("The program was stopped after %s s, because its client cancelled it.", seconds(o.Timing.Program.Round(time.Millisecond)))
 	}
 	return "The sandbox failed, not the program."

@@ -54,6 +54,7 @@ func TestSentences(t *testing.T) {
 		{Outcome{Verdict: OOM}, "The program was stopped because it needed more than 256 MiB of memory, which is the limit."},
 		{Outcome{Verdict: Rejected, Findings: []Finding{{Line: 3}, {Line: 5}}}, "The program was not run, because the policy forbids what it does in line 3."},
 		{Outcome{Verdict: Cancelled, Timing: Timing{Program: 12 * time.Millisecond}}, "The program was stopped after 0.012 s, because its client cancelled it."},
+		{Outcome{Verdict: Cancelled}, "The program was not run, because its client cancelled it before."},
 		{Outcome{Verdict: Signaled, Signal: syscall.SIGUSR1}, "The program was ended by signal SIGUSR1."},
 		{Outcome{Verdict: Signaled, Signal: syscall.SIGSEGV}, "The program was ended by signal SIGSEGV: it accessed memory that is not its own, or recursed too deeply in compiled code."},
 	} {

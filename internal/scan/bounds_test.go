@@ -319,7 +319,7 @@ func checkTame(t *testing.T, name string, r *reduced) {
 			}
 		}
 	}
-	if !slices.IsSortedFunc(r.words, func(a, b word) int { return a.offset - b.offset }) {
+	if !slices.IsSortedFunc(r.words, func(a, b word) int { return a.from.start - b.from.start }) {
 		t.Fatalf("%s: the words are out of order", name)
 	}
 }

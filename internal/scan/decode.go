@@ -26,7 +26,8 @@ func decode(src []byte) ([]byte, *sandbox.Finding) {
 	text := bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	codec, line, column := cookie(text)
 	if rewriting.has(codec) {
-		return nil, &sandbox.Finding{Rule: RuleEncoding, Name: codec, Message: message(RuleEncoding, codec), Line: line, Column: column}
+		return nil, &sandbox.Finding{Rule: RuleEncoding, Name: codec, Message: message(RuleEncoding, codec),
+			Line: line, Column: column, EndLine: line, EndColumn: column + len(codec)}
 	}
 	if !utf8.Valid(text) && (codec == "" || strings.HasPrefix(codec, "utf_8")) {
 		return nil, nil

@@ -60,6 +60,7 @@ func checkShifted(t *testing.T, s *Scanner, src []byte, findings []sandbox.Findi
 	shifted, err := s.Scan(t.Context(), append([]byte("\n"), src...))
 	for i := range shifted {
 		shifted[i].Line--
+		shifted[i].EndLine--
 	}
 	if err == nil && !slices.Equal(findings, shifted) {
 		t.Errorf("%v, and after an empty line %v", findings, shifted)
@@ -78,6 +79,10 @@ func checkFindings(t *testing.T, src []byte, findings []sandbox.Finding) {
 		}
 		if f.Line < 1 || f.Line > len(lines) || f.Column < 1 || f.Column > utf8.RuneCountInString(lines[f.Line-1]) {
 			t.Errorf("finding %+v is outside of the source", f)
+		}
+		if f.EndLine < f.Line || f.EndLine > len(lines) || f.EndLine == f.Line && f.EndColumn <= f.Column ||
+			f.EndColumn < 2 || f.EndColumn > utf8.RuneCountInString(lines[f.EndLine-1])+1 {
+			t.Errorf("the end of finding %+v is outside of the source, or before its beginning", f)
 		}
 		if i > 0 && (f.Line < findings[i-1].Line || f.Line == findings[i-1].Line && f.Column < findings[i-1].Column) {
 			t.Errorf("finding %+v comes after %+v", f, findings[i-1])

@@ -7,10 +7,12 @@ func (w *walk) wordIndex(at uint32) int {
 	return sort.Search(len(w.words), func(i int) bool { return w.words[i].at >= int(at) })
 }
 
-// offsetOf returns the offset in the source of a node of an import statement. All names in such a statement are words.
-func (w *walk) offsetOf(node *tsNode) int {
-	i := w.wordIndex(uint32(node.StartByte()))
-	return w.words[min(i, len(w.words)-1)].offset
+// spanOf returns where in the source a name of an import statement is, from its first part to its last. All names in such a
+// statement are words.
+func (w *walk) spanOf(node *tsNode) span {
+	first := min(w.wordIndex(uint32(node.StartByte())), len(w.words)-1)
+	last := max(w.wordIndex(uint32(node.EndByte()))-1, first)
+	return span{w.words[first].from.start, w.words[last].from.end}
 }
 
 // noteImport records the paths that an import statement imports, and the names that it binds.
@@ -32,7 +34,7 @@ func (w *walk) noteImport(f frame) {
 			relative = kind(node.KindId()) == k.relativeImport
 			module = w.dotted(node)
 			if !relative {
-				refused = w.refuseImport(module, w.offsetOf(node))
+				refused = w.refuseImport(module, w.spanOf(node))
 			}
 		case k.fieldName:
 			path, alias := w.dotted(node), ""
@@ -43,7 +45,7 @@ func (w *walk) noteImport(f frame) {
 				alias = w.textOfNode(node.ChildByFieldId(uint16(k.fieldAlias)))
 			}
 			if f.kind == k.importStatement {
-				w.refuseImport(path, w.offsetOf(place))
+				w.refuseImport(path, w.spanOf(place))
 				if alias == "" { // import a.b binds a
 					first := path
 					if i := indexDot(path); i >= 0 {
@@ -62,9 +64,9 @@ func (w *walk) noteImport(f frame) {
 				w.bind(alias, f.scope, false)
 				continue
 			}
-			if !refused && f.kind == k.importFromStatement && !w.refuseImport(module+"."+path, w.offsetOf(place)) {
+			if !refused && f.kind == k.importFromStatement && !w.refuseImport(module+"."+path, w.spanOf(place)) {
 				if name, ok := leaked()[path]; ok && w.rules.detours && w.rules.modules[name] {
-					w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, w.offsetOf(place))
+					w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, w.spanOf(place))
 				}
 			}
 			w.importAs(f.scope, alias, module+"."+path)
@@ -83,13 +85,13 @@ func (w *walk) importAs(s *scope, name, path string) {
 }
 
 // refuseImport records a finding if the policy forbids the import of a path.
-func (w *walk) refuseImport(path string, offset int) bool {
+func (w *walk) refuseImport(path string, at span) bool {
 	if name, ok := w.rules.restrictedModule(path); ok {
-		w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, offset)
+		w.add(mention{verdict: verdict{rule: RuleModule, name: name}}, at)
 		return true
 	}
 	if name, ok := w.rules.restrictedMember(path); ok {
-		w.add(mention{verdict: verdict{rule: RuleMember, name: name}}, offset)
+		w.add(mention{verdict: verdict{rule: RuleMember, name: name}}, at)
 		return true
 	}
 	return false

@@ -1,9 +1,9 @@
 package scan
 
-// verdict is a finding before its offset is turned into a line and a column.
+// verdict is a finding before its place is turned into lines and columns.
 type verdict struct {
 	rule, name string
-	offset     int
+	at         span
 }
 
 // judge decides the mentions, in source order. It runs when every binding is known.

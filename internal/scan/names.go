@@ -77,14 +77,14 @@ func (w *walk) noteLoad(word word, name string) {
 		if args := parent.node.ChildByFieldId(uint16(k.fieldArguments)); args != nil {
 			if module, ok := w.rules.restrictedModule(w.constant(args.NamedChild(0))); ok {
 				m.verdict = verdict{rule: RuleModule, name: module}
-				w.add(m, word.offset)
+				w.add(m, word.from)
 				return
 			}
 		}
 	}
 	if w.rules.builtins[name] {
 		m.verdict = verdict{rule: RuleBuiltin, name: name}
-		w.add(m, word.offset)
+		w.add(m, word.from)
 		return
 	}
 	if name == "__import__" {
@@ -92,7 +92,7 @@ func (w *walk) noteLoad(word word, name string) {
 	}
 	if v, ok := w.reach(n-1, name); ok {
 		m.verdict = v
-		w.add(m, word.offset)
+		w.add(m, word.from)
 	}
 }
 
@@ -163,22 +163,22 @@ func (w *walk) noteAttribute(word word, name string, i int) {
 	case !w.rules.detours:
 	case ladderEnds.has(name):
 		if name != "__subclasses__" || !w.ownClass(w.dotted(object)) {
-			w.add(ladder, word.offset)
+			w.add(ladder, word.from)
 		}
 		return
 	case name == "__self__":
 		if builtinFunctions.has(w.dotted(object)) {
-			w.add(ladder, word.offset)
+			w.add(ladder, word.from)
 		}
 		return
 	case name == "__code__":
 		if w.replacesCode(i) {
-			w.add(ladder, word.offset)
+			w.add(ladder, word.from)
 		}
 		return
 	case name == "__loader__" || name == "__spec__":
 		if v, ok := w.reach(i, name); ok && i > 0 && w.path[i-1].kind == k.attribute {
-			w.add(mention{verdict: v}, word.offset)
+			w.add(mention{verdict: v}, word.from)
 		}
 		return
 	}
@@ -193,7 +193,7 @@ func (w *walk) noteAttribute(word word, name string, i int) {
 		}
 		return
 	}
-	w.add(mention{when: ifRestricted, name: name, of: of}, word.offset)
+	w.add(mention{when: ifRestricted, name: name, of: of}, word.from)
 }
 
 // builtinFunctions are functions whose __self__ is the builtins module.
@@ -237,7 +237,7 @@ func (w *walk) noteString(word word) {
 		// Setting the item is allowed, because it removes the builtins: namespace['__builtins__'] = {}.
 		if w.rules.detours && ladderEnds.has(value) && self.field == k.fieldSubscript &&
 			!(above.kind == k.assignment && parent.field == k.fieldLeft) {
-			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.offset)
+			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.from)
 		}
 		return
 	}
@@ -261,14 +261,14 @@ func (w *walk) noteString(word word) {
 	if ladderEnds.has(value) {
 		isAttribute := kind(function.KindId()) == k.attribute
 		if w.rules.detours && (name == "getattr" || name == "attrgetter" || isAttribute && handOn.has(name)) {
-			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.offset)
+			w.add(mention{verdict: verdict{rule: RuleDunder, name: value}}, word.from)
 		}
 		return
 	}
 	first := parent.node.NamedChild(0)
 	if module, ok := w.rules.restrictedModule(value); ok && first != nil && uint32(first.StartByte()) == self.start {
 		v := verdict{rule: RuleModule, name: module}
-		w.add(mention{verdict: v, when: ifImporting, name: name, of: of}, word.offset)
+		w.add(mention{verdict: v, when: ifImporting, name: name, of: of}, word.from)
 	}
 }
 

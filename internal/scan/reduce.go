@@ -18,10 +18,13 @@ type reduced struct {
 
 // word is an occurrence of a word that may matter.
 type word struct {
-	at     int // offset in the reduced text
-	offset int // offset in the source
-	of     wordClass
+	at   int  // where it begins in the reduced text
+	from span // where it is in the source
+	of   wordClass
 }
+
+// span is a part of a source, in bytes.
+type span struct{ start, end int }
 
 var pythonKeywords = setOf(`False None True and as assert async await break class continue def del elif
 	else except finally for from global if import in is lambda nonlocal not or pass raise return try
@@ -200,7 +203,7 @@ func (r *reducer) writeLine() {
 			r.text = append(r.text, ' ')
 		}
 		if t.of != 0 {
-			r.words = append(r.words, word{at: len(r.text), offset: int(t.start), of: t.of})
+			r.words = append(r.words, word{at: len(r.text), from: span{int(t.start), int(t.end)}, of: t.of})
 		}
 		switch t.kind {
 		case tokenName:

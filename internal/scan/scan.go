@@ -122,15 +122,30 @@ func (s *Scanner) Scan(ctx context.Context, src []byte) ([]sandbox.Finding, erro
 // place converts byte offsets to lines and columns. The verdicts must be in source order.
 func place(src []byte, shift int, verdicts []verdict) []sandbox.Finding {
 	var findings []sandbox.Finding
-	line, lineStart, at := 1, shift, shift
+	at := position{src: src, line: 1, lineStart: shift, offset: shift}
 	for _, v := range verdicts {
-		for end := v.offset + shift; at < end; at++ {
-			if src[at] == '\n' || src[at] == '\r' && (at+1 == len(src) || src[at+1] != '\n') {
-				line, lineStart = line+1, at+1
-			}
-		}
-		column := utf8.RuneCount(src[lineStart:at]) + 1
-		findings = append(findings, sandbox.Finding{Rule: v.rule, Name: v.name, Message: message(v.rule, v.name), Line: line, Column: column})
+		f := sandbox.Finding{Rule: v.rule, Name: v.name, Message: message(v.rule, v.name)}
+		f.Line, f.Column = at.move(v.at.start + shift)
+		end := at
+		f.EndLine, f.EndColumn = end.move(v.at.end + shift)
+		findings = append(findings, f)
 	}
 	return findings
+}
+
+// position is a place in a source, which only moves forward.
+type position struct {
+	src             []byte
+	line, lineStart int
+	offset          int
+}
+
+// move goes on to an offset, and returns the line and the column there.
+func (p *position) move(offset int) (line, column int) {
+	for ; p.offset < offset; p.offset++ {
+		if p.src[p.offset] == '\n' || p.src[p.offset] == '\r' && (p.offset+1 == len(p.src) || p.src[p.offset+1] != '\n') {
+			p.line, p.lineStart = p.line+1, p.offset+1
+		}
+	}
+	return p.line, utf8.RuneCount(p.src[p.lineStart:p.offset]) + 1
 }

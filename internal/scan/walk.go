@@ -283,8 +283,8 @@ func (w *walk) noteIdentifier(word word) {
 	w.noteLoad(word, name)
 }
 
-func (w *walk) add(m mention, offset int) {
-	m.offset = offset
+func (w *walk) add(m mention, at span) {
+	m.at = at
 	w.mentions = append(w.mentions, m)
 }
 

@@ -62,7 +62,10 @@ type Policy struct {
 }
 
 // Service runs programs. It is safe for concurrent use.
-type Service struct{ cfg Config }
+type Service struct {
+	cfg   Config
+	named registry
+}
 
 // New returns a Service. Every field of the configuration but Nulled and the optional ones must be set.
 func New(cfg Config) *Service {
@@ -72,7 +75,7 @@ func New(cfg Config) *Service {
 	policies := map[string]Policy{cfg.Policy: {Scanner: cfg.Scanner, Nulled: cfg.Nulled}}
 	maps.Copy(policies, cfg.Policies)
 	cfg.Policies = policies
-	return &Service{cfg}
+	return &Service{cfg: cfg, named: registry{ends: map[string]context.CancelCauseFunc{}}}
 }
 
 // Limits returns the limits of a run that sets none for itself.
@@ -92,7 +95,7 @@ func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
 // Request asks for a run.
 type Request struct {
 	ID      string // for the log
-	Run     string // name of the run; "" if it has none
+	Run     string // name of the run, by which Cancel ends it: nobody else may guess it; "" if it has none
 	Client  string // address of the client, for the log; "" if there is none
 	Program sandbox.Program
 
@@ -120,7 +123,7 @@ var ErrGone = errors.New("the client went away while its program ran")
 // Error means that a run was started and its sandbox failed.
 type Error struct {
 	Err  error // a *sandbox.SetupError
-	Gone bool  // the sandbox failed because the client went away
+	Gone bool  // the sandbox failed because the client went away, or cancelled the run
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
@@ -128,7 +131,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Run runs a program and reports its events to sink, unless that is nil. The caller must close the Reply.
 //
-// If ctx ends during the run, the verdict is Cancelled. Errors are *Error, *sandbox.InvalidError, ErrBusyReplies,
+// If ctx ends during the run, or Cancel ends the run, the verdict is Cancelled. Errors are *Error, *sandbox.InvalidError, ErrBusyReplies,
 // admission.ErrFull, admission.ErrDraining, and the cause of ctx if it ends before the run starts.
 func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (*Reply, error) {
 	request.Policy = cmp.Or(request.Policy, s.cfg.Policy)
@@ -146,6 +149,8 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	if err := program.Limits.Within(s.cfg.Max); err != nil {
 		return nil, err
 	}
+	ctx, remove := s.named.add(ctx, request.Run)
+	defer remove()
 	findings, err := policy.Scanner.Scan(ctx, program.Source)
 	var warnings []sandbox.Finding
 	if err == nil && len(findings) == 0 && request.Warn && policy.Warn != nil {
@@ -175,7 +180,13 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	if err == nil && len(warnings) > 0 {
 		outcome.Findings = warnings
 	}
-	s.record(ctx, request, outcome, err)
+	if errors.Is(err, ErrCancelled) { // before the program started
+		s.record(ctx, request, nil, &Error{err, true})
+		outcome, err = &sandbox.Outcome{Verdict: sandbox.Cancelled}, nil
+		space.Shrink(replySlack + request.Held)
+	} else {
+		s.record(ctx, request, outcome, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -41,10 +41,12 @@ type Truncated struct {
 
 // Finding is a place in the source.
 type Finding struct {
-	Rule    string `json:"rule"`
-	Message string `json:"message"`
-	Line    int    `json:"line" minimum:"1"`
-	Column  int    `json:"column" minimum:"1" doc:"In characters."`
+	Rule      string `json:"rule"`
+	Message   string `json:"message"`
+	Line      int    `json:"line" minimum:"1"`
+	Column    int    `json:"column" minimum:"1" doc:"From 1, in characters, which are Unicode code points."`
+	EndLine   int    `json:"end_line" minimum:"1"`
+	EndColumn int    `json:"end_column" minimum:"1" doc:"Of the place after the last character."`
 }
 
 // Denial is a system call that the sandbox denied.
@@ -106,7 +108,7 @@ func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdo
 		out.Signal = &name
 	}
 	for _, f := range o.Findings {
-		out.Findings = append(out.Findings, Finding{f.Rule, f.Message, f.Line, f.Column})
+		out.Findings = append(out.Findings, Finding{f.Rule, f.Message, f.Line, f.Column, f.EndLine, f.EndColumn})
 	}
 	for _, call := range slices.Sorted(maps.Keys(o.Denials)) {
 		out.Denials = append(out.Denials, Denial{call, o.Denials[call], sandbox.ExplainDenial(call)})

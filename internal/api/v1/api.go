@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Service      *service.Service
 	Metrics      *metrics.Metrics
+	Version      string
 	Environments []string // names that a request may give, the default included
 	Isolation    Isolation
 	WriteTimeout time.Duration // for a client to read an answer, or one piece of a stream
@@ -30,6 +31,8 @@ type API struct {
 	registry huma.Registry
 	request  *huma.Schema
 	paths    map[string]*huma.PathItem
+	meta     []byte // the answer to GET /v1/meta
+	newID    func() string
 }
 
 // New returns an API.
@@ -37,12 +40,16 @@ func New(cfg Config) *API {
 	if cfg.Isolation.Missing == nil {
 		cfg.Isolation.Missing = []string{}
 	}
-	a := &API{cfg: cfg}
+	a := &API{cfg: cfg, newID: newID}
 	policies, standard := cfg.Service.Policies()
 	a.registry, a.request = newSchemas(cfg.Environments, policies, standard, cfg.Service.Limits(), cfg.Service.Max())
-	a.paths = a.describe()
+	a.paths, a.meta = a.describe(), a.newMeta()
 	return a
 }
+
+// newID returns an id for a run, which is also the permission to cancel it: it has 128 random bits at least, so that nobody guesses
+// one.
+func newID() string { return "run_" + rand.Text() }
 
 // Call has what the server knows and does about a request.
 type Call struct {
@@ -97,7 +104,7 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	}
 	space.Shrink(size(&program))
 	run := service.Request{
-		ID: call.ID, Run: "run_" + rand.Text(), Client: call.Client, Program: program, Policy: request.Policy, Warn: true,
+		ID: call.ID, Run: a.newID(), Client: call.Client, Program: program, Policy: request.Policy, Warn: true,
 	}
 	body, request, program = nil, Request{}, sandbox.Program{} // free the memory while the program runs
 	id, limits := run.Run, a.cfg.Service.Limits().With(run.Program.Limits)
@@ -111,10 +118,20 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	}
 	space.Release() // a client that reads its answer slowly holds no memory for its request
 	defer reply.Close()
-	if reply.Verdict == sandbox.Cancelled {
+	if reply.Verdict == sandbox.Cancelled && r.Context().Err() != nil {
 		return service.ErrGone
 	}
 	a.answer(w, id, limits, reply)
+	return nil
+}
+
+// Cancel answers DELETE /v1/runs/{id}. If it returns an error, it has written no answer. The error is an *Error.
+func (a *API) Cancel(w http.ResponseWriter, id string) error {
+	if !a.cfg.Service.Cancel(id) {
+		return &Error{Kind: NoSuchRun, Detail: "No run with this id is waiting or under way"}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusAccepted)
 	return nil
 }
 

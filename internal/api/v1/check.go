@@ -21,6 +21,8 @@ const (
 	maxValues = 4 << 10 // JSON values in a body: twice as many as the largest request has
 	maxNested = 16      // levels
 	maxFaults = 16      // faults that one answer lists
+
+	minOutput = 1 // bytes of output, the least that a request may set
 )
 
 // parse reads one JSON value. It takes the memory of the strings in the value, and a bounded amount for the rest.
@@ -112,7 +114,7 @@ func (p *parser) object() (any, error) {
 func newSchemas(environments, policies []string, standard string, limits, most sandbox.Limits) (huma.Registry, *huma.Schema) {
 	registry := huma.NewMapRegistry("#/components/schemas/", func(t reflect.Type, hint string) string {
 		name := huma.DefaultSchemaNamer(t, hint)
-		if strings.HasSuffix(name, "Event") || strings.HasSuffix(name, "Error") || name == "Problem" {
+		if strings.HasSuffix(name, "Event") || strings.HasSuffix(name, "Error") || strings.HasPrefix(name, "Meta") || name == "Problem" {
 			return name
 		}
 		return "Run" + name // the old contract's names are other ones
@@ -134,7 +136,7 @@ func newSchemas(environments, policies []string, standard string, limits, most s
 	bound("wall_seconds", sandbox.MinWall.Seconds(), limits.Wall.Seconds(), most.Wall.Seconds())
 	bound("memory_bytes", sandbox.MinMemory, float64(limits.Memory), float64(most.Memory))
 	bound("processes", sandbox.MinPids, float64(limits.Pids), float64(most.Pids))
-	bound("output_bytes", 1, float64(limits.Output), float64(most.Output))
+	bound("output_bytes", minOutput, float64(limits.Output), float64(most.Output))
 	// Exactly one of the two.
 	file := registry.Map()["RunFile"]
 	file.OneOf = []*huma.Schema{{Required: []string{"text"}}, {Required: []string{"base64"}}}

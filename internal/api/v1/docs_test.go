@@ -27,7 +27,7 @@ func TestDocs(t *testing.T) {
 	}
 	a := newAPI(func(context.Context, *sandbox.Stream) error { return nil })
 	schemas := a.registry.Map()
-	for _, schema := range []string{"RunRequest", "RunLimits", "RunAnswer", "RunTruncated", "RunUsage", "RunPhases", "RunIsolation"} {
+	for _, schema := range []string{"RunRequest", "RunLimits", "RunAnswer", "RunTruncated", "RunUsage", "RunPhases", "RunIsolation", "RunFinding", "Meta", "MetaNumber"} {
 		for field := range schemas[schema].Properties {
 			if !strings.Contains(docs, "`"+field+"`") && !strings.Contains(docs, "`phases."+field+"`") {
 				t.Errorf("it lacks %s of %s", field, schema)
@@ -37,6 +37,11 @@ func TestDocs(t *testing.T) {
 	for _, event := range schemas["StartedEvent"].Properties["event"].Enum {
 		if !strings.Contains(docs, "`"+event.(string)+"`") {
 			t.Errorf("it lacks the event %s", event)
+		}
+	}
+	for _, feature := range Features {
+		if !strings.Contains(docs, "| `"+feature+"` |") {
+			t.Errorf("it lacks the feature %s", feature)
 		}
 	}
 	for _, verdict := range verdicts {

@@ -13,8 +13,17 @@ import (
 // Path is where programs are sent.
 const Path = "/v1/runs"
 
+// RunPath is the path of one run.
+const RunPath = Path + "/{id}"
+
 // Answers are the kinds of problems with which POST /v1/runs is answered. The others are of what is around it.
-var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool { return k == NotFound || k == MethodNotAllowed })
+var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool { return k == NotFound || k == NoSuchRun || k == MethodNotAllowed })
+
+// MetaAnswers are the kinds of problems with which GET /v1/meta is answered.
+var MetaAnswers = []*Kind{UnknownHost}
+
+// CancelAnswers are the kinds of problems with which DELETE /v1/runs/{id} is answered.
+var CancelAnswers = []*Kind{UnknownHost, ForeignPage, NoSuchRun}
 
 // describe makes the paths of the description.
 func (a *API) describe() map[string]*huma.PathItem {
@@ -37,28 +46,47 @@ func (a *API) describe() map[string]*huma.PathItem {
 			},
 		},
 	}
-	for _, k := range Answers {
-		status := strconv.Itoa(k.Status)
-		if known := responses[status]; known != nil {
-			known.Description += " Or: " + k.Title + "."
-			continue
+	problems := func(responses map[string]*huma.Response, kinds []*Kind) map[string]*huma.Response {
+		for _, k := range kinds {
+			status := strconv.Itoa(k.Status)
+			if known := responses[status]; known != nil {
+				known.Description += " Or: " + k.Title + "."
+				continue
+			}
+			headers := map[string]*huma.Param{"X-Request-Id": requestID["X-Request-Id"]}
+			if k.Status == http.StatusServiceUnavailable {
+				headers["Retry-After"] = &huma.Param{Description: "Seconds.", Schema: &huma.Schema{Type: huma.TypeInteger}}
+			}
+			responses[status] = &huma.Response{
+				Description: k.Title + ".", Headers: headers,
+				Content: map[string]*huma.MediaType{typeProblem: {Schema: schema(reflect.TypeFor[Problem]())}},
+			}
 		}
-		headers := map[string]*huma.Param{"X-Request-Id": requestID["X-Request-Id"]}
-		if k.Status == http.StatusServiceUnavailable {
-			headers["Retry-After"] = &huma.Param{Description: "Seconds.", Schema: &huma.Schema{Type: huma.TypeInteger}}
-		}
-		responses[status] = &huma.Response{
-			Description: k.Title + ".", Headers: headers,
-			Content: map[string]*huma.MediaType{typeProblem: {Schema: schema(reflect.TypeFor[Problem]())}},
-		}
+		return responses
 	}
-	return map[string]*huma.PathItem{Path: {Post: &huma.Operation{
+	create := &huma.Operation{
 		Tags: []string{"v1"}, OperationID: "create-run", Summary: "Run a program",
 		Description: "Runs a program to its end, or to the first limit that it meets. The answer has status 200 whatever the program did. " +
 			"With Accept: text/event-stream or application/jsonl, events come while it runs, and the run is cancelled when the client goes away.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{typeJSON: {Schema: schema(reflect.TypeFor[Request]())}}},
-		Responses:   responses,
-	}}}
+		Responses:   problems(responses, Answers),
+	}
+	meta := &huma.Operation{
+		Tags: []string{"v1"}, OperationID: "get-meta", Summary: "What the service offers",
+		Description: "What a request may name, and the limits that it may set. It does not change while the daemon runs.",
+		Responses: problems(map[string]*huma.Response{"200": {
+			Description: "What the service offers.", Headers: requestID,
+			Content: map[string]*huma.MediaType{typeJSON: {Schema: schema(reflect.TypeFor[Meta]())}},
+		}}, MetaAnswers),
+	}
+	cancel := &huma.Operation{
+		Tags: []string{"v1"}, OperationID: "cancel-run", Summary: "Cancel a run",
+		Description: "Stops a program, also one that waits for a slot. The answer does not wait for the end. Whoever started the run gets the verdict cancelled. " +
+			"An id cannot be guessed: the event started has it.",
+		Parameters: []*huma.Param{{Name: "id", In: "path", Required: true, Description: "The id of the run.", Schema: text}},
+		Responses:  problems(map[string]*huma.Response{"202": {Description: "The run is being stopped.", Headers: requestID}}, CancelAnswers),
+	}
+	return map[string]*huma.PathItem{Path: {Post: create}, RunPath: {Delete: cancel}, MetaPath: {Get: meta}}
 }
 
 // Description is what the API adds to a description of the service: members of "paths" and of "components/schemas", each as JSON

@@ -28,6 +28,8 @@ var (
 		"A web page of another origin sent the request. The operator allows origins with --cors-origin."}
 	NotFound = &Kind{"not-found", http.StatusNotFound, "There is no such path",
 		"The API does not have this path. /openapi.json lists all paths."}
+	NoSuchRun = &Kind{"no-such-run", http.StatusNotFound, "There is no such run",
+		"The id is not that of a run, or the run has ended already."}
 	MethodNotAllowed = &Kind{"method-not-allowed", http.StatusMethodNotAllowed, "The path has no such method",
 		"The Allow header lists the methods of the path."}
 	NotAcceptable = &Kind{"not-acceptable", http.StatusNotAcceptable, "None of the accepted media types is offered",
@@ -51,7 +53,7 @@ var (
 )
 
 // Kinds lists all kinds.
-var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, ForeignPage, NotFound, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
+var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, ForeignPage, NotFound, NoSuchRun, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
 	UnsupportedMediaType, InvalidRequest, Busy, ShuttingDown, SandboxFailed, Internal}
 
 // ProblemPath is where the kinds are explained, each below it by its name.

@@ -69,10 +69,10 @@ func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, 
 		},
 	}
 	defer out.close()
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan ended, 1)
-	go a.runFor(ctx, run, queue, done)
+	go a.runFor(running, run, queue, done)
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for {
@@ -83,7 +83,7 @@ func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, 
 			out.beat()
 		case end := <-done:
 			call.release()
-			return out.end(queue, end, call)
+			return out.end(queue, end, call, ctx.Err() != nil)
 		}
 		if out.failed() { // the client no longer reads
 			cancel()
@@ -138,8 +138,8 @@ type stream struct {
 	last  time.Duration
 }
 
-// end writes the remaining events when the run has ended.
-func (s *stream) end(queue *sandbox.Queue, end ended, call Call) error {
+// end writes the remaining events when the run has ended, unless the client has gone.
+func (s *stream) end(queue *sandbox.Queue, end ended, call Call, gone bool) error {
 	defer end.reply.close()
 	s.to.lastCall()
 	switch {
@@ -156,7 +156,7 @@ func (s *stream) end(queue *sandbox.Queue, end ended, call Call) error {
 		s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
 		s.to.flush()
 		return nil
-	case end.reply.Verdict == sandbox.Cancelled:
+	case gone && end.reply.Verdict == sandbox.Cancelled:
 		return service.ErrGone
 	}
 	s.events(queue.Take())

@@ -1,0 +1,113 @@
+package client
+
+// Verdict says how a run ended.
+type Verdict string
+
+// The verdicts.
+const (
+	Exited      Verdict = "exited"        // the program ended by itself, with Outcome.ExitCode
+	Signaled    Verdict = "signaled"      // a signal ended the program: Outcome.Signal
+	Timeout     Verdict = "timeout"       // the program ran for too long
+	OutOfMemory Verdict = "out_of_memory" // the program needed too much memory
+	Rejected    Verdict = "rejected"      // the policy forbids the program, which was not run: Outcome.Findings
+	Cancelled   Verdict = "cancelled"     // the run was cancelled
+)
+
+// Result is what came of a run.
+type Result struct {
+	Outcome
+	Stdout string `json:"stdout"` // bytes that are not UTF-8 are U+FFFD
+	Stderr string `json:"stderr"`
+}
+
+// Outcome is a Result without the streams.
+type Outcome struct {
+	ID        string    `json:"id"`
+	Verdict   Verdict   `json:"verdict"`
+	ExitCode  *int      `json:"exit_code"` // for Exited, otherwise nil
+	Signal    *string   `json:"signal"`    // for Signaled, otherwise nil; such as SIGSEGV
+	Reason    string    `json:"reason"`    // one sentence for the author of the program
+	Truncated Truncated `json:"truncated"`
+	Findings  []Finding `json:"findings"`
+	Denials   []Denial  `json:"denials"`
+	Usage     Usage     `json:"usage"`
+	Phases    Phases    `json:"phases"`
+	Isolation Isolation `json:"isolation"`
+}
+
+// Truncated has the number of bytes of each stream that the program wrote and that were dropped.
+type Truncated struct {
+	StdoutBytes int64 `json:"stdout_bytes"`
+	StderrBytes int64 `json:"stderr_bytes"`
+}
+
+// Finding is a place in the source that a policy forbids.
+type Finding struct {
+	Rule      string `json:"rule"`
+	Message   string `json:"message"`
+	Line      int    `json:"line"`   // from 1
+	Column    int    `json:"column"` // from 1, in Unicode code points
+	EndLine   int    `json:"end_line"`
+	EndColumn int    `json:"end_column"` // of the place after the last character
+}
+
+// Denial is a system call that the sandbox denied.
+type Denial struct {
+	Syscall     string `json:"syscall"`
+	Count       int    `json:"count"`
+	Explanation string `json:"explanation"`
+}
+
+// Usage has the resources that a run used.
+type Usage struct {
+	WallSeconds     float64 `json:"wall_seconds"`
+	CPUSeconds      float64 `json:"cpu_seconds"`
+	PeakMemoryBytes int64   `json:"peak_memory_bytes"` // 0 if it is not known
+}
+
+// Phases has the durations of the phases of a run.
+type Phases struct {
+	QueueSeconds float64 `json:"queue_seconds"`
+	SetupSeconds float64 `json:"setup_seconds"`
+	RunSeconds   float64 `json:"run_seconds"`
+	Warm         bool    `json:"warm"` // whether a jail was waiting for the program
+}
+
+// Isolation says which layers of the isolation were in force.
+type Isolation struct {
+	Enforced bool     `json:"enforced"`
+	Missing  []string `json:"missing"`
+}
+
+// Meta says what a service offers.
+type Meta struct {
+	Version            string     `json:"version"`
+	Environments       []string   `json:"environments"` // names for Request.Environment
+	DefaultEnvironment string     `json:"default_environment"`
+	Policies           []string   `json:"policies"` // names for Request.Policy
+	DefaultPolicy      string     `json:"default_policy"`
+	Limits             MetaLimits `json:"limits"`
+	Features           []string   `json:"features"` // parts of the API that an earlier version may lack
+}
+
+// MetaLimits has the bounds of each of Limits.
+type MetaLimits struct {
+	WallSeconds MetaNumber  `json:"wall_seconds"`
+	MemoryBytes MetaInteger `json:"memory_bytes"`
+	Processes   MetaInteger `json:"processes"`
+	OutputBytes MetaInteger `json:"output_bytes"`
+}
+
+// MetaNumber has the bounds of a limit that is a number.
+type MetaNumber struct {
+	Minimum float64 `json:"minimum"`
+	Default float64 `json:"default"` // for a run that sets none
+	Maximum float64 `json:"maximum"`
+}
+
+// MetaInteger has the bounds of a limit that is an integer.
+type MetaInteger struct {
+	Minimum int64 `json:"minimum"`
+	Default int64 `json:"default"`
+	Maximum int64 `json:"maximum"`
+}
