@@ -32,7 +32,12 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 	return p.converse(ctx, patience, script, net.Buffers{script.Image()}, func() (stage string, err error) {
 		reports := newReports(p.Channel)
 		defer reports.close()
-		err = await(reports, script, inside.Go)
+		r, err := inside.ReadReport(reports)
+		if err == nil && r.Kind == inside.Built {
+			p.scratch = reports.release()
+			r, err = inside.ReadReport(reports)
+		}
+		err = expect(r, err, script, inside.Go)
 		if err == nil {
 			if fd := reports.release(); fd >= 0 {
 				err = listen(fd)
@@ -45,11 +50,11 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 	})
 }
 
-// handOver gives python3 its program and waits until that runs.
+// handOver gives python3 its program and waits until that runs. The program may keep the other end of the socket.
 func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) error {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
 		err = placed(p.Channel)
-		if err == nil {
+		if err == nil && !what.KeepsChannel() {
 			if _, end := inside.ReadReport(p.Channel); !errors.Is(end, io.EOF) {
 				err = errNonsense
 			}

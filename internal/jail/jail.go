@@ -11,7 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/cgroup"
+	"github.com/sandboxd/sandboxd/internal/jail/collect"
 	"github.com/sandboxd/sandboxd/internal/jail/denials"
+	"github.com/sandboxd/sandboxd/internal/jail/display"
 	"github.com/sandboxd/sandboxd/internal/jail/hostid"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jail/output"
@@ -29,7 +31,11 @@ type jail struct {
 	streams *output.Streams   // nil until the program has been handed over
 	mounts  *os.File          // its mount namespace; see janitor
 	denials *denials.Listener // nil until the filter is loaded, and where it counts nothing
-	spent   time.Duration     // CPU time before the program's own
+
+	displays *display.Collector // nil if the program shows nothing
+	collect  []string           // patterns of the files to collect
+
+	spent time.Duration // CPU time before the program's own
 
 	over   bool          // no process but the init was left when the answer was ready
 	gone   chan struct{} // closed when the run has ended as far as it will
@@ -87,7 +93,7 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		return err
 	}
 	j.spent = j.process.cpuTime()
-	err := j.process.handOver(ctx, inside.Handover{
+	what := inside.Handover{
 		Source: program.Source,
 		Nulled: slices.Compact(slices.Sorted(slices.Values(program.Nulled))),
 		Check:  program.Check,
@@ -95,13 +101,23 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		Env:    program.Env,
 		Stdin:  program.Stdin,
 		Files:  files(program.Files),
-	}, j.env.host.cfg.SetUpPatience)
-	j.lap(&j.timing.Setup)
-	if err == nil {
-		live.Start()
-		err = j.process.attend(ctx, limits)
+		Live:   program.Input != nil && !program.Check,
 	}
-	return err
+	if program.Displays && !program.Check {
+		what.Display = j.env.python.Display()
+	}
+	err := j.process.handOver(ctx, what, j.env.host.cfg.SetUpPatience)
+	j.lap(&j.timing.Setup)
+	if err != nil {
+		return err
+	}
+	if what.KeepsChannel() {
+		j.displays = display.Collect(j.process.Channel, live)
+		j.process.feed(program.Input)
+	}
+	j.collect = program.Collect
+	live.Start()
+	return j.process.attend(ctx, limits, j.spent)
 }
 
 // bound sets the limits of a run in a jail in which python3 waits. The jail was made with the limits of all runs, and its
@@ -150,12 +166,14 @@ func (j *jail) finish(err error) (*Result, error) {
 		j.streams = output.Collect(p.Stdout, p.Stderr, j.env.cfg.Limits.Output, nil) // what python3 said when it did not start
 	}
 	stdout, stderr := j.streams.Wait(drain)
+	shown, lost := j.displays.Wait(drain)
 	denied := j.denials.Stop()
 	account := j.leaf.Account()
 	how := p.howEnded()
 	if handedOver && errors.Is(err, errDied) && account.OOMKills > 0 { // the files of the program take more than its limit
 		cause, err = stopped(sandbox.OOM), nil
 	}
+	files, lostFiles := j.collected()
 	j.over = over
 	j.env.host.background.Go(func() { j.clear(time.Until(last)) })
 	switch {
@@ -171,16 +189,43 @@ func (j *jail) finish(err error) (*Result, error) {
 
 	end := ended{cause: cause, oom: account.OOMKills > 0, status: how.Status}
 	return &Result{sandbox.Outcome{
-		Verdict:  end.verdict(),
-		ExitCode: end.status.ExitStatus(),
-		Signal:   signalOf(end.status),
-		Stdout:   stdout,
-		Stderr:   stderr,
-		Denials:  end.denials(denied),
-		Usage:    usage(account, how, j.spent, p.peakSeen()),
-		Timing:   j.timing,
-		Warm:     j.wasWarm,
+		Verdict:      end.verdict(),
+		ExitCode:     end.status.ExitStatus(),
+		Signal:       signalOf(end.status),
+		Stdout:       stdout,
+		Stderr:       stderr,
+		Displays:     shown,
+		LostDisplays: lost,
+		Line:         j.displays.Line(),
+		Files:        files,
+		LostFiles:    lostFiles,
+		Denials:      end.denials(denied),
+		Usage:        usage(account, how, j.spent, p.peakSeen()),
+		Timing:       j.timing,
+		Warm:         j.wasWarm,
 	}, j}, nil
+}
+
+// collected reads the files that the program should return, when all its processes have ended: nothing changes a file meanwhile.
+func (j *jail) collected() (files []sandbox.File, lost int) {
+	h := j.env.host
+	if len(j.collect) == 0 {
+		return nil, 0
+	}
+	if j.process.scratch < 0 || !j.process.gone(h.cfg.KillPatience) {
+		return nil, 1
+	}
+	request := collect.Request{
+		Patterns: j.collect, Except: inside.ProgramFiles, Files: sandbox.MaxOutFiles, Bytes: sandbox.MaxOutBytes, UID: -1, GID: -1,
+	}
+	if h.ids.Mapper() == hostid.ByDaemon {
+		request.UID, request.GID = j.id.UID, j.id.GID
+	}
+	files, lost, err := collect.Files(j.process.scratch, inside.ScratchName(inside.Home), request)
+	if err != nil { // the program may have taken the right to list it from itself
+		return nil, 1
+	}
+	return files, lost
 }
 
 const (

@@ -25,6 +25,8 @@ type process struct {
 	leaf  *cgroup.Leaf
 	users string // the name of its user namespace
 
+	scratch int // the scratch space of the jail, as an O_PATH descriptor; -1 if it did not come
+
 	ended    chan struct{} // closed when the program has ended, or the init without a report
 	exited   chan struct{} // closed when no process of the jail is left
 	said     inside.End    // the init's report; valid after ended
@@ -52,8 +54,9 @@ func (e exit) String() string {
 func newProcess(init *spawn.Init, leaf *cgroup.Leaf) *process {
 	p := &process{
 		Init: init, leaf: leaf,
-		users: userNamespace(init.PID), // now: later the init is not dumpable, and an unprivileged daemon cannot see it
-		ended: make(chan struct{}), exited: make(chan struct{}),
+		users:   userNamespace(init.PID), // now: later the init is not dumpable, and an unprivileged daemon cannot see it
+		scratch: -1,
+		ended:   make(chan struct{}), exited: make(chan struct{}),
 	}
 	go p.listen()
 	return p
@@ -100,12 +103,14 @@ func readable(fd int) bool {
 	return err == nil && n == 1
 }
 
-// attend waits for the program's end or for a reason to end it, and returns that reason.
-func (p *process) attend(ctx context.Context, limits sandbox.Limits) error {
+// attend waits for the program's end or for a reason to end it, and returns that reason. spent is the CPU time before the program's
+// own.
+func (p *process) attend(ctx context.Context, limits sandbox.Limits, spent time.Duration) error {
 	clock := time.NewTimer(limits.Wall)
 	defer clock.Stop()
 	memory := p.watchMemory(limits.Memory)
 	defer memory.stop()
+	reason := sandbox.Timeout
 	select {
 	case <-p.ended:
 		if memory.hasExceeded() {
@@ -116,15 +121,17 @@ func (p *process) attend(ctx context.Context, limits sandbox.Limits) error {
 		return stopped(sandbox.Cancelled)
 	case <-memory.exceeded:
 		return stopped(sandbox.OOM)
+	case <-p.watchCPU(limits.CPUTime, spent):
+		reason = sandbox.CPULimit
 	case <-clock.C:
-		if p.hasEnded() { // while the daemon was stalled: whether it was in time nobody knows, so this is no timeout
-			return nil
-		}
-		memory.stop()
-		<-memory.done // who is stopped flushes nothing
-		p.askToFlush()
-		return stopped(sandbox.Timeout)
 	}
+	if p.hasEnded() { // while the daemon was stalled. Nobody knows whether it was in time, so this is no timeout.
+		return nil
+	}
+	memory.stop()
+	<-memory.done // a process that the watchdog has stopped flushes nothing
+	p.askToFlush()
+	return stopped(reason)
 }
 
 // hasEndedItself reports whether the program ended before its init did.
@@ -267,6 +274,10 @@ func (p *process) close() {
 	for _, f := range []*os.File{p.Channel, p.Status, p.PIDFD} {
 		f.Close() // nothing was written
 	}
+	if p.scratch >= 0 {
+		unix.Close(p.scratch)
+		p.scratch = -1
+	}
 }
 
 // kill kills the jail in two ways, always both. cgroup.kill takes all processes at once, a
@@ -287,13 +298,3 @@ func (p *process) signalInit(signal unix.Signal) {
 // peakSeen is the most memory that was seen from outside, in bytes: by the watchdog, or by the kernel of its
 // largest process.
 func (p *process) peakSeen() int64 { return max(p.peak.Load(), p.howEnded().Peak) }
-
-// cpuTime is what the jail's processes have taken while python3 waits: by its leaf, or without one by the first thread
-// of the program (/proc/PID/schedstat, in nanoseconds).
-func (p *process) cpuTime() time.Duration {
-	if p.leaf != nil {
-		return p.leaf.CPUTime()
-	}
-	stat, _ := kernfs.Read(fmt.Sprintf("/proc/%d/schedstat", p.program()))
-	return time.Duration(kernfs.Number(stat))
-}

@@ -12,6 +12,7 @@ const (
 	Started  Kind = "started"  // the program has started
 	Stdout   Kind = "stdout"   // the program wrote Event.Data to standard output
 	Stderr   Kind = "stderr"   // the program wrote Event.Data to standard error
+	Shown    Kind = "display"  // the program showed Event.Display
 	Finished Kind = "finished" // the run has ended with Event.Outcome; the last event, and the only one of a rejected program
 )
 
@@ -22,6 +23,7 @@ type Event struct {
 	Kind    Kind
 	Data    []byte   // of Stdout and Stderr; only valid until Sink.Event returns
 	Lost    int64    // bytes of the stream that a Queue dropped before Data
+	Display *Display // of Shown
 	Outcome *Outcome // of Finished
 }
 
@@ -69,6 +71,17 @@ func (s *Stream) Output(kind Kind, data []byte) {
 	defer s.mu.Unlock()
 	s.start()
 	s.send(Event{Kind: kind, Data: data})
+}
+
+// Display reports what the program showed.
+func (s *Stream) Display(d *Display) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.start()
+	s.send(Event{Kind: Shown, Display: d})
 }
 
 // Finish reports the outcome.

@@ -16,6 +16,9 @@ type Limits struct {
 	Scratch int64         // bytes of writable file system; >= MinScratch
 	Inodes  int64         // files and directories in the scratch space; >= MinInodes
 	Output  int64         // bytes kept of each stream, the rest is counted and dropped; >= 0
+
+	// CPUTime bounds the CPU time of all processes together. 0: it is not bounded but by Wall and CPU.
+	CPUTime time.Duration
 }
 
 // The least with which python3 starts at all. Smaller values are refused, so that a
@@ -47,6 +50,8 @@ type Bounds struct {
 	Memory int64
 	Pids   int
 	Output int64
+
+	CPUTime time.Duration
 }
 
 // With returns the limits of a run with these bounds.
@@ -55,6 +60,7 @@ func (l Limits) With(b Bounds) Limits {
 	l.Memory = cmp.Or(b.Memory, l.Memory)
 	l.Pids = cmp.Or(b.Pids, l.Pids)
 	l.Output = cmp.Or(b.Output, l.Output)
+	l.CPUTime = cmp.Or(b.CPUTime, l.CPUTime)
 	return l
 }
 
@@ -69,6 +75,7 @@ func (b Bounds) Within(most Limits) error {
 		{"memory_bytes", b.Memory, MinMemory, most.Memory, decimal},
 		{"processes", int64(b.Pids), MinPids, int64(most.Pids), decimal},
 		{"output_bytes", b.Output, 1, most.Output, decimal},
+		{"cpu_seconds", int64(b.CPUTime), int64(MinWall), int64(most.MostCPUTime()), func(n int64) string { return seconds(time.Duration(n)) }},
 	} {
 		switch {
 		case c.got == 0:
@@ -79,6 +86,12 @@ func (b Bounds) Within(most Limits) error {
 		}
 	}
 	return nil
+}
+
+// MostCPUTime returns the CPU time that a run with these limits can take at most: as long as the wall clock runs, on as many
+// processors as it may use.
+func (l Limits) MostCPUTime() time.Duration {
+	return time.Duration(float64(l.Wall) * max(1, l.CPU))
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -15,13 +15,14 @@ const (
 	Signaled  Verdict = "signaled"  // a signal that was not ours ended it: Outcome.Signal
 	Timeout   Verdict = "timeout"   // the wall clock ran out and we killed it
 	OOM       Verdict = "oom"       // it wanted more memory than its limit
+	CPULimit  Verdict = "cpu"       // it took more CPU time than it may
 	Rejected  Verdict = "rejected"  // the policy forbids it: it was not run
 	Cancelled Verdict = "cancelled" // the caller went away, or cancelled the run
 	Failed    Verdict = "error"     // the sandbox failed, not the program: there is an error and no Outcome
 )
 
 // Verdicts are all that there are.
-var Verdicts = []Verdict{Exited, Signaled, Timeout, OOM, Rejected, Cancelled, Failed}
+var Verdicts = []Verdict{Exited, Signaled, Timeout, OOM, CPULimit, Rejected, Cancelled, Failed}
 
 // Outcome is what came of a run.
 type Outcome struct {
@@ -31,6 +32,15 @@ type Outcome struct {
 	Findings []Finding      // in the order of the source: for Rejected why, otherwise what a stricter policy would say
 	Stdout   Output
 	Stderr   Output
+
+	// Line is the line of main.py in which the program was when its time ran out; 0 if that is not known.
+	Line int
+
+	Displays     []Display // in order; at most MaxDisplays and MaxDisplayBytes
+	LostDisplays int       // that were shown beyond that, or could not be understood
+
+	Files     []File // those that Program.Collect names, sorted; at most MaxOutFiles and MaxOutBytes
+	LostFiles int    // that were named too, and are not in Files: too large, too many, unreadable, or with a name that is no UTF-8
 
 	// Denials are how often which system call was denied by the seccomp filter, those that the
 	// filter denies quietly left out. Names are the kernel's, DenialUnknown and DenialKilled. Nil where
@@ -47,6 +57,18 @@ const (
 	DenialUnknown = "unknown" // a call that has no name here
 	DenialKilled  = "killed"  // the call for which the filter killed the program
 )
+
+// Display is one thing that a program showed: a picture, a table, a formula.
+type Display struct {
+	MIME  string // one of MIMETypes
+	Title string // for people who cannot see it; "" if the program gave none
+	Data  []byte // as the program sent it: it is not looked at
+}
+
+// MIMETypes are the types of displays, the richest first.
+var MIMETypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "application/vnd.plotly.v1+json",
+	"application/vnd.vegalite.v5+json", "application/vnd.bokehjs_exec.v0+json", "text/html", "text/latex", "text/markdown",
+	"application/json", "text/plain"}
 
 // Output is one stream of a run.
 type Output struct {

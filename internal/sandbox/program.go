@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Program is what a run is asked to do.
@@ -16,6 +18,16 @@ type Program struct {
 	Env    map[string]string // variables beside those of every run
 	Stdin  []byte            // the content of standard input; at most MaxStdin bytes
 	Files  []File            // in the working directory when the program starts
+
+	// Input is standard input while the program runs; Stdin must be empty then. Optional.
+	Input *Input
+
+	// Displays is whether the program gets display(), and shows its pictures. Otherwise Outcome.Displays is empty.
+	Displays bool
+
+	// Collect are patterns of files that are returned, relative to the working directory: *, ?, [a-z], {a,b}, and ** for any
+	// directories. At most MaxPatterns.
+	Collect []string
 
 	// Limits are those that it sets for itself.
 	Limits Bounds
@@ -30,6 +42,12 @@ type Program struct {
 
 	// Template names the template that the run is forked from; "" means DefaultTemplate.
 	Template string
+}
+
+// Input is what a program gets while it runs.
+type Input struct {
+	Stdin     <-chan []byte   // closed at the end of standard input
+	Interrupt <-chan struct{} // each value is one SIGINT
 }
 
 // File is a file in the working directory of a run.
@@ -54,6 +72,13 @@ const (
 	MaxPath      = 1 << 10  // bytes of a path
 	MaxName      = 255      // bytes of a part of it (NAME_MAX)
 	MaxDepth     = 16       // parts of a path
+
+	MaxPatterns     = 32      // patterns of files to collect
+	MaxPattern      = 1 << 10 // bytes of one
+	MaxOutFiles     = 256     // files that are returned
+	MaxOutBytes     = 8 << 20 // bytes of all files that are returned
+	MaxDisplays     = 64      // displays that are returned
+	MaxDisplayBytes = 8 << 20 // bytes of all displays that are returned
 )
 
 // RefusedEnv lists prefixes of variables that a program may not set. They configure the interpreter and the C library when a
@@ -85,6 +110,9 @@ func (p *Program) Validate() error {
 		return err
 	}
 	if err := p.validateEnv(); err != nil {
+		return err
+	}
+	if err := p.validateCollect(); err != nil {
 		return err
 	}
 	return p.validateFiles()
@@ -138,6 +166,24 @@ func refusedName(name string) string {
 		}
 	}
 	return ""
+}
+
+func (p *Program) validateCollect() error {
+	if len(p.Collect) > MaxPatterns {
+		return invalid(fmt.Sprintf("has more than %d patterns", MaxPatterns), "collect")
+	}
+	for i, pattern := range p.Collect {
+		refuse := func(reason string) error { return invalid(reason, "collect", strconv.Itoa(i)) }
+		switch {
+		case len(pattern) > MaxPattern:
+			return refuse(fmt.Sprintf("is longer than %d bytes", MaxPattern))
+		case pattern == "" || strings.HasPrefix(pattern, "/") || slices.Contains(strings.Split(pattern, "/"), ".."):
+			return refuse("is not relative to the working directory: it must not be empty, begin with / or contain ..")
+		case !doublestar.ValidatePattern(pattern):
+			return refuse("is not a valid pattern: a bracket, a brace or a backslash is incomplete")
+		}
+	}
+	return nil
 }
 
 func (p *Program) validateFiles() error {

@@ -19,6 +19,8 @@ func (o *Outcome) Reason(limits Limits) string {
 		return fmt.Sprintf("Code execution timed out (%s second limit).", seconds(limits.Wall))
 	case OOM:
 		return fmt.Sprintf("Memory limit exceeded (%s limit).", size(limits.Memory))
+	case CPULimit:
+		return fmt.Sprintf("CPU time limit exceeded (%s second limit).", seconds(limits.CPUTime))
 	case Cancelled:
 		return fmt.Sprintf("Code execution was interrupted after %s seconds.", seconds(o.Timing.Program.Round(time.Millisecond)))
 	case Signaled:
@@ -47,9 +49,11 @@ func (o *Outcome) Sentence(limits Limits) string {
 		}
 		return fmt.Sprintf("The program was ended by signal %s.", SignalName(o.Signal))
 	case Timeout:
-		return fmt.Sprintf("The program was stopped after %s s of wall-clock time, which is the limit.", seconds(limits.Wall))
+		return fmt.Sprintf("The program was stopped after %s s of wall-clock time, which is the limit%s.", seconds(limits.Wall), o.where())
 	case OOM:
 		return fmt.Sprintf("The program was stopped because it needed more than %s of memory, which is the limit.", size(limits.Memory))
+	case CPULimit:
+		return fmt.Sprintf("The program was stopped after %s s of CPU time, which is the limit%s.", seconds(limits.CPUTime), o.where())
 	case Rejected:
 		return fmt.Sprintf("The program was not run, because the policy forbids what it does in line %d.", o.Findings[0].Line)
 	case Cancelled:
@@ -59,6 +63,14 @@ func (o *Outcome) Sentence(limits Limits) string {
 		return fmt.Sprintf("The program was stopped after %s s, because its client cancelled it.", seconds(o.Timing.Program.Round(time.Millisecond)))
 	}
 	return "The sandbox failed, not the program."
+}
+
+// where says in which line the program was.
+func (o *Outcome) where() string {
+	if o.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", in line %d", o.Line)
 }
 
 // learned explains the signals that learners meet.
@@ -132,7 +144,7 @@ const (
 // ExitStatus returns the exit status of a command that runs the program, such as `sandboxd run`.
 func (o *Outcome) ExitStatus() int {
 	switch o.Verdict {
-	case Timeout:
+	case Timeout, CPULimit:
 		return StatusTimeout
 	case Rejected:
 		return StatusRefused

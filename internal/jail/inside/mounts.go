@@ -12,7 +12,8 @@ func (a *assembler) buildRoot(o *Order) {
 	a.call("umask", unix.SYS_UMASK, num(0))
 	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
 	a.call("private mounts", unix.SYS_MOUNT, num(0), a.text("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
-	b := builder{assembler: a, root: a.cell(), scratch: a.cell(), proc: a.cell()}
+	message, scratch := a.message(Report{Kind: Built})
+	b := builder{assembler: a, root: a.cell(), scratch: scratch, proc: a.cell()}
 	// The file system whose directories are all that a program can write to. The new root comes to
 	// lie on top of it, and it goes with the old one.
 	b.newMount(b.scratch, "", "tmpfs", writable, o.Scratch...)
@@ -27,6 +28,9 @@ func (a *assembler) buildRoot(o *Order) {
 	b.setAttributes("read-only root", b.root, inert, 0)
 	b.call("enter the new root", unix.SYS_FCHDIR, b.root.value())
 	b.close(b.root)
+	if o.Role == Program {
+		b.report(Report{Kind: Built}, message)
+	}
 	b.close(b.scratch)
 	a.call("umask", unix.SYS_UMASK, num(0o022))
 }
@@ -179,9 +183,14 @@ func (b builder) subset() {
 	b.close(b.proc)
 }
 
+// ScratchName is the name of a directory of a jail in its scratch space.
+func ScratchName(path string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-")
+}
+
 // scratchDirectory hands out one of the scratch space.
 func (b builder) scratchDirectory(n Node) {
-	name := strings.ReplaceAll(strings.TrimPrefix(n.Path, "/"), "/", "-")
+	name := ScratchName(n.Path)
 	b.call("mkdir scratch/"+name, unix.SYS_MKDIRAT, b.scratch.value(), b.text(name), num(n.Mode))
 	b.mkdir("mkdir "+n.Path, n.Path, 0o755)
 	mount := b.cell()

@@ -181,6 +181,27 @@ func (a *assembler) fail(object string, errno unix.Errno) { a.add(object, callFa
 // tolerate lets the last call fail with an errno.
 func (a *assembler) tolerate(errno unix.Errno) { a.calls[len(a.calls)-1].unless(errno, a.here()) }
 
+// message puts a struct msghdr (recvmsg(2)) with a report and one descriptor. The result of a call goes to the cell of the descriptor.
+func (a *assembler) message(r Report) (message int, descriptor cell) {
+	part := a.words(0, reportSize)
+	a.link(part, a.put(r.Encode()))
+	control := a.put(unix.UnixRights(0))
+	message = a.words(0, 0, 0, 1, 0, uint64(unix.CmsgSpace(4)), 0) // no name, one part, a control message
+	a.link(message+2*8, part)
+	a.link(message+4*8, control)
+	return message, cell(control + unix.CmsgLen(0))
+}
+
+// report sends a message with a descriptor, and the report alone if too many descriptors of this user are in flight.
+func (a *assembler) report(r Report, message int) {
+	alone, sent := &label{}, &label{}
+	a.call("report", unix.SYS_SENDMSG, fd(Channel), at(message), num(0)).unless(unix.ETOOMANYREFS, alone)
+	a.jump(sent)
+	a.mark(alone)
+	a.call("report", unix.SYS_WRITE, fd(Channel), at(a.put(r.Encode())), num(reportSize))
+	a.mark(sent)
+}
+
 // script lays out the image.
 func (a *assembler) script() *Script {
 	data := headerSize + callSize*len(a.calls)

@@ -28,15 +28,7 @@ func (a *assembler) loadFilter(program []byte, listen, say bool) {
 	ready := a.put(Report{Kind: Go}.Encode())
 	said, unheard, alone := &label{}, &label{}, &label{}
 	if listen {
-		// struct msghdr: no name, one part, and as control message one descriptor.
-		part := a.words(0, reportSize)
-		a.link(part, ready)
-		control := a.put(unix.UnixRights(0))
-		listener := cell(control + unix.CmsgLen(0))
-		message := a.words(0, 0, 0, 1, 0, uint64(unix.CmsgSpace(4)), 0)
-		a.link(message+2*8, part)
-		a.link(message+4*8, control)
-
+		message, listener := a.message(Report{Kind: Go})
 		// The signals that the program may handle wait until a notification is answered.
 		load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).to(listener).
 			unless(unix.EBUSY, alone)

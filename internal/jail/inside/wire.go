@@ -15,12 +15,15 @@ import (
 // The hand-off protocol, over one stream socket:
 //
 //	daemon → init     the image of a Script
+//	init → daemon     Built, when the root is built; with it comes, as SCM_RIGHTS, the scratch space. Or Failure
 //	init → daemon     Go, when all of it but execve is done; with it comes, as SCM_RIGHTS, the
 //	                  filter's listener, where the order asked for one. Or Failure
 //	python3 → daemon  Ready, when the interpreter has started and waits
 //	daemon → python3  a Handover
 //	python3 → daemon  Started, and then the end of file: the program runs. Or Failure, with an errno alone: its files
 //	                  could not be made
+//	the program       with Display or Live, the program keeps the socket: frames of package display go to the daemon, and
+//	                  bytes of standard input come from it
 //	init → daemon     over a pipe of its own: End, when the program has ended
 //
 // Until the program starts, the processes at the other end run our code only. The daemon reads no
@@ -35,6 +38,7 @@ type Report struct {
 
 // Kinds of reports.
 const (
+	Built   = 'B'
 	Go      = 'G'
 	Failure = 'F'
 	Ready   = 'R'
@@ -63,7 +67,7 @@ func ReadReport(from io.Reader) (Report, error) {
 	}
 	kind := binary.NativeEndian.Uint32(wire[:])
 	r := Report{byte(kind), binary.NativeEndian.Uint32(wire[4:]), unix.Errno(binary.NativeEndian.Uint32(wire[8:]))}
-	if kind > 255 || !strings.ContainsRune(string([]byte{Go, Failure, Ready, Started}), rune(kind)) {
+	if kind > 255 || !strings.ContainsRune(string([]byte{Built, Go, Failure, Ready, Started}), rune(kind)) {
 		return Report{}, errMalformed
 	}
 	return r, nil
@@ -110,6 +114,11 @@ type Handover struct {
 	Args  []string          // without NULs
 	Env   map[string]string // likewise
 	Stdin []byte            // nothing: standard input stays /dev/null
+	Live  bool              // standard input is this socket
+
+	// Display is the compiled module that sends displays over this socket; nothing: there are none.
+	Display []byte
+
 	Files []ProgramFile
 
 	// Template makes the interpreter one from which others are forked, when it has imported these
@@ -117,6 +126,9 @@ type Handover struct {
 	Template bool
 	Modules  []string
 }
+
+// ProgramFiles are the names of the program's own file in its working directory: while it runs, and just before (launcher.py).
+var ProgramFiles = []string{"main.py", ".main.py"}
 
 // ProgramFile is a file in the working directory of a program.
 type ProgramFile struct {
@@ -140,7 +152,7 @@ func (h Handover) Encode() net.Buffers {
 	wire.put([]byte(what))
 	wire.put([]byte(strings.Join(h.Nulled, ",")))
 	wire.put(h.Source)
-	if h.Check || len(h.Args)+len(h.Env)+len(h.Stdin)+len(h.Files) == 0 {
+	if h.Check || len(h.Args)+len(h.Env)+len(h.Stdin)+len(h.Files)+len(h.Display) == 0 && !h.Live {
 		wire.put(nil)
 		return wire.all()
 	}
@@ -159,8 +171,17 @@ func (h Handover) Encode() net.Buffers {
 		wire.put([]byte(file.Path))
 		wire.put(file.Data)
 	}
+	live := ""
+	if h.Live {
+		live = "live"
+	}
+	wire.put([]byte(live))
+	wire.put(h.Display)
 	return wire.all()
 }
+
+// KeepsChannel reports whether the program keeps the socket.
+func (h Handover) KeepsChannel() bool { return h.Live || len(h.Display) > 0 }
 
 // parts are what is handed over, small ones together.
 type parts struct {

@@ -33,9 +33,14 @@ STDIN = ".stdin"  # has this name for a moment only, before there are files of t
 CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
 
 
+send_line = None  # reports where the program is, if the daemon wants displays
+
+
 def flush_and_exit(signum, frame):
-    """The wall clock ran out: what was printed without a newline is still in the buffers."""
+    """The time of the program ran out: what was printed without a newline is still in the buffers."""
     try:
+        if send_line:
+            send_line(frame)
         sys.__stdout__.flush()
         sys.__stderr__.flush()
     finally:
@@ -97,8 +102,9 @@ def make_file(path, data):
 
 
 def receive_rest(files):
-    """Receive arguments, variables, standard input and files. Return the error that kept a file from being made, if there
-    was one. Everything is received even then, since the daemon listens only when it has sent everything."""
+    """Receive arguments, variables, standard input, files, and what the program uses the hand-off socket for. Return the error that
+    kept a file from being made, if there was one. Everything is received even then, since the daemon listens only when it has sent
+    everything."""
     arguments = [os.fsdecode(argument) for argument in words()]
     sys.argv[1:] = arguments
     if hasattr(sys, "orig_argv"):
@@ -119,7 +125,22 @@ def receive_rest(files):
                 make_file(path, data)
         except OSError as error:
             failed = error
+    live, shows = receive(), receive()
+    if not failed:
+        keep_channel(live, shows)
     return failed
+
+
+def keep_channel(live, shows):
+    """Let the hand-off socket be standard input, and the way of displays, whose module is shows. Its own number is closed later."""
+    global send_line
+    if live:
+        os.dup2(CHANNEL, 0)
+    if shows:
+        module = {"__name__": "sandboxd_display"}
+        exec(marshal.loads(shows[16:]), module)  # a header of 16 bytes precedes the code, as in a .pyc file
+        module["install"](CHANNEL)
+        send_line = module["send_line"]
 
 
 class End:

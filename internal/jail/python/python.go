@@ -29,6 +29,11 @@ var launcherSource []byte
 //go:embed template.py
 var templateSource []byte
 
+// displaySource is the module that sends what a program shows.
+//
+//go:embed display.py
+var displaySource []byte
+
 // inspectProgram makes the interpreter describe itself when the daemon starts.
 //
 //go:embed inspect.py
@@ -40,6 +45,7 @@ type Interpreter struct {
 	prefixes []string // directories outside of /usr that it needs
 	launcher []byte   // the launcher, compiled once by this interpreter
 	template []byte   // likewise
+	display  []byte   // likewise
 	relics   []string // files without which it starts faster, see inspect.py
 }
 
@@ -60,7 +66,7 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // with site: it knows a virtual environment
-	sources, err := json.Marshal(map[string]string{"launcher": string(launcherSource), "template": string(templateSource)})
+	sources, err := json.Marshal(map[string]string{"launcher": string(launcherSource), "template": string(templateSource), "display": string(displaySource)})
 	if err != nil {
 		return Interpreter{}, err
 	}
@@ -89,7 +95,7 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if err != nil {
 		return Interpreter{}, err
 	}
-	i := Interpreter{Path: path, launcher: told.Modules["launcher"], template: told.Modules["template"], relics: told.Relics}
+	i := Interpreter{Path: path, launcher: told.Modules["launcher"], template: told.Modules["template"], display: told.Modules["display"], relics: told.Relics}
 	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		dir = filepath.Clean(dir)
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
@@ -124,6 +130,9 @@ func (i Interpreter) Files() rootfs.Python {
 func (i Interpreter) TemplateFile() inside.Node {
 	return inside.Node{Op: inside.File, Path: rootfs.Launcher + "/sandboxd_template.pyc", Data: string(i.template)}
 }
+
+// Display returns the compiled module by which a program shows pictures.
+func (i Interpreter) Display() []byte { return i.display }
 
 // Argv is the command line of a run.
 func (i Interpreter) Argv() []string { return []string{i.Path, rootfs.Main} }

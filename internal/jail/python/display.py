@@ -1,0 +1,238 @@
+# Pictures, tables and formulas of a program, for a run whose caller wants them. The launcher executes this module before the program
+# starts; the daemon sends it with the program. Displays go over the hand-off socket, which the program keeps, in the frames of the Go
+# package display. The program can use that socket itself, so nothing here protects anything.
+import builtins
+import io
+import os
+import sys
+
+# As sandbox.MIMETypes has them: the richest first.
+TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "application/vnd.plotly.v1+json",
+         "application/vnd.vegalite.v5+json", "application/vnd.bokehjs_exec.v0+json", "text/html", "text/latex", "text/markdown",
+         "application/json", "text/plain")
+METHODS = (("_repr_png_", "image/png"), ("_repr_jpeg_", "image/jpeg"), ("_repr_svg_", "image/svg+xml"), ("_repr_html_", "text/html"),
+           ("_repr_latex_", "text/latex"), ("_repr_markdown_", "text/markdown"), ("_repr_json_", "application/json"))
+LINE = 255  # the type of a frame that reports a line of the program
+MAX_TITLE = 1024  # bytes
+BACKEND = "sandboxd_matplotlib"  # the module of matplotlib's backend
+ABOVE = 200  # the number of the socket: programs expect low numbers for what they open
+
+socket = None  # the descriptor
+owner = None  # the process that may send: frames of several processes would mix
+
+
+def send(kind, title, payload):
+    """Send one frame. A channel that the daemon refuses is not used again, and the program goes on."""
+    global socket
+    if socket is None or os.getpid() != owner:
+        return
+    title = title.encode("utf-8", "replace")[:MAX_TITLE]
+    head = bytes((kind,)) + len(title).to_bytes(2, sys.byteorder) + title
+    frame = memoryview((len(head) + len(payload)).to_bytes(4, sys.byteorder) + head + payload)
+    try:
+        while frame:
+            frame = frame[os.write(socket, frame):]
+    except OSError:
+        socket = None
+
+
+def send_line(frame):
+    """Report the line of main.py in which the program is."""
+    while frame and frame.f_code.co_filename != "main.py":
+        frame = frame.f_back
+    if frame and frame.f_lineno:
+        send(LINE, "", frame.f_lineno.to_bytes(4, sys.byteorder))
+
+
+def emit(mime, data, title=""):
+    if isinstance(data, str):
+        data = data.encode("utf-8", "replace")
+    elif not isinstance(data, (bytes, bytearray)):
+        import json
+
+        data = json.dumps(data).encode()
+    send(TYPES.index(mime), title, bytes(data))
+
+
+def representation(thing):
+    """The richest form of an object: its type and its data."""
+    if isinstance(thing, type):  # the methods of a class are for its instances
+        return "text/plain", repr(thing)
+    if is_figure(thing):
+        return "image/png", picture(thing)
+    if hasattr(thing, "to_plotly_json"):
+        return "application/vnd.plotly.v1+json", thing.to_json()
+    bundle = getattr(thing, "_repr_mimebundle_", None)
+    if callable(bundle):
+        found = bundle()
+        if isinstance(found, tuple):
+            found = found[0]
+        for mime in TYPES:
+            if found and found.get(mime) is not None:
+                data = found[mime]
+                return mime, decoded(data) if mime.startswith("image/") and mime != "image/svg+xml" else data
+    for method, mime in METHODS:
+        method = getattr(thing, method, None)
+        found = method() if callable(method) else None
+        if isinstance(found, tuple):  # data and metadata
+            found = found[0]
+        if found is not None:
+            return mime, decoded(found) if method.__name__ in ("_repr_png_", "_repr_jpeg_") else found
+    return "text/plain", repr(thing)
+
+
+def decoded(data):
+    """The bytes of a picture, which may come as text in base64."""
+    if isinstance(data, str):
+        import binascii
+
+        return binascii.a2b_base64(data)
+    return data
+
+
+def display(*things, title=""):
+    """Show objects: figures, pictures, tables, formulas. Each in its richest form: PNG, SVG, HTML, LaTeX, Markdown or text."""
+    for thing in things:
+        mime, data = representation(thing)
+        emit(mime, data, title or title_of(thing))
+
+
+def is_figure(thing):
+    figure = sys.modules.get("matplotlib.figure")
+    return figure is not None and isinstance(thing, figure.Figure)
+
+
+def picture(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def title_of(thing):
+    """The title of a figure: its own, that of its first axes, or that of its window."""
+    if not is_figure(thing):
+        return ""
+    heading = getattr(thing, "_suptitle", None)
+    titles = [heading.get_text()] if heading else []
+    titles += [axes.get_title() for axes in thing.axes]
+    manager = getattr(thing.canvas, "manager", None)
+    if manager:
+        titles += [thing.get_label(), f"Figure {manager.num}"]
+    return next((title for title in titles if title), "")
+
+
+def show_figures():
+    """Show every open figure of pyplot, and close it."""
+    helpers = sys.modules.get("matplotlib._pylab_helpers")
+    for manager in helpers.Gcf.get_all_fig_managers() if helpers else ():
+        figure = manager.canvas.figure
+        emit("image/png", picture(figure), title_of(figure))
+        helpers.Gcf.destroy(manager)
+
+
+def show_last_figures():
+    """At the end of the program: show what is open still. A figure that cannot be drawn must not change how the program ends."""
+    try:
+        show_figures()
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+
+def make_backend(module):
+    """Fill the module of matplotlib's backend: that of PNG files, whose show() shows figures."""
+    from matplotlib.backend_bases import FigureManagerBase
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    class FigureManager(FigureManagerBase):
+        def show(self):
+            figure = self.canvas.figure
+            emit("image/png", picture(figure), title_of(figure))
+
+    class FigureCanvas(FigureCanvasAgg):
+        manager_class = FigureManager
+
+    def show(*args, **kwargs):
+        show_figures()
+
+    def new_figure_manager_given_figure(number, figure):
+        return FigureManager(FigureCanvas(figure), number)
+
+    def new_figure_manager(number, *args, FigureClass=None, **kwargs):
+        if FigureClass is None:
+            from matplotlib.figure import Figure as FigureClass
+        return new_figure_manager_given_figure(number, FigureClass(*args, **kwargs))
+
+    def draw_if_interactive():
+        pass
+
+    for name, value in list(locals().items()):
+        if name not in ("module", "FigureManagerBase", "FigureCanvasAgg"):
+            setattr(module, name, value)
+    # After pyplot has registered what closes all figures, and so before it at the end.
+    import atexit
+
+    atexit.register(show_last_figures)
+
+
+def use_viewer(image_show):
+    """Let Image.show() of PIL show the picture."""
+    class Viewer(image_show.Viewer):
+        def show(self, image, **options):
+            file = io.BytesIO()
+            image.save(file, format="PNG")
+            emit("image/png", file.getvalue(), options.get("title") or "")
+            return 1
+
+    image_show.register(Viewer, 0)
+
+
+class Finder:
+    """Finds matplotlib's backend, and lets what is imported of PIL know of the viewer. It stands before python3's own finders."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == BACKEND:
+            from importlib.machinery import ModuleSpec
+
+            return ModuleSpec(name, self)
+        if name == "PIL.ImageShow":
+            sys.meta_path.remove(self)
+            try:
+                from importlib.util import find_spec
+
+                spec = find_spec(name)
+            finally:
+                sys.meta_path.insert(0, self)
+            if spec and spec.loader:
+                execute = spec.loader.exec_module
+
+                def exec_module(module):
+                    execute(module)
+                    use_viewer(module)
+
+                spec.loader.exec_module = exec_module
+            return spec
+        return None
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        make_backend(module)
+
+
+def install(channel):
+    """Keep the channel, and offer display() and the ways by which packages show pictures."""
+    global socket, owner
+    os.dup2(channel, ABOVE, inheritable=False)
+    socket, owner = ABOVE, os.getpid()
+    builtins.display = display
+    sys.meta_path.insert(0, Finder())
+    os.environ["MPLBACKEND"] = "module://" + BACKEND
+    # A template may have imported these.
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot:
+        pyplot.switch_backend("module://" + BACKEND)
+    elif "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rcParams["backend"] = "module://" + BACKEND
+    if "PIL.ImageShow" in sys.modules:
+        use_viewer(sys.modules["PIL.ImageShow"])

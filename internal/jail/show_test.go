@@ -1,0 +1,397 @@
+package jail_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image/png"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jail"
+	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+)
+
+// long gives runs the time that the lab needs for packages.
+func long(c *jail.Config) { c.Limits.Wall, c.Limits.Memory = time.Minute, 512<<20 }
+
+// shows runs a program that may show things.
+func shows(t *testing.T, j *jail.Runner, source string) *jail.Result {
+	t.Helper()
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Displays: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// summary is the displays of a run, one a line: type, title, and text or the size of the picture.
+func summary(t *testing.T, r *jail.Result) string {
+	t.Helper()
+	var lines []string
+	for _, d := range r.Displays {
+		what := string(d.Data)
+		if d.MIME == "image/png" {
+			picture, err := png.Decode(bytes.NewReader(d.Data))
+			if err != nil {
+				t.Errorf("%s: %v", d.Title, err)
+				continue
+			}
+			what = fmt.Sprint(picture.Bounds().Size())
+		}
+		lines = append(lines, strings.Join([]string{d.MIME, d.Title, what}, "|"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestDisplays(t *testing.T) {
+	jailtest.RequireModules(t, "matplotlib", "PIL", "pandas")
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); long(c) })
+		for _, tt := range []struct{ name, source, want, stdout string }{
+			{"nothing", `print("hello")`, "", "hello\n"},
+			{"show", `
+import matplotlib.pyplot as plt
+plt.plot([1, 2, 3])
+plt.title("Squares")
+plt.show()
+print(plt.get_fignums())
+`, "image/png|Squares|(640,480)", "[]\n"},
+			{"two figures, open at the end", `
+import matplotlib.pyplot as plt
+plt.figure(figsize=(2, 1), dpi=100)
+plt.figure(figsize=(1, 2), dpi=100)
+`, "image/png|Figure 1|(200,100)\nimage/png|Figure 2|(100,200)", ""},
+			{"a figure shown again", `
+import matplotlib.pyplot as plt
+for n in range(2):
+    plt.figure(figsize=(1, 1), dpi=n * 10 + 10)
+    plt.show()
+`, "image/png|Figure 1|(10,10)\nimage/png|Figure 1|(20,20)", ""},
+			{"savefig is a file", `
+import matplotlib.pyplot as plt, os
+plt.plot([1])
+plt.savefig("x.png")
+plt.close()
+print(os.path.getsize("x.png") > 1000)
+`, "", "True\n"},
+			{"another backend", `
+import matplotlib
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+plt.plot([1])
+print(matplotlib.get_backend().lower())
+plt.close()
+`, "", "svg\n"},
+			{"a figure without pyplot", `
+from matplotlib.figure import Figure
+display(Figure(figsize=(1, 1), dpi=30))
+`, "image/png||(30,30)", ""},
+			{"a picture of PIL", `
+from PIL import Image
+Image.new("RGB", (3, 2)).show(title="red")
+display(Image.new("L", (5, 4)))
+`, "image/png|red|(3,2)\nimage/png||(5,4)", ""},
+			{"what objects say of themselves", `
+class Any:
+    def __init__(self, **methods):
+        for name, value in methods.items():
+            setattr(self, name, lambda value=value: value)
+display(Any(_repr_html_="<b>", _repr_markdown_="*"), Any(_repr_svg_="<svg/>", _repr_html_="no"), Any(_repr_latex_="$x$"),
+        Any(_repr_mimebundle_={"text/plain": "p", "text/markdown": "m"}), Any(_repr_html_=None, _repr_markdown_="m"), 42, "text", Any,
+        title="t")
+`, "text/html|t|<b>\nimage/svg+xml|t|<svg/>\ntext/latex|t|$x$\ntext/markdown|t|m\ntext/markdown|t|m\ntext/plain|t|42\n" +
+				"text/plain|t|'text'\ntext/plain|t|<class '__main__.Any'>", ""},
+			{"after an exception that nobody catches", `
+import matplotlib.pyplot as plt
+plt.figure(figsize=(1, 1), dpi=10)
+raise SystemExit(0)
+`, "image/png|Figure 1|(10,10)", ""},
+			{"from a child process", `
+import os
+display("parent")
+if os.fork() == 0:
+    display("child")
+    os._exit(0)
+os.wait()
+display("parent")
+`, "text/plain||'parent'\ntext/plain||'parent'", ""},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				r := shows(t, j, tt.source)
+				if got := summary(t, r); got != tt.want || string(r.Stdout.Kept) != tt.stdout || r.LostDisplays != 0 || r.ExitCode != 0 {
+					t.Errorf("got %s, %d lost, exit %d, stdout %q, stderr %s\nwant %s", got, r.LostDisplays, r.ExitCode, r.Stdout.Kept, r.Stderr.Kept, tt.want)
+				}
+			})
+		}
+		t.Run("a table of pandas", func(t *testing.T) {
+			r := shows(t, j, "import pandas\ndisplay(pandas.DataFrame({'a': [1, 2]}))")
+			if len(r.Displays) != 1 || r.Displays[0].MIME != "text/html" || !strings.Contains(string(r.Displays[0].Data), "<td>2</td>") {
+				t.Errorf("got %s, %s", summary(t, r), r.Stderr.Kept)
+			}
+		})
+	}, "exec", "exec, warm", "fork")
+}
+
+// A template may have imported the packages that show pictures.
+func TestDisplaysOfATemplate(t *testing.T) {
+	jailtest.RequireModules(t, "matplotlib", "PIL")
+	j := jailtest.New(t, func(c *jail.Config) {
+		long(c)
+		c.Fork, c.Templates = true, map[string][]string{"plots": {"matplotlib.pyplot", "PIL.ImageShow"}}
+	})
+	const source = `
+import matplotlib.pyplot as plt
+from PIL import Image
+plt.figure(figsize=(1, 1), dpi=10)
+plt.show()
+Image.new("RGB", (3, 2)).show()
+`
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Displays: true, Template: "plots"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := summary(t, r), "image/png|Figure 1|(10,10)\nimage/png||(3,2)"; got != want {
+		t.Errorf("got %s\nwant %s; stderr %s", got, want, r.Stderr.Kept)
+	}
+	// A run that shows nothing to anybody finds the backend that it always had.
+	r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("import matplotlib; print(matplotlib.get_backend())"), Template: "plots"}, nil)
+	if err != nil || strings.ToLower(string(r.Stdout.Kept)) != "agg\n" || len(r.Displays) > 0 {
+		t.Errorf("got %q, %v", r.Stdout.Kept, err)
+	}
+}
+
+// The channel is the program's: what it writes there itself harms only its own displays.
+func TestHostileDisplays(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, edit)
+		for _, tt := range []struct {
+			name, source string
+			kept, lost   int
+		}{
+			{"rubbish", "import os\ndisplay(1)\nos.write(200, b'rubbish' * 100)\ndisplay(2)\nprint('on')", 1, 1},
+			{"a length and nothing else", "import os\nos.write(200, bytes((255, 255, 0, 0)))\nprint('on')", 0, 1},
+			{"too many", "for n in range(70): display(n)\nprint('on')", sandbox.MaxDisplays, 6},
+			{"too large", "for n in range(3): display('x' * 5_000_000)\nprint('on')", 1, 2},
+			{"the channel closed", "import os\ndisplay(1)\nos.close(200)\ndisplay(2)\nprint('on')", 1, 0},
+			{"a line of its own", "import os\nos.write(200, bytes((7, 0, 0, 0, 255, 0, 0, 9, 0, 0, 0)))\nprint('on')", 0, 0},
+			{"a flood", "import os\ntry:\n    while True: os.write(200, bytes(1 << 20))\nexcept OSError: print('on')", 0, 1},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				r := shows(t, j, tt.source)
+				if len(r.Displays) != tt.kept || r.LostDisplays != tt.lost || string(r.Stdout.Kept) != "on\n" || r.ExitCode != 0 {
+					t.Errorf("%d displays, %d lost, exit %d, stdout %q, stderr %s", len(r.Displays), r.LostDisplays, r.ExitCode, r.Stdout.Kept, r.Stderr.Kept)
+				}
+			})
+		}
+		t.Run("a run that does not ask has no channel", func(t *testing.T) {
+			if got := jailtest.Output(t, j, "import os\nprint(sorted(os.listdir('/proc/self/fd')), hasattr(__builtins__, 'display'))"); got != "['0', '1', '2', '3'] False\n" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}, "exec", "fork")
+}
+
+// The line in which a program was when its time ran out.
+func TestLineOfATimeout(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Second })
+		for _, tt := range []struct {
+			name, source string
+			want         int
+		}{
+			{"in a loop", "x = 1\nwhile True:\n    x += 1\n", 3},
+			{"in a library", "import time\n\n\ntime.sleep(60)\n", 4},
+			{"in a function", "def f():\n    import time\n    time.sleep(60)\n\nf()\n", 3},
+			{"in a call of C that does not return", "print('x')\nsum(x for x in iter(int, 1))\n", 2},
+			{"where signals are blocked", "import signal, time\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ntime.sleep(60)\n", 0},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				r := shows(t, j, tt.source)
+				if r.Verdict != sandbox.Timeout || r.Line != tt.want && r.Line != tt.want-1 {
+					t.Errorf("%s, line %d, want %d; stderr %s", r.Verdict, r.Line, tt.want, r.Stderr.Kept)
+				}
+			})
+		}
+	}, "exec", "fork")
+}
+
+func TestCollectedFiles(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 4 })
+		for _, tt := range []struct {
+			name, source string
+			patterns     []string
+			want         string
+			lost         int
+		}{
+			{"what a program wrote", "import os\nos.mkdir('out')\nopen('out/a.csv', 'w').write('1,2')\nopen('b.txt', 'w').write('x')", []string{"out/*"}, "out/a.csv=1,2", 0},
+			{"not the program", "open('a', 'w').write('x')", []string{"*", "**"}, "a=x", 0},
+			{"what it may read alone", "import os, tempfile\nf = tempfile.NamedTemporaryFile(dir='.', prefix='t', suffix='.x', delete=False)\nf.write(b'secret')\nf.close()\nos.rename(f.name, 'mine')", []string{"mine"}, "mine=secret", 0},
+			{"what a child wrote that is killed", "import os, time\nif os.fork() == 0:\n    open('a', 'w').write('x')\n    time.sleep(60)\ntime.sleep(.3)", []string{"a"}, "a=x", 0},
+			{"links", "import os\nos.symlink('/etc/passwd', 'a')\nos.symlink('main.py', 'b')\nopen('c', 'w').write('c')\nos.link('c', 'd')", []string{"*"}, "c=c d=c", 0},
+			{"what blocks", "import os, socket\nos.mkfifo('p')\ns = socket.socket(socket.AF_UNIX)\ns.bind('s')\nopen('c', 'w')", []string{"*"}, "c=", 0},
+			{"a petabyte of nothing", "import os\nopen('a', 'w')\ntry: os.truncate('a', 1 << 50)\nexcept OSError: pass\nopen('b', 'wb').truncate(20 << 20)", []string{"*"}, "a=", 1},
+			{"names", "import os\nfor n in ('new\\nline', 'ü', '..x', ' '): open(n, 'w').write(n)\nopen(b'bad\\xff', 'w')", []string{"*"}, " =  ..x=..x new\nline=new\nline ü=ü", 1},
+			{"outside of the working directory", "open('/tmp/a', 'w').write('x')\nopen('/dev/shm/a', 'w')", []string{"**"}, "", 0},
+			{"nothing that matches", "pass", []string{"*.csv"}, "", 0},
+			{"a directory that nobody may list", "import os\nopen('a', 'w')\nos.chmod('.', 0)", []string{"*"}, "", 1},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source), Collect: tt.patterns}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, f := range r.Files {
+					got = append(got, f.Path+"="+string(f.Data))
+				}
+				if strings.Join(got, " ") != tt.want || r.LostFiles != tt.lost || r.ExitCode != 0 {
+					t.Errorf("got %q, %d lost, exit %d; want %q, %d; stderr %s", got, r.LostFiles, r.ExitCode, tt.want, tt.lost, r.Stderr.Kept)
+				}
+			})
+		}
+		t.Run("after a timeout", func(t *testing.T) {
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("open('a', 'w').write('x')\nwhile True: pass"), Collect: []string{"a"},
+				Limits: sandbox.Bounds{Wall: time.Second}}, nil)
+			if err != nil || r.Verdict != sandbox.Timeout || len(r.Files) != 1 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}, "exec", "exec, warm", "fork")
+}
+
+// A program whose standard input comes while it runs.
+func TestLiveInput(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 6 })
+		stdin, interrupt := make(chan []byte), make(chan struct{})
+		lines := make(chan string, 100)
+		p := &talker{lines: lines, ended: make(chan struct{})}
+		go func() {
+			defer close(p.ended)
+			p.result, p.err = j.Run(context.Background(), sandbox.Program{
+				Source: []byte(`
+import sys, time
+print("ready", sys.stdin.isatty(), flush=True)
+print("hello " + input("name? "))
+try:
+    print("waiting", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+print(sys.stdin.read().split())
+try: input()
+except EOFError: print("end of file")
+`),
+				Input: &sandbox.Input{Stdin: stdin, Interrupt: interrupt}, Displays: true,
+			}, jailtest.Live(p, nil))
+		}()
+		want := func(line string) {
+			t.Helper()
+			select {
+			case <-p.ended:
+				if len(lines) == 0 {
+					t.Fatalf("it ended: %+v, %v", p.result, p.err)
+				}
+				if got := <-lines; got != line {
+					t.Errorf("got %q, want %q", got, line)
+				}
+			case got := <-lines:
+				if got != line {
+					t.Errorf("got %q, want %q", got, line)
+				}
+			}
+		}
+		want("ready False")
+		stdin <- []byte("Ad")
+		stdin <- []byte("a\n")
+		want("name? hello Ada")
+		want("waiting")
+		interrupt <- struct{}{}
+		want("interrupted")
+		stdin <- []byte("one two\nthree")
+		close(stdin)
+		want("['one', 'two', 'three']")
+		want("end of file")
+		<-p.ended
+		if p.err != nil || p.result.ExitCode != 0 {
+			t.Errorf("%+v, %v", p.result, p.err)
+		}
+	}, "exec", "exec, warm", "fork")
+}
+
+// An interrupt that a program does not handle ends it as at a terminal. One that reads nothing is fed nothing, and ends in time.
+func TestLiveInputThatNobodyReads(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 2 * time.Second })
+	stdin, interrupt := make(chan []byte), make(chan struct{}, 1)
+	go func() {
+		for {
+			select {
+			case stdin <- make([]byte, 1<<20):
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(60)"), Input: &sandbox.Input{Stdin: stdin, Interrupt: interrupt}}, nil)
+	if err != nil || r.Verdict != sandbox.Timeout {
+		t.Errorf("%+v, %v", r, err)
+	}
+	interrupt <- struct{}{}
+	r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(60)"), Input: &sandbox.Input{Stdin: stdin, Interrupt: interrupt}}, nil)
+	if err != nil || end(r) != "signal=SIGINT" || !strings.Contains(string(r.Stderr.Kept), "KeyboardInterrupt") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// The CPU time of all processes together is bounded.
+func TestCPUTimeOfARun(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Minute })
+		for _, tt := range []struct {
+			name, source string
+			verdict      sandbox.Verdict
+		}{
+			{"one process", "print('x', end='')\nwhile True: pass", sandbox.CPULimit},
+			{"two processes", "print('x', end='', flush=True)\nimport os\nos.fork()\nwhile True: pass", sandbox.CPULimit},
+			{"processes that have ended", "print('x', end='', flush=True)\nimport os, time\nwhile True:\n    if os.fork() == 0:\n        end = time.process_time() + .05\n        while time.process_time() < end: pass\n        os._exit(0)\n    os.wait()", sandbox.CPULimit},
+			{"sleep takes none", "print('x', end='')\nimport time\ntime.sleep(1)", sandbox.Exited},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source), Limits: sandbox.Bounds{CPUTime: 500 * time.Millisecond}}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Verdict != tt.verdict || string(r.Stdout.Kept) != "x" {
+					t.Errorf("%s, %q", r.Verdict, r.Stdout.Kept)
+				}
+				if tt.verdict == sandbox.CPULimit && (r.Usage.CPU < 400*time.Millisecond || r.Usage.CPU > 2*time.Second) {
+					t.Errorf("it took %v of CPU time", r.Usage.CPU)
+				}
+			})
+		}
+	}, "exec", "fork")
+}
+
+// The types of displays are the same on both sides.
+func TestTypesOfDisplays(t *testing.T) {
+	source, err := os.ReadFile("python/display.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(source), "\nTYPES = (")
+	list, _, _ = strings.Cut(list, ")")
+	var types []string
+	for part := range strings.SplitSeq(list, ",") {
+		types = append(types, strings.Trim(strings.TrimSpace(part), `"`))
+	}
+	if !slices.Equal(types, sandbox.MIMETypes) {
+		t.Errorf("display.py has %q, and Go %q", types, sandbox.MIMETypes)
+	}
+}
