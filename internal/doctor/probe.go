@@ -411,6 +411,7 @@ func probeJail(ctx context.Context, cfg jail.Config, cpu jail.CPU) (view, error)
 	cfg.Templates, cfg.Warm = nil, 0 // what the operator's modules do says nothing of a layer
 	cfg.Log = quiet
 	cfg.Limits.Wall = max(cfg.Limits.Wall, python.Patience)
+	cfg.Limits.Output = max(cfg.Limits.Output, 64<<10) // what the program reports
 	j, err := jail.New(ctx, cfg)
 	if err != nil {
 		return seen, err

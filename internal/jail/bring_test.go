@@ -239,6 +239,12 @@ func testFilesThatDoNotFit(t *testing.T, edit func(*jail.Config)) {
 			}
 		})
 	}
+	// Without a source the file reaches the limit of a file (EFBIG) before the space is full.
+	var invalid *sandbox.InvalidError
+	_, err := j.Run(t.Context(), sandbox.Program{Files: []sandbox.File{{Path: "a", Data: make([]byte, sandbox.MaxFileBytes)}}}, nil)
+	if !errors.As(err, &invalid) || invalid.Path[0] != "files" {
+		t.Errorf("with an empty program: %v", err)
+	}
 }
 
 // The attacks go by standard input and files too: neither leads out of the jail, nor to what the daemon has open.

@@ -68,7 +68,7 @@ func (p *process) handOver(ctx context.Context, what inside.Handover, patience t
 func placed(channel io.Reader) error {
 	r, err := inside.ReadReport(channel)
 	switch {
-	case err == nil && r.Kind == inside.Failure && (r.Err == unix.ENOSPC || r.Err == unix.EDQUOT):
+	case err == nil && r.Kind == inside.Failure && (r.Err == unix.ENOSPC || r.Err == unix.EDQUOT || r.Err == unix.EFBIG): // RLIMIT_FSIZE
 		return &sandbox.InvalidError{Path: []string{"files"}, Reason: "do not fit into the scratch space"}
 	case err == nil && r.Kind == inside.Failure:
 		return fmt.Errorf("launcher: the files of the program: %w", r.Err)
