@@ -14,7 +14,7 @@ import (
 )
 
 // DefaultMaxAnswer is the length of the longest answer that Run accepts, in bytes, unless WithMaxAnswer sets another.
-const DefaultMaxAnswer = 64 << 20
+const DefaultMaxAnswer = 128 << 20
 
 // ErrTooLong means that an answer or an event is longer than the client accepts.
 var ErrTooLong = errors.New("the answer is longer than this client accepts")

@@ -210,7 +210,7 @@ func TestStreamsThatBreak(t *testing.T) {
 		{"a gap", "data: {\"event\":\"stdout\",\"seq\":2}\n\n", func(err error) bool { return err.Error() == "client: event 2 follows event 0" }},
 		{"no JSON", "data: {\n\n", func(err error) bool { return strings.HasPrefix(err.Error(), "client: decoding an event: ") }},
 		{"a line that is too long", "data: " + strings.Repeat("x", maxEvent), func(err error) bool { return errors.Is(err, ErrTooLong) }},
-		{"many lines that are too long together", strings.Repeat("data: "+strings.Repeat("x", 1<<20)+"\n", 17), func(err error) bool { return errors.Is(err, ErrTooLong) }},
+		{"many lines that are too long together", strings.Repeat("data: "+strings.Repeat("x", 1<<20)+"\n", maxEvent>>20+1), func(err error) bool { return errors.Is(err, ErrTooLong) }},
 		{"a problem", "data: {\"event\":\"error\",\"seq\":1,\"at_seconds\":1,\"problem\":{\"type\":\"/problems/sandbox-failed\",\"status\":500}}\n\n", func(err error) bool {
 			p := (*Problem)(nil)
 			return errors.As(err, &p) && p.Type == ProblemSandboxFailed && p.Status == 500 && p.RequestID == "r1"

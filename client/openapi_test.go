@@ -53,6 +53,7 @@ func at(value any, names ...string) any {
 // counterparts are the types of this package by the names of their schemas.
 var counterparts = map[string]any{
 	"RunRequest": Request{}, "RunFile": File{}, "RunLimits": Limits{},
+	"RunDisplay": Display{}, "RunOutputFile": OutputFile{}, "DisplayEvent": displayEvent{},
 	"RunAnswer": Result{}, "RunTruncated": Truncated{}, "RunFinding": Finding{}, "RunDenial": Denial{}, "RunUsage": Usage{},
 	"RunPhases": Phases{}, "RunIsolation": Isolation{},
 	"StartedEvent": startedEvent{}, "OutputEvent": outputEvent{}, "FinishedEvent": finishedEvent{}, "ErrorEvent": errorEvent{},
@@ -247,12 +248,12 @@ func TestConstantsAreThoseOfTheDocument(t *testing.T) {
 		slices.Sort(list)
 		return list
 	}
-	verdicts := []string{string(Exited), string(Signaled), string(Timeout), string(OutOfMemory), string(Rejected), string(Cancelled)}
+	verdicts := []string{string(Exited), string(Signaled), string(Timeout), string(OutOfMemory), string(CPULimit), string(Rejected), string(Cancelled)}
 	slices.Sort(verdicts)
 	if want := words("RunAnswer", "verdict"); !slices.Equal(verdicts, want) {
 		t.Errorf("verdicts are %v, in the document %v", verdicts, want)
 	}
-	kinds := []string{string(Started), string(Stdout), string(Stderr), string(Finished), string(failed)}
+	kinds := []string{string(Started), string(Stdout), string(Stderr), string(Shown), string(Finished), string(failed)}
 	slices.Sort(kinds)
 	if want := words("StartedEvent", "event"); !slices.Equal(kinds, want) {
 		t.Errorf("events are %v, in the document %v", kinds, want)

@@ -13,6 +13,7 @@ type Request struct {
 	Args        []string          `json:"args,omitempty"`        // sys.argv[1:]
 	Env         map[string]string `json:"env,omitempty"`         // environment variables
 	Files       []File            `json:"files,omitempty"`       // files in the working directory
+	Collect     []string          `json:"collect,omitempty"`     // patterns of files to return, such as out/**/*.csv
 	Environment string            `json:"environment,omitempty"` // the interpreter; "": the default one
 	Policy      string            `json:"policy,omitempty"`      // the policy of the scan; "": the one of the service
 	Limits      *Limits           `json:"limits,omitempty"`      // nil: the limits of the service
@@ -23,6 +24,9 @@ func (r Request) validate() error {
 	texts := map[string]string{"the code": r.Code, "the standard input": r.Stdin}
 	for i, arg := range r.Args {
 		texts[fmt.Sprintf("argument %d", i)] = arg
+	}
+	for i, pattern := range r.Collect {
+		texts[fmt.Sprintf("pattern %d", i)] = pattern
 	}
 	for name, value := range r.Env {
 		texts[fmt.Sprintf("the variable %q", name)] = name + value
@@ -65,6 +69,7 @@ func (f File) MarshalJSON() ([]byte, error) {
 // Limits are limits that a run sets for itself. For a field that is 0, the limit of the service applies.
 type Limits struct {
 	WallSeconds float64 `json:"wall_seconds,omitempty"`
+	CPUSeconds  float64 `json:"cpu_seconds,omitempty"` // of all processes together
 	MemoryBytes int64   `json:"memory_bytes,omitempty"`
 	Processes   int     `json:"processes,omitempty"`
 	OutputBytes int64   `json:"output_bytes,omitempty"` // of each stream

@@ -9,6 +9,7 @@ const (
 	Signaled    Verdict = "signaled"      // a signal ended the program: Outcome.Signal
 	Timeout     Verdict = "timeout"       // the program ran for too long
 	OutOfMemory Verdict = "out_of_memory" // the program needed too much memory
+	CPULimit    Verdict = "cpu_limit"     // the program took too much CPU time
 	Rejected    Verdict = "rejected"      // the policy forbids the program, which was not run: Outcome.Findings
 	Cancelled   Verdict = "cancelled"     // the run was cancelled
 )
@@ -16,8 +17,10 @@ const (
 // Result is what came of a run.
 type Result struct {
 	Outcome
-	Stdout string `json:"stdout"` // bytes that are not UTF-8 are U+FFFD
-	Stderr string `json:"stderr"`
+	Displays []Display    `json:"displays"` // pictures, tables and formulas that the program showed, in order
+	Files    []OutputFile `json:"files"`    // the files that Request.Collect names, sorted by path
+	Stdout   string       `json:"stdout"`   // bytes that are not UTF-8 are U+FFFD
+	Stderr   string       `json:"stderr"`
 }
 
 // Outcome is a Result without the streams.
@@ -35,10 +38,43 @@ type Outcome struct {
 	Isolation Isolation `json:"isolation"`
 }
 
-// Truncated has the number of bytes of each stream that the program wrote and that were dropped.
+// Truncated has the number of bytes of each stream that the program wrote and that were dropped, and how many displays and files are
+// missing.
 type Truncated struct {
 	StdoutBytes int64 `json:"stdout_bytes"`
 	StderrBytes int64 `json:"stderr_bytes"`
+	Displays    int   `json:"displays"`
+	Files       int   `json:"files"`
+}
+
+// Display is one thing that a program showed.
+type Display struct {
+	MIMEType string `json:"mime_type"`        // such as image/png
+	Title    string `json:"title,omitempty"`  // for people who cannot see it
+	Text     string `json:"text,omitempty"`   // the content, of a type that is text
+	Base64   []byte `json:"base64,omitempty"` // the content, of any other type
+}
+
+// Data returns the content.
+func (d Display) Data() []byte { return content(d.Text, d.Base64) }
+
+// OutputFile is a file that a program left.
+type OutputFile struct {
+	Path      string `json:"path"` // relative to the working directory
+	SizeBytes int64  `json:"size_bytes"`
+	MIMEType  string `json:"mime_type"`        // by the extension of the name
+	Text      string `json:"text,omitempty"`   // the content, if it is UTF-8
+	Base64    []byte `json:"base64,omitempty"` // the content, if it is not
+}
+
+// Data returns the content.
+func (f OutputFile) Data() []byte { return content(f.Text, f.Base64) }
+
+func content(text string, data []byte) []byte {
+	if data != nil {
+		return data
+	}
+	return []byte(text)
 }
 
 // Finding is a place in the source that a policy forbids.
@@ -93,6 +129,7 @@ type Meta struct {
 // MetaLimits has the bounds of each of Limits.
 type MetaLimits struct {
 	WallSeconds MetaNumber  `json:"wall_seconds"`
+	CPUSeconds  MetaNumber  `json:"cpu_seconds"`
 	MemoryBytes MetaInteger `json:"memory_bytes"`
 	Processes   MetaInteger `json:"processes"`
 	OutputBytes MetaInteger `json:"output_bytes"`

@@ -20,6 +20,7 @@ const (
 	Started  Kind = "started"  // the program has started; a program that is rejected has no such event
 	Stdout   Kind = "stdout"   // the program wrote Event.Text
 	Stderr   Kind = "stderr"   // the program wrote Event.Text to standard error
+	Shown    Kind = "display"  // the program showed Event.Display
 	Finished Kind = "finished" // the run has ended, with Event.Outcome; the last event
 
 	failed Kind = "error" // Stream returns it as an error
@@ -31,10 +32,12 @@ type Event struct {
 	Seq       int64   // from 0, without a gap
 	AtSeconds float64 // since the program was started
 
-	ID        string   // of Started and Finished: the name of the run
-	Text      string   // of Stdout and Stderr: whole characters; bytes that are not UTF-8 are U+FFFD
-	LostBytes int64    // of Stdout and Stderr: bytes before Text that were lost, because this client read too slowly
-	Outcome   *Outcome // of Finished
+	ID        string       // of Started and Finished: the name of the run
+	Text      string       // of Stdout and Stderr: whole characters; bytes that are not UTF-8 are U+FFFD
+	LostBytes int64        // of Stdout and Stderr: bytes before Text that were lost, because this client read too slowly
+	Display   *Display     // of Shown
+	Outcome   *Outcome     // of Finished
+	Files     []OutputFile // of Finished
 }
 
 // The events as the service sends them.
@@ -53,9 +56,14 @@ type (
 		LostBytes int64  `json:"lost_bytes,omitempty"`
 		Text      string `json:"text"`
 	}
+	displayEvent struct {
+		head
+		Display
+	}
 	finishedEvent struct {
 		head
 		Outcome
+		Files []OutputFile `json:"files"`
 	}
 	errorEvent struct {
 		head
@@ -98,9 +106,9 @@ func (c *Client) Stream(ctx context.Context, request Request) iter.Seq2[Event, e
 	}
 }
 
-// maxEvent is the length of the longest event, in bytes. The service sends at most 1 MiB of text in one, which JSON makes six
+// maxEvent is the length of the longest event, in bytes. The service sends at most 8 MiB of displays or files, and JSON makes text six
 // times as long at most.
-const maxEvent = 16 << 20
+const maxEvent = 64 << 20
 
 // eventReader reads server-sent events. Unlike lines of JSON, they have comments, by which proxies see that the run goes on.
 type eventReader struct{ lines *bufio.Scanner }
@@ -162,10 +170,15 @@ func decodeEvent(data []byte) (Event, error) {
 		err := decode(&output)
 		e.Text, e.LostBytes = output.Text, output.LostBytes
 		return e, err
+	case Shown:
+		var shown displayEvent
+		err := decode(&shown)
+		e.Display = &shown.Display
+		return e, err
 	case Finished:
 		var finished finishedEvent
 		err := decode(&finished)
-		e.ID, e.Outcome = finished.ID, &finished.Outcome
+		e.ID, e.Outcome, e.Files = finished.ID, &finished.Outcome, finished.Files
 		return e, err
 	case failed:
 		var f errorEvent

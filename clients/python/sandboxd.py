@@ -26,18 +26,19 @@ import urllib.parse
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Type, TypedDict, TypeVar, Union
 
 __all__ = [
-    "Answer", "Client", "Denial", "Error", "Event", "FieldError", "Finding", "Isolation", "Limits", "Meta", "MetaInteger", "MetaLimits",
-    "MetaNumber", "Outcome", "Phases", "Problem", "Truncated", "Usage",
+    "Answer", "Client", "Denial", "Display", "Error", "Event", "FieldError", "Finding", "Isolation", "Limits", "Meta", "MetaInteger", "MetaLimits",
+    "MetaNumber", "Outcome", "OutputFile", "Phases", "Problem", "Truncated", "Usage",
 ]
 
-MAX_ANSWER = 64 << 20  # bytes of an answer that is accepted
-MAX_EVENT = 16 << 20  # bytes of an event: the service sends 1 MiB of text at most, which JSON makes six times as long
+MAX_ANSWER = 128 << 20  # bytes of an answer that is accepted
+MAX_EVENT = 64 << 20  # bytes of an event: the service sends 8 MiB of displays or files at most, and JSON makes text six times as long
 
 
 class Limits(TypedDict, total=False):
     """Limits that a run sets for itself. For the others, the limits of the service apply."""
 
     wall_seconds: float
+    cpu_seconds: float  # of all processes together
     memory_bytes: int
     processes: int
     output_bytes: int  # of each stream
@@ -45,10 +46,47 @@ class Limits(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class Truncated:
-    """The number of bytes of each stream that the program wrote and that were dropped."""
+    """The number of bytes of each stream that the program wrote and that were dropped; how many displays and files are missing."""
 
     stdout_bytes: int
     stderr_bytes: int
+    displays: int
+    files: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Display:
+    """One thing that a program showed: a picture, a table, a formula."""
+
+    mime_type: str  # such as image/png
+    title: str  # for people who cannot see it
+    text: str  # the content, of a type that is text
+    base64: str  # the content, of any other type
+
+    @property
+    def data(self) -> bytes:
+        """The content."""
+        return _content(self.text, self.base64)
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFile:
+    """A file that a program left."""
+
+    path: str  # relative to the working directory
+    size_bytes: int
+    mime_type: str  # by the extension of the name
+    text: str  # the content, if it is UTF-8
+    base64: str  # the content, if it is not
+
+    @property
+    def data(self) -> bytes:
+        """The content."""
+        return _content(self.text, self.base64)
+
+
+def _content(text: str, encoded: str) -> bytes:
+    return base64.b64decode(encoded) if encoded else text.encode()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +142,7 @@ class Outcome:
     """What came of a run, without its output."""
 
     id: str
-    verdict: str  # exited, signaled, timeout, out_of_memory, rejected or cancelled
+    verdict: str  # exited, signaled, timeout, out_of_memory, cpu_limit, rejected or cancelled
     exit_code: Optional[int]  # for exited
     signal: Optional[str]  # for signaled, such as SIGSEGV
     reason: str  # one sentence for the author of the program
@@ -120,6 +158,8 @@ class Outcome:
 class Answer(Outcome):
     """What came of a run. Bytes of the output that are not UTF-8 are U+FFFD."""
 
+    displays: List[Display]  # pictures, tables and formulas that the program showed, in order
+    files: List[OutputFile]  # the files that collect names, sorted by path
     stdout: str
     stderr: str
 
@@ -128,13 +168,15 @@ class Answer(Outcome):
 class Event:
     """Something that happens in a run."""
 
-    event: str  # started, stdout, stderr or finished
+    event: str  # started, stdout, stderr, display or finished
     seq: int  # from 0, without a gap
     at_seconds: float  # since the program was started
     id: str  # of started and finished: the name of the run
     text: str  # of stdout and stderr: whole characters
     lost_bytes: int  # of stdout and stderr: bytes before the text that were lost, because this client read too slowly
+    display: Optional[Display]  # of display
     outcome: Optional[Outcome]  # of finished, which is the last event
+    files: List[OutputFile]  # of finished: those that collect names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +202,7 @@ class MetaLimits:
     """The bounds of each of Limits."""
 
     wall_seconds: MetaNumber
+    cpu_seconds: MetaNumber
     memory_bytes: MetaInteger
     processes: MetaInteger
     output_bytes: MetaInteger
@@ -245,23 +288,24 @@ class Client:
     def run(
         self, code: str, *, stdin: Optional[str] = None, args: Sequence[str] = (), env: Optional[Mapping[str, str]] = None,
         files: Optional[Mapping[str, Union[str, bytes]]] = None, environment: Optional[str] = None, policy: Optional[str] = None,
-        limits: Optional[Limits] = None,
+        limits: Optional[Limits] = None, collect: Sequence[str] = (),
     ) -> Answer:
-        """Runs a program to its end. files are the files in its working directory: their contents by their paths."""
-        request = _request(code, stdin, args, env, files, environment, policy, limits)
+        """Runs a program to its end. files are the files in its working directory: their contents by their paths. collect are patterns
+        of files to return, such as out/**/*.csv."""
+        request = _request(code, stdin, args, env, files, environment, policy, limits, collect)
         return _decode(Answer, self._call("POST", "/v1/runs", request))
 
     def stream(
         self, code: str, *, stdin: Optional[str] = None, args: Sequence[str] = (), env: Optional[Mapping[str, str]] = None,
         files: Optional[Mapping[str, Union[str, bytes]]] = None, environment: Optional[str] = None, policy: Optional[str] = None,
-        limits: Optional[Limits] = None,
+        limits: Optional[Limits] = None, collect: Sequence[str] = (),
     ) -> Iterator[Event]:
         """Runs a program and yields its events while it runs.
 
         Closing the generator cancels the run. A loop that takes its events slowly loses output: see Event.lost_bytes. After 30
         seconds in which it takes none, the service ends the run.
         """
-        request = _request(code, stdin, args, env, files, environment, policy, limits)
+        request = _request(code, stdin, args, env, files, environment, policy, limits, collect)
         connection, response = self._send("POST", "/v1/runs", "text/event-stream", request)
         try:
             yield from _events(response)
@@ -334,13 +378,14 @@ class _UnixConnection(http.client.HTTPConnection):
 def _request(
     code: str, stdin: Optional[str], args: Sequence[str], env: Optional[Mapping[str, str]],
     files: Optional[Mapping[str, Union[str, bytes]]], environment: Optional[str], policy: Optional[str], limits: Optional[Limits],
+    collect: Sequence[str],
 ) -> Mapping[str, Any]:
     """Returns the body of a request, without the fields that are not given."""
-    if isinstance(args, str):
-        raise TypeError("args is a list of strings, not one string")
+    if isinstance(args, str) or isinstance(collect, str):
+        raise TypeError("args and collect are lists of strings, not one string")
     body = {
         "code": code, "stdin": stdin, "args": list(args), "env": env and dict(env), "environment": environment, "policy": policy,
-        "limits": limits,
+        "limits": limits, "collect": list(collect),
         "files": [
             {"path": path, "text": content} if isinstance(content, str)
             else {"path": path, "base64": base64.b64encode(content).decode()}
@@ -375,6 +420,8 @@ def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
             problem = fields.get("problem")
             raise Problem(problem if isinstance(problem, dict) else {}, request_id=response.headers.get("X-Request-Id"))
         event = _decode(Event, fields)
+        if kind == "display":
+            event = dataclasses.replace(event, display=_decode(Display, fields))
         if kind == "finished":
             yield dataclasses.replace(event, outcome=_decode(Outcome, fields))
             return

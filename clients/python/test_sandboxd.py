@@ -22,6 +22,7 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 
 # The classes of the client by the names of their schemas.
 CLASSES = {
+    "RunDisplay": sandboxd.Display, "RunOutputFile": sandboxd.OutputFile,
     "RunAnswer": sandboxd.Answer, "RunTruncated": sandboxd.Truncated, "RunFinding": sandboxd.Finding, "RunDenial": sandboxd.Denial,
     "RunUsage": sandboxd.Usage, "RunPhases": sandboxd.Phases, "RunIsolation": sandboxd.Isolation, "RunLimits": sandboxd.Limits,
     "FieldError": sandboxd.FieldError, "Meta": sandboxd.Meta, "MetaLimits": sandboxd.MetaLimits, "MetaNumber": sandboxd.MetaNumber,
@@ -68,7 +69,7 @@ class Document(unittest.TestCase):
 
     def test_comparison_notices_differences(self):
         self.assertNotEqual(differences(sandboxd.Usage, SCHEMAS["RunPhases"]), set())
-        changed = dataclasses.make_dataclass("Changed", [("stdout_bytes", str), ("stderr_bytes", int)])
+        changed = dataclasses.make_dataclass("Changed", [("stdout_bytes", str), ("stderr_bytes", int), ("displays", int), ("files", int)])
         self.assertEqual(differences(changed, SCHEMAS["RunTruncated"]), {("stdout_bytes", str), ("stdout_bytes", int)})
 
     def test_every_schema_has_a_counterpart(self):
@@ -77,7 +78,7 @@ class Document(unittest.TestCase):
             if path.startswith("/v1/"):
                 reachable(item, found)
         reachable(SCHEMAS["Event"], found)
-        others = {"RunRequest", "RunFile", "Problem", "StartedEvent", "OutputEvent", "FinishedEvent", "ErrorEvent"}
+        others = {"RunRequest", "RunFile", "Problem", "StartedEvent", "OutputEvent", "DisplayEvent", "FinishedEvent", "ErrorEvent"}
         self.assertEqual(found, set(CLASSES) | others)
 
     def test_request(self):
@@ -90,13 +91,18 @@ class Document(unittest.TestCase):
         head = {"event", "seq", "at_seconds"}
         self.assertEqual(set(SCHEMAS["ErrorEvent"]["properties"]), head | {"problem"})
         outcome = {field.name for field in dataclasses.fields(sandboxd.Outcome)}
-        self.assertEqual(set(SCHEMAS["FinishedEvent"]["properties"]), head | outcome)
+        self.assertEqual(set(SCHEMAS["FinishedEvent"]["properties"]), head | outcome | {"files"})
+        display = {field.name for field in dataclasses.fields(sandboxd.Display)}
+        self.assertEqual(set(SCHEMAS["DisplayEvent"]["properties"]), head | display)
         described = {
             (name, schema_type(property))
             for event in ("StartedEvent", "OutputEvent") for name, property in SCHEMAS[event]["properties"].items()
         }
         hints = set(typing.get_type_hints(sandboxd.Event).items())
-        self.assertEqual(hints, described | {("outcome", typing.Optional[sandboxd.Outcome])})
+        self.assertEqual(hints, described | {
+            ("outcome", typing.Optional[sandboxd.Outcome]), ("display", typing.Optional[sandboxd.Display]),
+            ("files", typing.List[sandboxd.OutputFile]),
+        })
 
     def test_problem(self):
         hints = set(typing.get_type_hints(sandboxd.Problem).items())
@@ -115,7 +121,7 @@ class Runs(unittest.TestCase):
     def both(self, code, **more):
         """Runs a program in both ways, which must agree."""
         answer = self.client.run(code, **more)
-        texts, last = {"stdout": "", "stderr": ""}, None
+        texts, last, displays = {"stdout": "", "stderr": ""}, None, []
         for n, event in enumerate(self.client.stream(code, **more)):
             self.assertIsNone(last)
             self.assertEqual(event.seq, n)
@@ -124,9 +130,13 @@ class Runs(unittest.TestCase):
             elif event.event == "started":
                 self.assertEqual(n, 0)
                 self.assertTrue(event.id.startswith("run_"))
+            elif event.event == "display":
+                displays.append(event.display)
             else:
                 self.assertEqual(event.event, "finished")
                 last = event.outcome
+                self.assertEqual(event.files, answer.files)
+        self.assertEqual(displays, answer.displays)
         self.assertEqual(texts, {"stdout": answer.stdout, "stderr": answer.stderr})
         for field in ("verdict", "exit_code", "signal", "reason", "truncated", "findings", "denials", "isolation"):
             if field != "reason" or answer.verdict != "cancelled":
@@ -153,6 +163,16 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.both("x = bytearray(200 << 20)", limits={"memory_bytes": 64 << 20}).verdict, "out_of_memory")
         answer = self.both("print('x' * 100, end='')", limits={"output_bytes": 7})
         self.assertEqual((answer.stdout, answer.truncated.stdout_bytes), ("xxxxxxx", 93))
+
+    def test_displays_and_files(self):
+        answer = self.both(
+            "display('x', title='t')\nclass P:\n    def _repr_png_(self): return b'png'\ndisplay(P())\n"
+            "open('a.csv', 'w').write('1,2')\nopen('b.bin', 'wb').write(b'\\xff')\nopen('c.txt', 'w')", collect=["*.csv", "*.bin"],
+        )
+        self.assertEqual([(d.mime_type, d.title, d.data) for d in answer.displays], [("text/plain", "t", b"'x'"), ("image/png", "", b"png")])
+        self.assertEqual([(f.path, f.size_bytes, f.data) for f in answer.files], [("a.csv", 3, b"1,2"), ("b.bin", 1, b"\xff")])
+        self.assertEqual((answer.truncated.displays, answer.truncated.files), (0, 0))
+        self.assertEqual(self.both("while True: pass", limits={"cpu_seconds": 0.25}).verdict, "cpu_limit")
 
     def test_findings(self):
         answer = self.both("print(1)\nprint('🐍', eval)", policy="strict")
@@ -289,7 +309,7 @@ class OtherServices(unittest.TestCase):
         for rest, message in (
             (b"data: {", "the events end before the run"), (b"", "the events end before the run"),
             (b'data: {"seq":2}\n\n', "event 2 follows event 0"), (b"data: {\n\n", "the answer is not JSON"),
-            (b"data: " + b"x" * (17 << 20), "an event is longer"), (b"data: " + b"\ndata: ".join([b"x" * (1 << 20)] * 17) + b"\n", "an event is longer"),
+            (b"data: " + b"x" * (sandboxd.MAX_EVENT + (1 << 20)), "an event is longer"), (b"data: " + b"\ndata: ".join([b"x" * (1 << 20)] * ((sandboxd.MAX_EVENT >> 20) + 1)) + b"\n", "an event is longer"),
             (b'data: {"event":"error","seq":1,"problem":{"type":"/problems/busy","status":503,"later":1}}\n\n', "The request failed (503)"),
         ):
             with self.subTest(message):

@@ -80,6 +80,7 @@ func (s *settings) bounds() map[string]bound {
 		"output-limit":           {int64(s.OutputLimit), 0, 1 << 30},
 		"max-wall":               maximum(int64(s.MaxWall), int64(s.Wall), int64(time.Hour)),
 		"max-memory":             maximum(int64(s.MaxMemory), int64(s.Memory), 1<<50),
+		"max-cpu":                {cmp.Or(int64(s.MaxCPU), int64(time.Second)), int64(sandbox.MinWall), int64(1000 * time.Hour)},
 		"max-pids":               maximum(int64(s.MaxPids), int64(s.Pids), 1<<22),
 		"max-output":             maximum(int64(s.MaxOutput), int64(s.OutputLimit), 1<<30),
 		// The readiness probe needs a uid although it is not counted as a jail, so some uids more than jails.

@@ -57,6 +57,7 @@ type settings struct {
 
 	MaxWall   time.Duration `placeholder:"DURATION" group:"Limits that one run may set for itself (default: those above):" help:"Wall clock."`
 	MaxMemory size          `placeholder:"SIZE" group:"Limits that one run may set for itself (default: those above):" help:"Memory."`
+	MaxCPU    time.Duration `name:"max-cpu" placeholder:"DURATION" group:"Limits that one run may set for itself (default: those above):" help:"CPU time of all processes together (default: --max-wall times --cpu)."`
 	MaxPids   int           `placeholder:"N" group:"Limits that one run may set for itself (default: those above):" help:"Processes and threads."`
 	MaxOutput size          `placeholder:"SIZE" group:"Limits that one run may set for itself (default: those above):" help:"Bytes that are kept of each stream."`
 

@@ -15,6 +15,7 @@ import (
 func (s *settings) maxima() sandbox.Limits {
 	most := s.limits()
 	most.Wall = cmp.Or(s.MaxWall, most.Wall)
+	most.CPUTime = s.MaxCPU
 	most.Memory = cmp.Or(int64(s.MaxMemory), most.Memory)
 	most.Pids = cmp.Or(s.MaxPids, most.Pids)
 	most.Output = cmp.Or(int64(s.MaxOutput), most.Output)

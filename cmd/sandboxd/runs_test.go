@@ -266,7 +266,7 @@ func testRunsThatAreRefused(t *testing.T, flags ...string) {
 		headers    []string
 	}{
 		{"no JSON", `{"code"`, 400, "/problems/invalid-json", nil},
-		{"a field that there is not", `{"code":"x","collect":[]}`, 422, "/collect is not a known field", nil},
+		{"a field that there is not", `{"code":"x","display":true}`, 422, "/display is not a known field", nil},
 		{"a policy that is not offered", `{"code":"x","policy":"off"}`, 422, `/policy expected value to be one of "strict"`, nil},
 		{"input, where the policy refuses to read it", `{"code":"x","stdin":"x"}`, 422, "/stdin cannot be read: the policy strict refuses input()", nil},
 		{"an environment that there is not", `{"code":"x","environment":"data"}`, 422, `/environment expected value to be one of "default"`, nil},

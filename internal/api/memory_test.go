@@ -26,6 +26,7 @@ const oneLine = "POST /playground/execute HTTP/1.1\r\nHost: x\r\nContent-Length:
 const (
 	replySlack   = 128 << 10
 	unreadMemory = 256 << 20
+	extras       = sandbox.MaxDisplayBytes + sandbox.MaxOutBytes // what a run of the typed API may return besides
 )
 
 // nuls is a run that fills both streams with what JSON makes six times as long, in slices that
@@ -79,7 +80,7 @@ func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 		return result(sandbox.Exited, "a", ""), nil
 	}, func(c *setup) { c.Gate = admission.New(3, 0) })
 	// Full concurrency always finds room, next to as many unread answers as there may be.
-	budget := int64(unreadMemory + 3*(2<<20+replySlack))
+	budget := int64(unreadMemory + 3*(2<<20+replySlack+extras))
 	if !s.memory.Take(budget) || s.memory.Take(1) {
 		t.Fatal("the budget is another")
 	}
@@ -101,7 +102,7 @@ func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 
 // However a request ends, its space is given back; until then it is what the answer takes.
 func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
-	const budget = unreadMemory + 2<<20 + replySlack // of one slot
+	const budget = unreadMemory + 2<<20 + replySlack + extras // of one slot
 	free := func(s *testServer, n int64) bool {
 		ok := s.memory.Take(n)
 		if ok {
@@ -142,7 +143,7 @@ func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
 		}
 		fmt.Fprint(c, oneLine)
 		<-begun
-		if !free(s, unreadMemory) || free(s, unreadMemory+1) {
+		if !free(s, unreadMemory+extras) || free(s, unreadMemory+extras+1) {
 			t.Error("a run does not hold the space of the largest answer")
 		}
 		close(letGo)

@@ -32,6 +32,7 @@ func TestMeta(t *testing.T) {
 		Policies: []string{"off", "strict"}, DefaultPolicy: "strict",
 		Limits: v1.MetaLimits{
 			WallSeconds: v1.MetaNumber{Minimum: 0.01, Default: 1.5, Maximum: 60},
+			CPUSeconds:  v1.MetaNumber{Minimum: 0.01, Default: 1.5, Maximum: 60},
 			MemoryBytes: v1.MetaInteger{Minimum: 16 << 20, Default: 256 << 20, Maximum: 1 << 30},
 			Processes:   v1.MetaInteger{Minimum: 1, Default: 256, Maximum: 300},
 			OutputBytes: v1.MetaInteger{Minimum: 1, Default: 0, Maximum: 1 << 20},
@@ -45,6 +46,7 @@ func TestMeta(t *testing.T) {
 	limits := doc.Components.Schemas["RunLimits"].Value.Properties
 	for name, bounds := range map[string][2]float64{
 		"wall_seconds": {got.Limits.WallSeconds.Minimum, got.Limits.WallSeconds.Maximum},
+		"cpu_seconds":  {got.Limits.CPUSeconds.Minimum, got.Limits.CPUSeconds.Maximum},
 		"memory_bytes": {float64(got.Limits.MemoryBytes.Minimum), float64(got.Limits.MemoryBytes.Maximum)},
 		"processes":    {float64(got.Limits.Processes.Minimum), float64(got.Limits.Processes.Maximum)},
 		"output_bytes": {float64(got.Limits.OutputBytes.Minimum), float64(got.Limits.OutputBytes.Maximum)},

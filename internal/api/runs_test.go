@@ -139,6 +139,11 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	many := result(sandbox.Exited, "é\x00\xff\n\"\\\x7f", strings.Repeat("€", 20_000))
 	many.Denials, many.Warm, many.Timing.Queued = map[string]int{"socket": 3, "ptrace": 1}, true, time.Second
 	many.Stdout.Total += 10
+	many.Displays, many.LostDisplays = []sandbox.Display{
+		{MIME: "image/png", Title: "Figure 1", Data: bytes.Repeat([]byte("png\x00"), 5000)}, {MIME: "text/html", Data: []byte("<b>é")},
+		{MIME: "image/svg+xml", Data: []byte("\xff")}, {MIME: "application/json", Data: []byte("{}")},
+	}, 2
+	many.Files, many.LostFiles = []sandbox.File{{Path: "a\n.csv", Data: []byte("1,2")}, {Path: "b.bin", Data: []byte{255, 0}}, {Path: "c"}}, 1
 	many.Findings = []sandbox.Finding{{Rule: "module", Message: "no", Line: 1, Column: 8, EndLine: 2, EndColumn: 3}}
 	// The document is another server's: the one of a case may refuse to give it.
 	doc := documentOf(t, serve(t, exits("", ""), nil))
@@ -154,7 +159,7 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	}{
 		{"exited", nil, nil, oneLine, 200, nil, `"verdict":"exited","exit_code":0,"signal":null,"reason":"The program ended by itself with exit code 0."`},
 		{"everything that there can be", returns(many), nil, oneLine, 200, nil,
-			`"truncated":{"stdout_bytes":10,"stderr_bytes":0},"findings":[{"rule":"module","message":"no","line":1,"column":8,"end_line":2,"end_column":3}],"denials":[{"syscall":"ptrace",`},
+			`"truncated":{"stdout_bytes":10,"stderr_bytes":0,"displays":2,"files":1},"findings":[{"rule":"module","message":"no","line":1,"column":8,"end_line":2,"end_column":3}],"denials":[{"syscall":"ptrace",`},
 		{"signaled", returns(&sandbox.Outcome{Verdict: sandbox.Signaled, Signal: unix.SIGSEGV}), nil, oneLine, 200, nil, `"exit_code":null,"signal":"SIGSEGV","reason":"The program was ended by signal SIGSEGV: `},
 		{"timeout", returns(result(sandbox.Timeout, "a", "")), nil, post(`{"code":"x","limits":{"wall_seconds":1.5}}`), 200, nil,
 			`"verdict":"timeout","exit_code":null,"signal":null,"reason":"The program was stopped after 1.5 s of wall-clock time, which is the limit."`},
@@ -396,17 +401,21 @@ func TestFieldsOfATypedRequest(t *testing.T) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	a = s.typed(t, `{"code":"c","stdin":"i","args":["a","b"],"env":{"A.B":"v"},"files":[{"path":"x/y.z","text":""},{"path":"b","base64":"AP8="}],
-		"environment":"data","policy":"strict","limits":{"wall_seconds":12.5,"memory_bytes":16777216,"processes":3,"output_bytes":5}}`)
+		"collect":["*.csv"],"environment":"data","policy":"strict","limits":{"wall_seconds":12.5,"cpu_seconds":0.5,"memory_bytes":16777216,"processes":3,"output_bytes":5}}`)
 	want := sandbox.Program{
 		Source: []byte("c"), Stdin: []byte("i"), Args: []string{"a", "b"}, Env: map[string]string{"A.B": "v"},
 		Files:    []sandbox.File{{Path: "x/y.z", Data: []byte{}}, {Path: "b", Data: []byte{0, 255}}},
-		Template: "data", Limits: sandbox.Bounds{Wall: 12500 * time.Millisecond, Memory: 16 << 20, Pids: 3, Output: 5},
+		Displays: true, Collect: []string{"*.csv"},
+		Template: "data", Limits: sandbox.Bounds{Wall: 12500 * time.Millisecond, CPUTime: 500 * time.Millisecond, Memory: 16 << 20, Pids: 3, Output: 5},
 	}
 	if a.StatusCode != 200 || fmt.Sprintf("%+v", ran) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%d %s\nran  %+v\nwant %+v", a.StatusCode, a.body, ran, want)
 	}
 	for _, tt := range []struct{ name, fields, pointer, detail string }{
-		{"an unknown field", `"collect":["*"]`, "/collect", "is not a known field"},
+		{"an unknown field", `"display":true`, "/display", "is not a known field"},
+		{"a pattern that leads out", `"collect":["a","../*"]`, "/collect/1", "is not relative to the working directory"},
+		{"a pattern that is incomplete", `"collect":["[a"]`, "/collect/0", "is not a valid pattern"},
+		{"too many patterns", `"collect":[` + strings.Repeat(`"a",`, 32) + `"a"]`, "/collect", "has 33 entries"},
 		{"a known one in another case", `"Code":"x"`, "/Code", "is not a known field"},
 		{"an unknown field with dots", `"a.b[0]":1`, "/a.b[0]", "is not a known field"},
 		{"one that is to be escaped", `"a/b~":1`, "/a~1b~0", "is not a known field"},
@@ -434,7 +443,8 @@ func TestFieldsOfATypedRequest(t *testing.T) {
 		{"more memory", `"limits":{"memory_bytes":268435457}`, "/limits/memory_bytes", "which is 268435456"},
 		{"no time", `"limits":{"wall_seconds":0}`, "/limits/wall_seconds", "expected number >= 0.01"},
 		{"part of a process", `"limits":{"processes":1.5}`, "/limits/processes", "expected integer"},
-		{"another limit", `"limits":{"cpu_seconds":1}`, "/limits/cpu_seconds", "is not a known field"},
+		{"more CPU time", `"limits":{"cpu_seconds":20.1}`, "/limits/cpu_seconds", "is above the maximum of this service, which is 20"},
+		{"another limit", `"limits":{"disk_bytes":1}`, "/limits/disk_bytes", "is not a known field"},
 		{"a long input", `"stdin":"` + strings.Repeat("x", sandbox.MaxStdin+1) + `"`, "/stdin", "length <= 1048576"},
 		{"a long input of few characters", `"stdin":"` + strings.Repeat("€", sandbox.MaxStdin/2) + `"`, "/stdin", "is longer than 1048576 bytes"},
 		{"too many values", `"x":[` + strings.Repeat("0,", 5000) + `0]`, "", "has more than 4096 values"},

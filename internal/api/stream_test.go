@@ -67,7 +67,7 @@ func TestStreams(t *testing.T) {
 	const pause = 20 * time.Millisecond // so long that the reader has taken what came before
 	for _, tt := range []struct {
 		name   string
-		writes []string // "o text", "e text" or "pause"
+		writes []string // "o text", "e text", "d bytes" or "pause"
 		want   string
 	}{
 		{"nothing", nil, "started finished"},
@@ -79,6 +79,7 @@ func TestStreams(t *testing.T) {
 		{"one that does not go on", []string{"o \xe2\x82", "pause", "o x"}, "started stdout(\ufffd\ufffdx) finished"},
 		{"one that does not end", []string{"o a\xe2\x82"}, "started stdout(a) stdout(\ufffd\ufffd) finished"},
 		{"what is no character", []string{"o \xff\xfe\x00"}, "started stdout(\ufffd\ufffd\x00) finished"},
+		{"a display between lines", []string{"o a", "d png", "o b"}, "started stdout(a) display stdout(b) finished"},
 		{"lines that would end an event", []string{"o a\n\ndata: b\r\n: c\n\n"}, "started stdout(a\n\ndata: b\r\n: c\n\n) finished"},
 	} {
 		for _, accept := range []string{"text/event-stream", "application/jsonl"} {
@@ -92,6 +93,10 @@ func TestStreams(t *testing.T) {
 							continue
 						}
 						data := []byte(w[2:])
+						if w[0] == 'd' {
+							live.Display(&sandbox.Display{MIME: "image/png", Title: "t", Data: data})
+							continue
+						}
 						if w[0] == 'o' {
 							live.Output(sandbox.Stdout, data)
 							o.Stdout.Total += int64(len(data))

@@ -98,6 +98,7 @@ func (e *environment) most() sandbox.Limits {
 	most.Memory = max(most.Memory, e.cfg.Max.Memory)
 	most.Pids = max(most.Pids, e.cfg.Max.Pids)
 	most.Output = max(most.Output, e.cfg.Max.Output)
+	most.CPUTime = e.cfg.Max.CPUTime
 	return most
 }
 

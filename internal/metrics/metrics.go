@@ -58,6 +58,7 @@ type Metrics struct {
 	starts         *prometheus.CounterVec
 	wallClockKills prometheus.Counter
 	oomKills       prometheus.Counter
+	cpuKills       prometheus.Counter
 	setupErrors    *prometheus.CounterVec
 	wall, cpu      prometheus.Histogram
 	peakMemory     prometheus.Histogram
@@ -65,6 +66,7 @@ type Metrics struct {
 	queueWait      prometheus.Histogram
 	denials        *prometheus.CounterVec
 	truncated      *prometheus.CounterVec
+	results        *prometheus.CounterVec
 	scanRejections *prometheus.CounterVec
 	scansAbandoned prometheus.Counter
 	rejected       *prometheus.CounterVec
@@ -91,6 +93,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		starts:         counterVec(r, "sandboxd_starts_total", "Runs by kind of start: in a waiting jail (warm), or in a jail that was made for the run (cold).", "start"),
 		wallClockKills: counter(r, "sandboxd_wall_clock_kills_total", "Runs killed at the end of their wall clock."),
 		oomKills:       counter(r, "sandboxd_oom_kills_total", "Runs killed because they exceeded their memory limit."),
+		cpuKills:       counter(r, "sandboxd_cpu_limit_kills_total", "Runs killed because they exceeded their limit of CPU time."),
 		setupErrors:    counterVec(r, "sandboxd_setup_errors_total", "Runs whose sandbox could not be set up, by the stage that failed.", "stage"),
 
 		wall: histogram(r, "sandboxd_run_wall_seconds", "Wall-clock time of the program, including the start of a cold interpreter.",
@@ -106,6 +109,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 
 		denials:        counterVec(r, "sandboxd_seccomp_denials_total", "System calls that the seccomp filter denied, by name. Calls marked quiet in the profile are not counted.", "syscall"),
 		truncated:      counterVec(r, "sandboxd_output_truncated_total", "Runs that wrote more to a stream than is kept.", "stream"),
+		results:        counterVec(r, "sandboxd_results_total", "Displays and files of runs, by whether they were returned or lost to a bound.", "kind", "result"),
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans that gave up because the source needed too much work. The run continued."),
 		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests that were refused before there was a run, or because of their host or origin.", "reason"),
@@ -142,6 +146,10 @@ func New(version string, stages, rules, calls []string) *Metrics {
 	zero(m.scanRejections, append(slices.Clone(rules), other)...)
 	zero(m.denials, m.calls...)
 	zero(m.truncated, "stdout", "stderr")
+	for _, kind := range []string{"display", "file"} {
+		m.results.WithLabelValues(kind, "returned")
+		m.results.WithLabelValues(kind, "lost")
+	}
 	zero(m.streamLost, "stdout", "stderr")
 	zero(m.rejected, append(slices.Clone(reasons), other)...)
 	return m
@@ -192,7 +200,13 @@ func (m *Metrics) RunEnded(o *sandbox.Outcome) {
 		m.wallClockKills.Inc()
 	case sandbox.OOM:
 		m.oomKills.Inc()
+	case sandbox.CPULimit:
+		m.cpuKills.Inc()
 	}
+	m.results.WithLabelValues("display", "returned").Add(float64(len(o.Displays)))
+	m.results.WithLabelValues("display", "lost").Add(float64(o.LostDisplays))
+	m.results.WithLabelValues("file", "returned").Add(float64(len(o.Files)))
+	m.results.WithLabelValues("file", "lost").Add(float64(o.LostFiles))
 	m.setup.Observe((o.Timing.Clone + o.Timing.Setup).Seconds())
 	m.wall.Observe(o.Timing.Program.Seconds())
 	m.cpu.Observe(o.Usage.CPU.Seconds())

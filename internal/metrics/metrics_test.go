@@ -22,12 +22,13 @@ func used(t *testing.T) *Metrics {
 	m.WatchWaiting(func() int { return 3 })
 	m.WatchConnections(Public, connections{4, 3, 2, 1})
 	m.WatchConnections(Admin, connections{})
-	for _, v := range []sandbox.Verdict{sandbox.Exited, sandbox.Signaled, sandbox.Timeout, sandbox.OOM, sandbox.Cancelled} {
+	for _, v := range []sandbox.Verdict{sandbox.Exited, sandbox.Signaled, sandbox.Timeout, sandbox.OOM, sandbox.CPULimit, sandbox.Cancelled} {
 		m.RunEnded(&sandbox.Outcome{
 			Verdict: v, Warm: v == sandbox.Exited,
 			Timing: sandbox.Timing{Clone: time.Millisecond, Setup: 2 * time.Millisecond, Program: time.Second},
 			Usage:  sandbox.Usage{CPU: time.Second, PeakMemory: 10 << 20},
 			Stdout: sandbox.Output{Total: 1}, Stderr: sandbox.Output{Total: 1}, // both truncated: nothing is kept
+			Displays: make([]sandbox.Display, 2), LostDisplays: 1, Files: make([]sandbox.File, 3), LostFiles: 4,
 			Denials: map[string]int{"ptrace": 3, sandbox.DenialKilled: 1, "a call nobody knows": 2},
 		})
 	}
@@ -93,6 +94,9 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 		`sandboxd_starts_total{start="warm"}`,
 		`sandboxd_starts_total{start="cold"}`,
 		`sandboxd_wall_clock_kills_total`,
+		`sandboxd_cpu_limit_kills_total`,
+		`sandboxd_results_total{kind="display",result="lost"}`,
+		`sandboxd_results_total{kind="file",result="returned"}`,
 		`sandboxd_oom_kills_total`,
 		`sandboxd_setup_errors_total{stage="clone"}`,
 		`sandboxd_scan_rejections_total{rule="module"}`,
@@ -126,20 +130,25 @@ func TestEventsAreCounted(t *testing.T) {
 		`sandboxd_runs_total{verdict="error"}`:                                       "2",
 		`sandboxd_runs_total{verdict="rejected"}`:                                    "2",
 		`sandboxd_starts_total{start="warm"}`:                                        "1",
-		`sandboxd_starts_total{start="cold"}`:                                        "4",
+		`sandboxd_starts_total{start="cold"}`:                                        "5",
 		`sandboxd_waiting_jails`:                                                     "3",
 		`sandboxd_wall_clock_kills_total`:                                            "1",
+		`sandboxd_cpu_limit_kills_total`:                                             "1",
+		`sandboxd_results_total{kind="display",result="returned"}`:                   "12",
+		`sandboxd_results_total{kind="display",result="lost"}`:                       "6",
+		`sandboxd_results_total{kind="file",result="returned"}`:                      "18",
+		`sandboxd_results_total{kind="file",result="lost"}`:                          "24",
 		`sandboxd_oom_kills_total`:                                                   "1",
 		`sandboxd_setup_errors_total{stage="clone"}`:                                 "1",
 		`sandboxd_setup_errors_total{stage="other"}`:                                 "1",
 		`sandboxd_requests_rejected_total{reason="other"}`:                           "1",
 		`sandboxd_scan_rejections_total{rule="module"}`:                              "1",
-		`sandboxd_seccomp_denials_total{syscall="ptrace"}`:                           "15",
+		`sandboxd_seccomp_denials_total{syscall="ptrace"}`:                           "18",
 		`sandboxd_seccomp_denials_total{syscall="setuid"}`:                           "0",
-		`sandboxd_seccomp_denials_total{syscall="killed"}`:                           "5",
-		`sandboxd_seccomp_denials_total{syscall="unknown"}`:                          "10",
-		`sandboxd_output_truncated_total{stream="stderr"}`:                           "5",
-		`sandboxd_run_peak_memory_bytes_count`:                                       "5",
+		`sandboxd_seccomp_denials_total{syscall="killed"}`:                           "6",
+		`sandboxd_seccomp_denials_total{syscall="unknown"}`:                          "12",
+		`sandboxd_output_truncated_total{stream="stderr"}`:                           "6",
+		`sandboxd_run_peak_memory_bytes_count`:                                       "6",
 		`sandboxd_http_requests_total{code="200",route="/playground/execute"}`:       "1",
 		`sandboxd_isolation_layer_info{layer="seccomp",state="enforced"}`:            "1",
 		`sandboxd_connections{listener="public"}`:                                    "4",

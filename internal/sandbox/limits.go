@@ -88,9 +88,12 @@ func (b Bounds) Within(most Limits) error {
 	return nil
 }
 
-// MostCPUTime returns the CPU time that a run with these limits can take at most: as long as the wall clock runs, on as many
-// processors as it may use.
+// MostCPUTime returns the CPU time that a run with these limits can take at most: CPUTime, or as long as the wall clock runs, on as
+// many processors as it may use.
 func (l Limits) MostCPUTime() time.Duration {
+	if l.CPUTime > 0 {
+		return l.CPUTime
+	}
 	return time.Duration(float64(l.Wall) * max(1, l.CPU))
 }
 

@@ -42,7 +42,7 @@ func (q *Queue) Event(e Event) {
 			return
 		}
 	} else {
-		q.waiting = append(q.waiting, e) // started and finished: there is one of each
+		q.waiting = append(q.waiting, e) // one each of started and finished, and MaxDisplays, whose data the Outcome has, too
 	}
 	select {
 	case q.ready <- struct{}{}:

@@ -69,6 +69,12 @@ func describe(o *sandbox.Outcome) []slog.Attr {
 		slog.Int64("stdout_bytes", o.Stdout.Total),
 		slog.Int64("stderr_bytes", o.Stderr.Total),
 		slog.Bool("truncated", len(o.Truncated()) > 0))
+	if len(o.Displays)+o.LostDisplays > 0 {
+		attrs = append(attrs, slog.Int("displays", len(o.Displays)), slog.Int("lost_displays", o.LostDisplays))
+	}
+	if len(o.Files)+o.LostFiles > 0 {
+		attrs = append(attrs, slog.Int("files", len(o.Files)), slog.Int("lost_files", o.LostFiles))
+	}
 	if len(o.Denials) > 0 {
 		var calls []slog.Attr
 		for _, call := range slices.Sorted(maps.Keys(o.Denials)) {

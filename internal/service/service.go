@@ -140,7 +140,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 		return nil, &sandbox.InvalidError{Path: []string{"policy"}, Reason: "is not a policy that this service offers"}
 	}
 	program := request.Program
-	if len(program.Stdin) > 0 && slices.Contains(policy.Nulled, "input") {
+	if (len(program.Stdin) > 0 || program.Input != nil) && slices.Contains(policy.Nulled, "input") {
 		return nil, &sandbox.InvalidError{Path: []string{"stdin"}, Reason: "cannot be read: the policy " + request.Policy + " refuses input()"}
 	}
 	if err := program.Validate(); err != nil {
@@ -217,7 +217,7 @@ func (s *Service) run(ctx context.Context, request Request, program sandbox.Prog
 		}
 	}()
 	s.cfg.Metrics.Queued(queued)
-	if !space.Grow(largestReply(s.cfg.Limits.With(program.Limits)) + request.Held) {
+	if !space.Grow(largestReply(s.cfg.Limits.With(program.Limits)) + extras(program) + request.Held) {
 		return nil, ErrBusyReplies
 	}
 	result, err := s.cfg.Runner.Run(ctx, program, live)
@@ -239,7 +239,7 @@ func (s *Service) run(ctx context.Context, request Request, program sandbox.Prog
 	outcome.Timing.Queued = queued
 	clip(&outcome.Stdout)
 	clip(&outcome.Stderr)
-	space.Shrink(int64(len(outcome.Stdout.Kept)+len(outcome.Stderr.Kept)) + replySlack + request.Held)
+	space.Shrink(int64(len(outcome.Stdout.Kept)+len(outcome.Stderr.Kept)) + sizeOf(outcome) + replySlack + request.Held)
 	return outcome, nil
 }
 
@@ -268,11 +268,33 @@ const (
 // AnswerMemory returns the memory for the replies of a service with the given number of slots, whose runs have at most these
 // limits.
 func AnswerMemory(slots int, limits sandbox.Limits) *admission.Memory {
-	return admission.NewMemory(unreadMemory + int64(slots)*largestReply(limits))
+	return admission.NewMemory(unreadMemory + int64(slots)*(largestReply(limits)+sandbox.MaxDisplayBytes+sandbox.MaxOutBytes))
 }
 
 // largestReply returns the memory that the largest possible reply holds, in bytes.
 func largestReply(limits sandbox.Limits) int64 { return 2*limits.Output + replySlack }
+
+// extras returns how much memory the displays and files of a program may take besides, in bytes.
+func extras(p sandbox.Program) (n int64) {
+	if p.Displays {
+		n += sandbox.MaxDisplayBytes
+	}
+	if len(p.Collect) > 0 {
+		n += sandbox.MaxOutBytes
+	}
+	return n
+}
+
+// sizeOf returns how much memory the displays and files of an outcome take, in bytes.
+func sizeOf(o *sandbox.Outcome) (n int64) {
+	for _, d := range o.Displays {
+		n += int64(len(d.Data) + len(d.Title))
+	}
+	for _, f := range o.Files {
+		n += int64(len(f.Data) + len(f.Path))
+	}
+	return n
+}
 
 // clip frees the spare capacity of a stream's buffer if it is large.
 func clip(o *sandbox.Output) {

@@ -14,14 +14,16 @@ import (
 // Answer is the answer to a run.
 type Answer struct {
 	Outcome
-	Stdout string `json:"stdout" doc:"The output of the program. Bytes that are not UTF-8 become U+FFFD."`
-	Stderr string `json:"stderr" doc:"The same for standard error. Nothing is added to it."`
+	Displays []Display    `json:"displays" nullable:"false" doc:"Pictures, tables and formulas that the program showed, in order."`
+	Files    []OutputFile `json:"files" nullable:"false" doc:"Files that collect names, sorted by path."`
+	Stdout   string       `json:"stdout" doc:"The output of the program. Bytes that are not UTF-8 become U+FFFD."`
+	Stderr   string       `json:"stderr" doc:"The same for standard error. Nothing is added to it."`
 }
 
 // Outcome is an answer without the streams.
 type Outcome struct {
 	ID        string    `json:"id" pattern:"^run_[0-9A-Z]+$" doc:"The name of the run, which is in the log too."`
-	Verdict   string    `json:"verdict" enum:"exited,signaled,timeout,out_of_memory,rejected,cancelled" doc:"How the run ended, as the service saw it."`
+	Verdict   string    `json:"verdict" enum:"exited,signaled,timeout,out_of_memory,cpu_limit,rejected,cancelled" doc:"How the run ended, as the service saw it."`
 	ExitCode  *int      `json:"exit_code" nullable:"true" minimum:"0" maximum:"255" doc:"For exited."`
 	Signal    *string   `json:"signal" nullable:"true" doc:"For signaled." example:"SIGSEGV"`
 	Reason    string    `json:"reason" doc:"One sentence for the author of the program." example:"The program ended by itself with exit code 0."`
@@ -37,6 +39,25 @@ type Outcome struct {
 type Truncated struct {
 	StdoutBytes int64 `json:"stdout_bytes" minimum:"0" doc:"Bytes that the program wrote and that are not here."`
 	StderrBytes int64 `json:"stderr_bytes" minimum:"0"`
+	Displays    int   `json:"displays" minimum:"0" doc:"Displays that are not here, because there were too many, they were too large, or they could not be understood."`
+	Files       int   `json:"files" minimum:"0" doc:"Files that match and are not here, because there were too many, they were too large or unreadable, or their names are not UTF-8."`
+}
+
+// Display is one thing that the program showed. It has either text or base64.
+type Display struct {
+	MIMEType string `json:"mime_type" enum:"image/png,image/jpeg,image/gif,image/webp,image/svg+xml,application/vnd.plotly.v1+json,application/vnd.vegalite.v5+json,application/vnd.bokehjs_exec.v0+json,text/html,text/latex,text/markdown,application/json,text/plain" doc:"Its type, the richest that the object offered."`
+	Title    string `json:"title,omitempty" doc:"For people who cannot see it." example:"Figure 1"`
+	Text     string `json:"text,omitempty" doc:"The content, of a type that is text."`
+	Base64   string `json:"base64,omitempty" encoding:"base64" doc:"The content, of any other type."`
+}
+
+// OutputFile is a file that the program left. It has either text or base64.
+type OutputFile struct {
+	Path      string `json:"path" doc:"Relative to the working directory." example:"out/a.csv"`
+	SizeBytes int64  `json:"size_bytes" minimum:"0"`
+	MIMEType  string `json:"mime_type" doc:"By the extension of the name." example:"text/csv"`
+	Text      string `json:"text,omitempty" doc:"The content, if it is UTF-8."`
+	Base64    string `json:"base64,omitempty" encoding:"base64" doc:"The content, if it is not."`
 }
 
 // Finding is a place in the source.
@@ -80,6 +101,7 @@ type Isolation struct {
 // verdicts has the API's names of the verdicts.
 var verdicts = map[sandbox.Verdict]string{
 	sandbox.Exited: "exited", sandbox.Signaled: "signaled", sandbox.Timeout: "timeout", sandbox.OOM: "out_of_memory",
+	sandbox.CPULimit: "cpu_limit",
 	sandbox.Rejected: "rejected", sandbox.Cancelled: "cancelled",
 }
 
@@ -87,7 +109,7 @@ var verdicts = map[sandbox.Verdict]string{
 func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdout, stderr int64) Outcome {
 	out := Outcome{
 		ID: id, Verdict: verdicts[o.Verdict], Reason: o.Sentence(limits),
-		Truncated: Truncated{o.Stdout.Total - stdout, o.Stderr.Total - stderr},
+		Truncated: Truncated{o.Stdout.Total - stdout, o.Stderr.Total - stderr, o.LostDisplays, o.LostFiles},
 		Findings:  []Finding{}, Denials: []Denial{},
 		Usage: Usage{o.Timing.Program.Seconds(), o.Usage.CPU.Seconds(), o.Usage.PeakMemory},
 		Phases: Phases{
@@ -128,13 +150,21 @@ func object(v any) []byte {
 }
 
 // writeAnswer writes an Answer. JSON makes up to six bytes of one, so it is made in pieces while it is sent.
-func writeAnswer(to io.Writer, out Outcome, stdout, stderr []byte) error {
+func writeAnswer(to io.Writer, out Outcome, o *sandbox.Outcome) error {
 	w := textWriter{to: to}
 	w.raw(object(out))
+	w.raw([]byte(`,"displays":[`))
+	for i, d := range o.Displays {
+		w.comma(i)
+		w.display(object(displayHead(d)), d)
+		w.raw([]byte("}"))
+	}
+	w.raw([]byte(`],`))
+	w.files(o.Files)
 	w.raw([]byte(`,"stdout":"`))
-	w.text(stdout)
+	w.text(o.Stdout.Whole())
 	w.raw([]byte(`","stderr":"`))
-	w.text(stderr)
+	w.text(o.Stderr.Whole())
 	w.raw([]byte("\"}\n"))
 	w.flush()
 	return w.err

@@ -150,11 +150,11 @@ func (a *API) answer(w http.ResponseWriter, id string, limits sandbox.Limits, re
 	stdout, stderr := reply.Stdout.Whole(), reply.Stderr.Whole()
 	out := a.outcome(id, reply.Outcome, limits, int64(len(stdout)), int64(len(stderr)))
 	var length counter
-	_ = writeAnswer(&length, out, stdout, stderr) // a counter has no error
+	_ = writeAnswer(&length, out, reply.Outcome) // a counter has no error
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.FormatInt(int64(length), 10))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout))
-	_ = writeAnswer(w, out, stdout, stderr) // an error means that the client went away
+	_ = writeAnswer(w, out, reply.Outcome) // an error means that the client went away
 }

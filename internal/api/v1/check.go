@@ -134,6 +134,7 @@ func newSchemas(environments, policies []string, standard string, limits, most s
 		s.Minimum, s.Maximum, s.Default = &least, &most, standard
 	}
 	bound("wall_seconds", sandbox.MinWall.Seconds(), limits.Wall.Seconds(), most.Wall.Seconds())
+	bound("cpu_seconds", sandbox.MinWall.Seconds(), limits.MostCPUTime().Seconds(), most.MostCPUTime().Seconds())
 	bound("memory_bytes", sandbox.MinMemory, float64(limits.Memory), float64(most.Memory))
 	bound("processes", sandbox.MinPids, float64(limits.Pids), float64(most.Pids))
 	bound("output_bytes", minOutput, float64(limits.Output), float64(most.Output))

@@ -71,8 +71,8 @@ func FuzzText(f *testing.F) {
 // The fields of the request are those that are read.
 func TestEveryFieldIsRead(t *testing.T) {
 	a := newAPI(func(context.Context, *sandbox.Stream) error { return nil })
-	const body = `{"code":"a","stdin":"b","args":["c"],"env":{"D":"e"},"files":[{"path":"f","text":"g"}],"environment":"default","policy":"strict",
-		"limits":{"wall_seconds":1,"memory_bytes":20000000,"processes":2,"output_bytes":3}}`
+	const body = `{"code":"a","stdin":"b","args":["c"],"env":{"D":"e"},"files":[{"path":"f","text":"g"}],"collect":["h*"],"environment":"default","policy":"strict",
+		"limits":{"wall_seconds":1,"cpu_seconds":1.5,"memory_bytes":20000000,"processes":2,"output_bytes":3}}`
 	got, err := a.decode([]byte(body))
 	if err != nil {
 		t.Fatal(err)

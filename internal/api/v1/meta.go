@@ -12,7 +12,7 @@ import (
 const MetaPath = "/v1/meta"
 
 // Features are the parts of the API that a service of an earlier version may lack. Names are added and never change.
-var Features = []string{"streams", "cancel"}
+var Features = []string{"streams", "cancel", "displays", "files"}
 
 // Meta describes the service: what a request may name, and the limits that it may set.
 type Meta struct {
@@ -28,6 +28,7 @@ type Meta struct {
 // MetaLimits has the bounds of each limit that a run may set for itself.
 type MetaLimits struct {
 	WallSeconds MetaNumber  `json:"wall_seconds"`
+	CPUSeconds  MetaNumber  `json:"cpu_seconds"`
 	MemoryBytes MetaInteger `json:"memory_bytes"`
 	Processes   MetaInteger `json:"processes"`
 	OutputBytes MetaInteger `json:"output_bytes"`
@@ -57,6 +58,7 @@ func (a *API) newMeta() []byte {
 		Policies: policies, DefaultPolicy: standard,
 		Limits: MetaLimits{
 			WallSeconds: MetaNumber{sandbox.MinWall.Seconds(), limits.Wall.Seconds(), most.Wall.Seconds()},
+			CPUSeconds:  MetaNumber{sandbox.MinWall.Seconds(), limits.MostCPUTime().Seconds(), most.MostCPUTime().Seconds()},
 			MemoryBytes: MetaInteger{sandbox.MinMemory, limits.Memory, most.Memory},
 			Processes:   MetaInteger{sandbox.MinPids, int64(limits.Pids), int64(most.Pids)},
 			OutputBytes: MetaInteger{minOutput, limits.Output, most.Output},

@@ -29,7 +29,7 @@ var CancelAnswers = []*Kind{UnknownHost, ForeignPage, NoSuchRun}
 func (a *API) describe() map[string]*huma.PathItem {
 	schema := func(t reflect.Type) *huma.Schema { return a.registry.Schema(t, true, "") }
 	events := &huma.Schema{OneOf: []*huma.Schema{
-		schema(reflect.TypeFor[StartedEvent]()), schema(reflect.TypeFor[OutputEvent]()),
+		schema(reflect.TypeFor[StartedEvent]()), schema(reflect.TypeFor[OutputEvent]()), schema(reflect.TypeFor[DisplayEvent]()),
 		schema(reflect.TypeFor[FinishedEvent]()), schema(reflect.TypeFor[ErrorEvent]()),
 	}}
 	a.registry.Map()["Event"] = events

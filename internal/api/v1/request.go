@@ -2,6 +2,7 @@ package v1
 
 import (
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +16,7 @@ type Request struct {
 	Args        []string          `json:"args,omitempty" maxItems:"256" nullable:"false" doc:"sys.argv[1:], at most 64 KiB together, without NUL."`
 	Env         map[string]string `json:"env,omitempty" doc:"Environment variables beside those of every run: 128 and 64 KiB at most. Names do not begin with PYTHON, LD_ or MALLOC_."`
 	Files       []File            `json:"files,omitempty" maxItems:"256" nullable:"false" doc:"Files in the working directory when the program starts, at most 8 MiB together."`
+	Collect     []string          `json:"collect,omitempty" maxItems:"32" nullable:"false" doc:"Patterns of files that are returned, relative to the working directory: *, ?, [a-z], {a,b}, and ** for any directories." example:"[\"out/**/*.csv\"]"`
 	Environment string            `json:"environment,omitempty" doc:"The interpreter that the program is forked from, with what that has imported already."`
 	Policy      string            `json:"policy,omitempty" doc:"The policy of the scan, which refuses programs before they are run."`
 	Limits      *Limits           `json:"limits,omitempty"`
@@ -30,6 +32,7 @@ type File struct {
 // Limits are the limits that a run sets for itself.
 type Limits struct {
 	WallSeconds float64 `json:"wall_seconds,omitempty" doc:"Wall-clock time."`
+	CPUSeconds  float64 `json:"cpu_seconds,omitempty" doc:"CPU time of all processes together."`
 	MemoryBytes int64   `json:"memory_bytes,omitempty" doc:"Memory, with what is written to files in it."`
 	Processes   int     `json:"processes,omitempty" doc:"Processes and threads at once, the interpreter's own included."`
 	OutputBytes int64   `json:"output_bytes,omitempty" doc:"Bytes that are kept of each stream. The rest is counted and dropped."`
@@ -41,11 +44,8 @@ func requestFrom(body map[string]any) (r Request) {
 	r.Stdin, _ = body["stdin"].(string)
 	r.Environment, _ = body["environment"].(string)
 	r.Policy, _ = body["policy"].(string)
-	args, _ := body["args"].([]any)
-	for _, arg := range args {
-		text, _ := arg.(string)
-		r.Args = append(r.Args, text)
-	}
+	r.Args = texts(body["args"])
+	r.Collect = texts(body["collect"])
 	if env, _ := body["env"].(map[string]any); len(env) > 0 {
 		r.Env = map[string]string{}
 		for name, value := range env {
@@ -63,14 +63,25 @@ func requestFrom(body map[string]any) (r Request) {
 	}
 	if limits, found := body["limits"].(map[string]any); found {
 		number := func(name string) float64 { n, _ := limits[name].(float64); return n }
-		r.Limits = &Limits{number("wall_seconds"), int64(number("memory_bytes")), int(number("processes")), int64(number("output_bytes"))}
+		r.Limits = &Limits{number("wall_seconds"), number("cpu_seconds"), int64(number("memory_bytes")), int(number("processes")), int64(number("output_bytes"))}
 	}
 	return r
 }
 
+// texts converts a list of strings.
+func texts(list any) (texts []string) {
+	values, _ := list.([]any)
+	for _, value := range values {
+		text, _ := value.(string)
+		texts = append(texts, text)
+	}
+	return texts
+}
+
 // program returns the program of a request.
 func (r *Request) program() (p sandbox.Program, err error) {
-	p = sandbox.Program{Source: []byte(r.Code), Stdin: []byte(r.Stdin), Args: r.Args, Env: r.Env, Template: r.Environment}
+	p = sandbox.Program{Source: []byte(r.Code), Stdin: []byte(r.Stdin), Args: r.Args, Env: r.Env, Template: r.Environment,
+		Displays: true, Collect: r.Collect}
 	for i, f := range r.Files {
 		data := []byte(f.Text)
 		if f.Base64 != "" {
@@ -82,8 +93,9 @@ func (r *Request) program() (p sandbox.Program, err error) {
 	}
 	if l := r.Limits; l != nil {
 		p.Limits = sandbox.Bounds{
-			Wall:   time.Duration(l.WallSeconds * float64(time.Second)),
-			Memory: l.MemoryBytes, Pids: l.Processes, Output: l.OutputBytes,
+			Wall:    time.Duration(l.WallSeconds * float64(time.Second)),
+			CPUTime: time.Duration(l.CPUSeconds * float64(time.Second)),
+			Memory:  l.MemoryBytes, Pids: l.Processes, Output: l.OutputBytes,
 		}
 	}
 	return p, nil
@@ -95,7 +107,7 @@ func size(p *sandbox.Program) int64 {
 	for _, f := range p.Files {
 		n += len(f.Path) + len(f.Data)
 	}
-	for _, arg := range p.Args {
+	for _, arg := range slices.Concat(p.Args, p.Collect) {
 		n += len(arg)
 	}
 	for name, value := range p.Env {

@@ -15,7 +15,7 @@ import (
 
 // Head has the fields of all events.
 type Head struct {
-	Event string  `json:"event" enum:"started,stdout,stderr,finished,error"`
+	Event string  `json:"event" enum:"started,stdout,stderr,display,finished,error"`
 	Seq   int64   `json:"seq" minimum:"0" doc:"From 0, without a gap."`
 	At    float64 `json:"at_seconds" minimum:"0" doc:"Since the program was started."`
 }
@@ -33,10 +33,17 @@ type OutputEvent struct {
 	Text      string `json:"text" doc:"Whole characters. Bytes that are not UTF-8 become U+FFFD."`
 }
 
+// DisplayEvent has something that the program showed.
+type DisplayEvent struct {
+	Head
+	Display
+}
+
 // FinishedEvent is the last event of a run.
 type FinishedEvent struct {
 	Head
 	Outcome
+	Files []OutputFile `json:"files" nullable:"false" doc:"Files that collect names, sorted by path."`
 }
 
 // ErrorEvent is the last event if the run was refused or its sandbox failed.
@@ -174,7 +181,21 @@ func (s *stream) events(events []sandbox.Event) {
 			for _, kind := range []sandbox.Kind{sandbox.Stdout, sandbox.Stderr} {
 				s.rest(kind, e.At)
 			}
-			s.write("finished", e.At, func(head Head, w *textWriter) { w.raw(object(FinishedEvent{head, s.outcome(e.Outcome)})) })
+			s.write("finished", e.At, func(head Head, w *textWriter) {
+				w.raw(object(struct {
+					Head
+					Outcome
+				}{head, s.outcome(e.Outcome)}))
+				w.raw([]byte(","))
+				w.files(e.Outcome.Files)
+			})
+		case sandbox.Shown:
+			s.write("display", e.At, func(head Head, w *textWriter) {
+				w.display(object(struct {
+					Head
+					Display
+				}{head, displayHead(*e.Display)}), *e.Display)
+			})
 		default:
 			s.output(e)
 		}
