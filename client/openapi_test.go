@@ -260,7 +260,7 @@ func TestConstantsAreThoseOfTheDocument(t *testing.T) {
 	}
 	problems := []string{
 		ProblemInvalidJSON, ProblemUnknownHost, ProblemNotOffered, ProblemForeignPage, ProblemNotFound, ProblemNoSuchRun, ProblemMethodNotAllowed,
-		ProblemNotAcceptable, ProblemBodyTimeout, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemInvalidRequest, ProblemBusy,
+		ProblemNotAcceptable, ProblemBodyTimeout, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemUpgradeRequired, ProblemInvalidRequest, ProblemBusy,
 		ProblemShuttingDown, ProblemSandboxFailed, ProblemInternal,
 	}
 	var want []string

@@ -25,6 +25,7 @@ const (
 	ProblemBodyTimeout          = "/problems/body-timeout"
 	ProblemTooLarge             = "/problems/too-large"
 	ProblemUnsupportedMediaType = "/problems/unsupported-media-type"
+	ProblemUpgradeRequired      = "/problems/upgrade-required"
 	ProblemInvalidRequest       = "/problems/invalid-request"
 	ProblemBusy                 = "/problems/busy"
 	ProblemShuttingDown         = "/problems/shutting-down"

@@ -233,6 +233,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 		log.Warn("runs in progress at the end of the drain timeout are cancelled", "timeout", s.DrainTimeout)
 		err = httpServer.Close()
 	}
+	server.WaitForSockets(patience)
 	if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}

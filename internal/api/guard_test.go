@@ -122,7 +122,7 @@ func TestGuardedPathsAreAll(t *testing.T) {
 		if (rt.pages == noPages) != slices.Contains(guardedPaths, rt.path) {
 			t.Errorf("%s: %d", rt.path, rt.pages)
 		}
-		byCORS := []string{"/", "/playground/execute", "/v1/runs", "/v1/runs/{id}", "/v1/meta", "/problems/{name}"}
+		byCORS := []string{"/", "/playground/execute", "/v1/runs", "/v1/runs/{id}", "/v1/runs/live", "/v1/meta", "/problems/{name}"}
 		if rt.pages == asConfigured && !slices.Contains(byCORS, rt.path) {
 			t.Errorf("%s goes by CORS: neither the contract nor the typed API knows such a route", rt.path)
 		}
@@ -169,7 +169,7 @@ func TestOperationOnAListenerOfItsOwn(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &described); err != nil {
 		t.Fatal(err)
 	}
-	if len(described.Paths) != 5 || described.Paths["/v1/runs"] == nil || described.Paths["/playground/execute"] == nil || !strings.Contains(a.body, `"schemas"`) {
+	if len(described.Paths) != 6 || described.Paths["/v1/runs"] == nil || described.Paths["/playground/execute"] == nil || !strings.Contains(a.body, `"schemas"`) {
 		t.Errorf("described are %v", described.Paths)
 	}
 	if srv := serve(t, exits("", ""), nil).AdminServer(); srv != nil {

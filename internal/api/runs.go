@@ -23,6 +23,14 @@ func newV1(cfg Config) *v1.API {
 	})
 }
 
+// problemOf is the problem of an error, nil if the client has gone.
+func problemOf(err error) *v1.Error {
+	if f, ok := explain(err); ok {
+		return f.problem()
+	}
+	return nil
+}
+
 // runs is the typed API's door to the service.
 func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
 	if s.foreign(r) {
@@ -31,17 +39,39 @@ func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
 	}
 	err := s.v1.Runs(w, r, v1.Call{
 		ID: requestID(r), Client: client(r),
-		Body: func() ([]byte, *admission.Share, error) { return s.readBody(w, r, s.cfg.MaxTypedBody) },
-		Explain: func(err error) *v1.Error {
-			if f, ok := explain(err); ok {
-				return f.problem()
-			}
-			return nil
-		},
+		Body:    func() ([]byte, *admission.Share, error) { return s.readBody(w, r, s.cfg.MaxTypedBody) },
+		Explain: problemOf,
 	})
 	if err != nil {
 		s.fail(w, r, err)
 	}
+}
+
+// live is runs over a WebSocket.
+func (s *Server) live(w http.ResponseWriter, r *http.Request) {
+	if s.foreignSocket(r) {
+		s.fail(w, r, errForeignPage)
+		return
+	}
+	s.lives.Add(1)
+	defer s.lives.Done()
+	err := s.v1.Live(w, r, v1.Call{
+		ID: requestID(r), Client: client(r), Explain: problemOf, Share: s.bodies.Share, Life: s.life,
+	})
+	if err != nil {
+		s.fail(w, r, err)
+	}
+}
+
+// foreignSocket is foreign for a WebSocket, which a page of any origin may open: a browser asks nobody, and shows the page all that
+// comes. Where pages of every origin may use the service, they may not use it with credentials that the browser adds.
+func (s *Server) foreignSocket(r *http.Request) bool {
+	if s.ownPages == nil {
+		return (saysForeign(r) || fromElsewhere(r)) && (r.Header.Get("Cookie") != "" || r.Header.Get("Authorization") != "")
+	}
+	asked := r.Clone(r.Context())
+	asked.Method = http.MethodPost // the check lets GET pass, since it changes nothing, as a rule
+	return s.foreign(asked)
 }
 
 // cancel ends a run by its id.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -82,6 +83,10 @@ type Server struct {
 	probe    probe
 	draining atomic.Bool
 
+	lives   sync.WaitGroup  // WebSockets, which the http.Server does not know any more
+	life    context.Context // theirs
+	endLife context.CancelFunc
+
 	strangers strangers
 
 	description []byte // of the API
@@ -111,6 +116,7 @@ func New(cfg Config) (*Server, error) {
 
 		description: describe(cfg.Version, described, cfg.Admin != nil, typed),
 	}
+	s.life, s.endLife = context.WithCancel(context.Background())
 	if err := s.allowOrigins(cfg.Origins); err != nil {
 		return nil, err
 	}
@@ -144,6 +150,7 @@ func (s *Server) table() []route {
 		route{"GET", "/", s.welcome, asConfigured},
 		route{"POST", "/playground/execute", s.execute, asConfigured},
 		route{"POST", v1.Path, s.runs, asConfigured},
+		route{"GET", v1.LivePath, s.live, asConfigured},
 		route{"DELETE", v1.RunPath, s.cancel, asConfigured},
 		route{"GET", v1.MetaPath, s.v1.Meta, asConfigured},
 		route{"GET", v1.ProblemPath + "{name}", s.problem, asConfigured},
@@ -179,7 +186,14 @@ func (s *Server) routes(table []route) http.Handler {
 			allow = "GET, HEAD" // net/http's GET patterns answer both
 		}
 		mux.HandleFunc(rt.method+" "+exact, rt.handle)
-		mux.HandleFunc(exact, s.methodNotAllowed(allow))
+		if rt.path != v1.LivePath {
+			mux.HandleFunc(exact, s.methodNotAllowed(allow))
+			continue
+		}
+		// Without a method, the pattern would conflict with that of v1.RunPath, which matches the path, too.
+		for _, method := range []string{"CONNECT", "DELETE", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"} {
+			mux.HandleFunc(method+" "+exact, s.methodNotAllowed(allow))
+		}
 	}
 	mux.HandleFunc("/", s.notFound)
 	return mux
@@ -253,6 +267,13 @@ func (s *Server) foreign(r *http.Request) bool {
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.cfg.Service.Gate().Drain()
+}
+
+// WaitForSockets waits for the end of the runs that clients follow over WebSockets, which http.Server.Shutdown does not. When ctx ends
+// first, it cancels them.
+func (s *Server) WaitForSockets(ctx context.Context) {
+	defer context.AfterFunc(ctx, s.endLife)()
+	s.lives.Wait()
 }
 
 // ServeHTTP answers one request.

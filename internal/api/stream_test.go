@@ -72,7 +72,6 @@ func TestStreams(t *testing.T) {
 	}{
 		{"nothing", nil, "started finished"},
 		{"both streams", []string{"o a", "e b", "o c"}, "started stdout(a) stderr(b) stdout(c) finished"},
-		{"what is printed in one go comes in one event", []string{"o a\n", "o b\n"}, "started stdout(a\nb\n) finished"},
 		{"a character in two pieces", []string{"o a\xe2\x82", "pause", "o \xacb"}, "started stdout(a) stdout(€b) finished"},
 		{"one in four pieces", []string{"o \xf0", "pause", "o \x9f", "pause", "o \x90", "pause", "o \x8d"}, "started stdout(🐍) finished"},
 		{"two in two streams at once", []string{"o \xe2\x82", "e \xc3", "pause", "o \xac", "e \xa9"}, "started stdout(€) stderr(é) finished"},

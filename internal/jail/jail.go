@@ -101,7 +101,7 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		Env:    program.Env,
 		Stdin:  program.Stdin,
 		Files:  files(program.Files),
-		Live:   program.Input != nil && !program.Check,
+		Live:   program.Input != nil && program.Input.Stdin != nil && !program.Check,
 	}
 	if program.Displays && !program.Check {
 		what.Display = j.env.python.Display()
@@ -112,7 +112,7 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		return err
 	}
 	if what.KeepsChannel() {
-		j.displays = display.Collect(j.process.Channel, live)
+		j.displays = display.Collect(j.process.Channel, live, func() { j.streams.Settle(settlePatience) })
 		j.process.feed(program.Input)
 	}
 	j.collect = program.Collect
@@ -231,6 +231,9 @@ func (j *jail) collected() (files []sandbox.File, lost int) {
 const (
 	// lateEnd is how long an answer waits for the end of the last process. Nearly all have ended by then.
 	lateEnd = 250 * time.Millisecond
+
+	// settlePatience is how long a display waits for what was printed before it.
+	settlePatience = 50 * time.Millisecond
 
 	// drainPatience is how long a stream may stay open after the program's end. It ends with its last writer. Only a zygote
 	// or template that did not answer can still hold it.

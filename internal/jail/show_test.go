@@ -165,6 +165,41 @@ Image.new("RGB", (3, 2)).show()
 	}
 }
 
+// What a program prints before it shows something is reported before that.
+func TestDisplaysComeAfterWhatWasPrinted(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 4 })
+		var order inOrder
+		r, err := j.Run(t.Context(), sandbox.Program{Displays: true, Source: []byte(`
+import sys
+for n in range(50):
+    print(f"[{n}]", end="" if n % 2 else "\n", file=sys.stderr if n % 3 == 0 else sys.stdout)
+    display(n)
+`)}, sandbox.NewStream(&order))
+		if err != nil || r.ExitCode != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		for n := range 50 {
+			printed, shown := strings.Index(order.String(), fmt.Sprintf("[%d]", n)), strings.Index(order.String(), fmt.Sprintf("<%d>", n))
+			if printed < 0 || shown < printed {
+				t.Errorf("%d was printed at %d and shown at %d of\n%s", n, printed, shown, order.String())
+			}
+		}
+	}, "exec", "fork")
+}
+
+// inOrder writes events down as they come: output as it is, displays in angle brackets.
+type inOrder struct{ strings.Builder }
+
+func (o *inOrder) Event(e sandbox.Event) {
+	switch e.Kind {
+	case sandbox.Stdout, sandbox.Stderr:
+		o.Write(e.Data)
+	case sandbox.Shown:
+		o.WriteString("<" + string(e.Display.Data) + ">")
+	}
+}
+
 // The channel is the program's: what it writes there itself harms only its own displays.
 func TestHostileDisplays(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {

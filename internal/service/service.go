@@ -89,6 +89,11 @@ func (s *Service) Policies() (names []string, standard string) {
 	return slices.Sorted(maps.Keys(s.cfg.Policies)), s.cfg.Policy
 }
 
+// RefusesInput reports whether a policy, "" for the default one, refuses input(), and so standard input.
+func (s *Service) RefusesInput(policy string) bool {
+	return slices.Contains(s.cfg.Policies[cmp.Or(policy, s.cfg.Policy)].Nulled, "input")
+}
+
 // Gate returns the gate that admits runs.
 func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
 
@@ -140,7 +145,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 		return nil, &sandbox.InvalidError{Path: []string{"policy"}, Reason: "is not a policy that this service offers"}
 	}
 	program := request.Program
-	if (len(program.Stdin) > 0 || program.Input != nil) && slices.Contains(policy.Nulled, "input") {
+	if (len(program.Stdin) > 0 || program.Input != nil && program.Input.Stdin != nil) && s.RefusesInput(request.Policy) {
 		return nil, &sandbox.InvalidError{Path: []string{"stdin"}, Reason: "cannot be read: the policy " + request.Policy + " refuses input()"}
 	}
 	if err := program.Validate(); err != nil {

@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -63,6 +64,12 @@ type Call struct {
 	// Explain returns the problem for an error that occurs after the answer has begun, or nil if the client has gone.
 	Explain func(error) *Error
 
+	// Share takes a share of the memory for bodies. For Live only.
+	Share func() *admission.Share
+
+	// Life ends when the service does. For Live only.
+	Life context.Context
+
 	release func() // releases the memory of the body
 }
 
@@ -94,19 +101,11 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	if len(body) > smallBody && !space.Grow(Memory(int64(len(body)))) {
 		return &Error{Kind: Busy, Detail: "Too many large requests are being handled"}
 	}
-	request, err := a.decode(body)
+	run, err := a.prepare(body, space, call)
 	if err != nil {
 		return err
 	}
-	program, err := request.program()
-	if err != nil {
-		return err
-	}
-	space.Shrink(size(&program))
-	run := service.Request{
-		ID: call.ID, Run: a.newID(), Client: call.Client, Program: program, Policy: request.Policy, Warn: true,
-	}
-	body, request, program = nil, Request{}, sandbox.Program{} // free the memory while the program runs
+	body = nil // free the memory while the program runs
 	id, limits := run.Run, a.cfg.Service.Limits().With(run.Program.Limits)
 	if format != typeJSON {
 		call.release = space.Release
@@ -123,6 +122,22 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	}
 	a.answer(w, id, limits, reply)
 	return nil
+}
+
+// prepare makes a run of a body, and shrinks the share to what its program takes.
+func (a *API) prepare(body []byte, space *admission.Share, call Call) (service.Request, error) {
+	request, err := a.decode(body)
+	if err != nil {
+		return service.Request{}, err
+	}
+	program, err := request.program()
+	if err != nil {
+		return service.Request{}, err
+	}
+	space.Shrink(size(&program))
+	return service.Request{
+		ID: call.ID, Run: a.newID(), Client: call.Client, Program: program, Policy: request.Policy, Warn: true,
+	}, nil
 }
 
 // Cancel answers DELETE /v1/runs/{id}. If it returns an error, it has written no answer. The error is an *Error.

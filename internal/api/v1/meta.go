@@ -12,7 +12,7 @@ import (
 const MetaPath = "/v1/meta"
 
 // Features are the parts of the API that a service of an earlier version may lack. Names are added and never change.
-var Features = []string{"streams", "cancel", "displays", "files"}
+var Features = []string{"streams", "cancel", "displays", "files", "live"}
 
 // Meta describes the service: what a request may name, and the limits that it may set.
 type Meta struct {

@@ -17,13 +17,18 @@ const Path = "/v1/runs"
 const RunPath = Path + "/{id}"
 
 // Answers are the kinds of problems with which POST /v1/runs is answered. The others are of what is around it.
-var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool { return k == NotFound || k == NoSuchRun || k == MethodNotAllowed })
+var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool {
+	return k == NotFound || k == NoSuchRun || k == MethodNotAllowed || k == UpgradeRequired
+})
 
 // MetaAnswers are the kinds of problems with which GET /v1/meta is answered.
 var MetaAnswers = []*Kind{UnknownHost}
 
 // CancelAnswers are the kinds of problems with which DELETE /v1/runs/{id} is answered.
 var CancelAnswers = []*Kind{UnknownHost, ForeignPage, NoSuchRun}
+
+// LiveAnswers are the kinds of problems with which GET /v1/runs/live is answered, before the connection is a WebSocket.
+var LiveAnswers = []*Kind{UnknownHost, ForeignPage, UpgradeRequired, Internal}
 
 // describe makes the paths of the description.
 func (a *API) describe() map[string]*huma.PathItem {
@@ -86,7 +91,14 @@ func (a *API) describe() map[string]*huma.PathItem {
 		Parameters: []*huma.Param{{Name: "id", In: "path", Required: true, Description: "The id of the run.", Schema: text}},
 		Responses:  problems(map[string]*huma.Response{"202": {Description: "The run is being stopped.", Headers: requestID}}, CancelAnswers),
 	}
-	return map[string]*huma.PathItem{Path: {Post: create}, RunPath: {Delete: cancel}, MetaPath: {Get: meta}}
+	schema(reflect.TypeFor[Message]())
+	live := &huma.Operation{
+		Tags: []string{"v1"}, OperationID: "run-live", Summary: "Run a program over a WebSocket",
+		Description: "The first message is a RunRequest. The messages after it are each a RunMessage: standard input, its end, an interrupt, or the " +
+			"end of the run. The service sends each Event as a message, and then closes the connection. The run is cancelled when the client goes away.",
+		Responses: problems(map[string]*huma.Response{"101": {Description: "The connection is a WebSocket from here on.", Headers: requestID}}, LiveAnswers),
+	}
+	return map[string]*huma.PathItem{Path: {Post: create}, LivePath: {Get: live}, RunPath: {Delete: cancel}, MetaPath: {Get: meta}}
 }
 
 // Description is what the API adds to a description of the service: members of "paths" and of "components/schemas", each as JSON

@@ -40,6 +40,8 @@ var (
 		"The body is longer than the limit, which the detail names. Send less, or smaller files."}
 	UnsupportedMediaType = &Kind{"unsupported-media-type", http.StatusUnsupportedMediaType, "The Content-Type is not JSON",
 		"Send Content-Type: application/json."}
+	UpgradeRequired = &Kind{"upgrade-required", http.StatusUpgradeRequired, "The path speaks WebSocket only",
+		"The path is for WebSockets (RFC 6455). Send Upgrade: websocket, as a WebSocket client does."}
 	InvalidRequest = &Kind{"invalid-request", http.StatusUnprocessableEntity, "The request cannot be carried out",
 		"Fields are missing, unknown, of the wrong type or out of range. Each of the errors has the JSON pointer of a field."}
 	Busy = &Kind{"busy", http.StatusServiceUnavailable, "There are too many requests at once",
@@ -54,7 +56,7 @@ var (
 
 // Kinds lists all kinds.
 var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, ForeignPage, NotFound, NoSuchRun, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
-	UnsupportedMediaType, InvalidRequest, Busy, ShuttingDown, SandboxFailed, Internal}
+	UnsupportedMediaType, UpgradeRequired, InvalidRequest, Busy, ShuttingDown, SandboxFailed, Internal}
 
 // ProblemPath is where the kinds are explained, each below it by its name.
 const ProblemPath = "/problems/"

@@ -64,12 +64,19 @@ const (
 // stream answers with events while the program runs. An error before the first event or comment is returned, so that it
 // becomes an answer with a status of its own.
 func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, run service.Request, limits sandbox.Limits, call Call) error {
+	to := &client{w: w, control: http.NewResponseController(w), patience: a.cfg.WriteTimeout, format: format}
+	return a.follow(ctx, to, format, run, limits, call)
+}
+
+// follow writes the events of a run to a transport while the program runs. An error before the first event or comment is returned.
+// format is the name of the kind of stream in the metrics.
+func (a *API) follow(ctx context.Context, to transport, format string, run service.Request, limits sandbox.Limits, call Call) error {
 	bound := min(2*limits.Output, mostQueued) + 1<<10 // and a few events without data
 	run.Held = 2 * bound
 	queue := sandbox.NewQueue(bound, limits.Output)
 	id := run.Run
 	out := &stream{
-		to: &client{w: w, control: http.NewResponseController(w), patience: a.cfg.WriteTimeout}, format: format, run: id,
+		to: to, format: format, run: id,
 		tails: map[sandbox.Kind][]byte{}, began: a.cfg.Metrics.StreamBegan, lost: a.cfg.Metrics.StreamLost,
 		outcome: func(o *sandbox.Outcome) Outcome {
 			return a.outcome(id, o, limits, queue.Passed(sandbox.Stdout), queue.Passed(sandbox.Stderr))
@@ -130,9 +137,21 @@ func (a *API) runFor(ctx context.Context, run service.Request, queue *sandbox.Qu
 	end.reply, end.err = closer{reply}, invalid(err)
 }
 
+// transport carries the events of one stream to the client.
+type transport interface {
+	begin()                                 // before the first event or sign of life
+	event(name string, seq int64) io.Writer // the JSON of one event goes there
+	endEvent()
+	flush()
+	beats() bool // whether there are signs of life while nothing happens
+	beat()       // one of them
+	lastCall()   // sets the deadline for everything that is still to be written
+	failed() bool
+}
+
 // stream writes events.
 type stream struct {
-	to      *client
+	to      transport
 	format  string
 	run     string
 	outcome func(*sandbox.Outcome) Outcome
@@ -160,8 +179,7 @@ func (s *stream) end(queue *sandbox.Queue, end ended, call Call, gone bool) erro
 			return service.ErrGone
 		}
 		s.events(queue.Take())
-		s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
-		s.to.flush()
+		s.fail(problem)
 		return nil
 	case gone && end.reply.Verdict == sandbox.Cancelled:
 		return service.ErrGone
@@ -170,8 +188,17 @@ func (s *stream) end(queue *sandbox.Queue, end ended, call Call, gone bool) erro
 	return nil
 }
 
+// fail writes the last event of a run that could not be carried out.
+func (s *stream) fail(problem *Error) {
+	s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
+	s.to.flush()
+}
+
 // events writes events and flushes them.
 func (s *stream) events(events []sandbox.Event) {
+	if s.failed() {
+		return
+	}
 	for _, e := range events {
 		s.last = e.At
 		switch e.Kind {
@@ -242,85 +269,34 @@ func (s *stream) text(kind sandbox.Kind, at time.Duration, lost int64, text []by
 // write writes one event. body writes the JSON object without its closing brace.
 func (s *stream) write(name string, at time.Duration, body func(Head, *textWriter)) {
 	s.begin()
-	w := textWriter{to: s.to}
-	if s.format == typeEvents {
-		w.raw([]byte("event: " + name + "\nid: " + strconv.FormatInt(s.seq, 10) + "\ndata: "))
-	}
+	w := textWriter{to: s.to.event(name, s.seq)}
 	body(Head{name, s.seq, at.Seconds()}, &w)
-	w.raw([]byte("}\n"))
-	if s.format == typeEvents {
-		w.raw([]byte("\n"))
-	}
+	w.raw([]byte("}"))
 	w.flush()
+	s.to.endEvent()
 	s.seq++
 }
 
-// beat writes a comment to a stream of server-sent events. JSON lines have no comments.
+// beat shows that the run goes on, so that no proxy closes the connection.
 func (s *stream) beat() {
-	if s.format != typeEvents {
-		return
+	if s.to.beats() {
+		s.begin()
+		s.to.beat()
 	}
-	s.begin()
-	_, _ = io.WriteString(s.to, ": the run goes on\n\n") // the client remembers its error
-	s.to.flush()
 }
 
-// begin writes the head of the answer before the first event.
+// begin begins the answer before the first event.
 func (s *stream) begin() {
-	if s.ended != nil {
-		return
+	if s.ended == nil {
+		s.ended = s.began(s.format)
+		s.to.begin()
 	}
-	s.ended = s.began(s.format)
-	h := s.to.w.Header()
-	h.Set("Content-Type", s.format)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx passes on what comes
-	s.to.w.WriteHeader(http.StatusOK)
 }
 
-func (s *stream) failed() bool { return s.to.err != nil }
+func (s *stream) failed() bool { return s.to.failed() }
 
 func (s *stream) close() {
 	if s.ended != nil {
 		s.ended()
 	}
-}
-
-// client writes to the client. Each piece has its own write deadline; all pieces after the end of the run share one.
-type client struct {
-	w        http.ResponseWriter
-	control  *http.ResponseController
-	patience time.Duration
-	last     bool
-	err      error
-}
-
-func (c *client) Write(b []byte) (n int, err error) {
-	for len(b) > 0 && c.err == nil {
-		piece := b[:min(len(b), sendFrom)]
-		c.extend()
-		var m int
-		m, c.err = c.w.Write(piece)
-		n, b = n+m, b[len(piece):]
-	}
-	return n, c.err
-}
-
-func (c *client) flush() {
-	if c.err == nil {
-		c.extend()
-		c.err = c.control.Flush()
-	}
-}
-
-func (c *client) extend() {
-	if !c.last {
-		_ = c.control.SetWriteDeadline(time.Now().Add(c.patience))
-	}
-}
-
-// lastCall sets the deadline for everything that is still to be written.
-func (c *client) lastCall() {
-	c.extend()
-	c.last = true
 }

@@ -30,9 +30,10 @@ const (
 
 // Collector receives the displays of one run.
 type Collector struct {
-	from *os.File
-	live *sandbox.Stream
-	done chan struct{}
+	from   *os.File
+	live   *sandbox.Stream
+	before func() // called before a display is reported
+	done   chan struct{}
 
 	kept []sandbox.Display
 	size int64
@@ -45,9 +46,9 @@ type Collector struct {
 const lineKind = 255
 
 // Collect starts to receive displays from a socket, which waits in Go's poller and stays the caller's, and reports them to live, which
-// may be nil.
-func Collect(from *os.File, live *sandbox.Stream) *Collector {
-	c := &Collector{from: from, live: live, done: make(chan struct{})}
+// may be nil. It calls before each time: what the program has printed before is to be reported first.
+func Collect(from *os.File, live *sandbox.Stream, before func()) *Collector {
+	c := &Collector{from: from, live: live, before: before, done: make(chan struct{})}
 	_ = from.SetDeadline(time.Time{}) // fails for no open socket
 	go func() {
 		defer close(c.done)
@@ -136,7 +137,10 @@ func (c *Collector) frame(size int64) error {
 		MIME: sandbox.MIMETypes[kind], Title: strings.ToValidUTF8(string(data[:length]), "\ufffd"), Data: data[length:],
 	}
 	c.kept, c.size = append(c.kept, d), c.size+int64(len(data))
-	c.live.Display(&d)
+	if c.live != nil {
+		c.before()
+		c.live.Display(&d)
+	}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func frame(kind byte, title string, payload []byte) []byte {
 func shown(t testing.TB, wire []byte) (kept []sandbox.Display, lost int, written error) {
 	t.Helper()
 	ours, theirs := channel(t)
-	c := Collect(ours, nil)
+	c := Collect(ours, nil, nil)
 	_, written = theirs.Write(wire)
 	theirs.Close()
 	kept, lost = c.Wait(time.Minute)
@@ -88,7 +88,7 @@ func TestMalformedFrames(t *testing.T) {
 // A program whose channel was refused gets an error, and waits for nobody.
 func TestRefusedProgramGetsAnError(t *testing.T) {
 	ours, theirs := channel(t)
-	c := Collect(ours, nil)
+	c := Collect(ours, nil, nil)
 	_ = theirs.SetWriteDeadline(time.Now().Add(time.Minute))
 	var err error
 	for range 10_000 {
@@ -122,7 +122,7 @@ func TestBounds(t *testing.T) {
 // A process that is left and holds the channel keeps nobody longer than the patience.
 func TestWaitHasABound(t *testing.T) {
 	ours, theirs := channel(t)
-	c := Collect(ours, nil)
+	c := Collect(ours, nil, nil)
 	if _, err := theirs.Write(frame(0, "", []byte("x"))); err != nil {
 		t.Fatal(err)
 	}

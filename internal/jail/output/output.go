@@ -5,6 +5,7 @@ package output
 import (
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/sandbox"
@@ -21,6 +22,21 @@ func Collect(stdout, stderr *os.File, keep int64, live *sandbox.Stream) *Streams
 	return &Streams{newCollector(stdout, keep, sandbox.Stdout, live), newCollector(stderr, keep, sandbox.Stderr, live)}
 }
 
+// Settle returns when everything that is in both streams now has been reported, or after patience. So what a program writes before it
+// does something else is reported before that.
+func (s *Streams) Settle(patience time.Duration) {
+	deadline := time.Now().Add(patience)
+	for _, c := range []*collector{s.stdout, s.stderr} {
+		for !c.settled() && time.Now().Before(deadline) {
+			c.from.hurry()
+			time.Sleep(settlePause)
+		}
+	}
+}
+
+// settlePause is how long Settle waits before it looks again.
+const settlePause = 100 * time.Microsecond
+
 // Wait returns when both streams have ended, or after patience. It is called once, when the program has ended.
 func (s *Streams) Wait(patience time.Duration) (stdout, stderr sandbox.Output) {
 	deadline := time.Now().Add(patience)
@@ -32,12 +48,21 @@ type collector struct {
 	from *pipe
 	out  sandbox.Output
 	done chan struct{}
+
+	// reporting is whether bytes may have been read that are not reported yet.
+	reporting atomic.Bool
 }
+
+// settled reports whether the stream is empty and all that was read has been reported. It looks at the stream first: a read that has
+// emptied it set reporting before.
+func (c *collector) settled() bool { return c.from.empty() && !c.reporting.Load() }
 
 func newCollector(from *os.File, keep int64, kind sandbox.Kind, live *sandbox.Stream) *collector {
 	c := &collector{from: openPipe(from, keep), done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
+		defer c.reporting.Store(false)
+		c.from.reading = c.reporting.Store
 		c.copy(c.from, keep, kind, live)
 	}()
 	return c
@@ -62,6 +87,7 @@ func (c *collector) copy(from io.Reader, keep int64, kind sandbox.Kind, live *sa
 		if c.out.Truncated() && len(buffer) < FloodSize {
 			buffer = make([]byte, FloodSize)
 		}
+		c.reporting.Store(false)
 		n, err = from.Read(buffer)
 		c.out.Total += int64(n)
 		room := keep - int64(len(c.out.Kept))

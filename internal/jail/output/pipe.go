@@ -39,13 +39,16 @@ type pipe struct {
 	pacer pacer
 	due   time.Time // time of the next read
 
+	reading func(bool)    // called before each read, and after one that found nothing; nil: nobody wants to know
+	hurried chan struct{} // receives a value to end a pause
+
 	ended    chan struct{} // closed when the program has ended: the rest is read without pauses
 	deadline time.Time     // for that; valid when ended is closed
 }
 
 // openPipe takes the file over. The reader keeps the first wanted bytes of the stream.
 func openPipe(file *os.File, wanted int64) *pipe {
-	p := &pipe{file: file, fd: int(file.Fd()), null: -1, ended: make(chan struct{}), pacer: pacer{size: pipeSize, wanted: wanted}}
+	p := &pipe{file: file, fd: int(file.Fd()), null: -1, ended: make(chan struct{}), hurried: make(chan struct{}, 1), pacer: pacer{size: pipeSize, wanted: wanted}}
 	_ = unix.SetNonblock(p.fd, true) // fails for no open descriptor
 	if size, err := unix.FcntlInt(uintptr(p.fd), unix.F_GETPIPE_SZ, 0); err == nil {
 		p.pacer.size = size // less for a user who has very many pipes
@@ -81,10 +84,12 @@ func (p *pipe) Skip() (int, error) {
 func (p *pipe) take(read func() (int, error)) (int, error) {
 	for {
 		p.rest()
+		p.report(true)
 		n, err := read()
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN):
+			p.report(false)
 			if err := p.await(); err != nil {
 				return 0, err
 			}
@@ -110,9 +115,33 @@ func (p *pipe) rest() {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+		case <-p.hurried:
 		case <-p.ended:
 		}
 	}
+}
+
+func (p *pipe) report(reading bool) {
+	if p.reading != nil {
+		p.reading(reading)
+	}
+}
+
+// hurry ends a pause.
+func (p *pipe) hurry() {
+	select {
+	case p.hurried <- struct{}{}:
+	default:
+	}
+}
+
+// empty reports whether there is nothing to read, which is so when the pipe is closed.
+func (p *pipe) empty() bool {
+	n := 0
+	if conn, err := p.file.SyscallConn(); err == nil {
+		_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	}
+	return n == 0
 }
 
 // await returns when there is data in the pipe or the last writer has closed it.

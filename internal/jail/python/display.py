@@ -26,6 +26,12 @@ def send(kind, title, payload):
     global socket
     if socket is None or os.getpid() != owner:
         return
+    if kind != LINE:
+        for stream in (sys.stdout, sys.stderr):  # what was printed before is seen before
+            try:
+                stream.flush()
+            except Exception:
+                pass
     title = title.encode("utf-8", "replace")[:MAX_TITLE]
     head = bytes((kind,)) + len(title).to_bytes(2, sys.byteorder) + title
     frame = memoryview((len(head) + len(payload)).to_bytes(4, sys.byteorder) + head + payload)

@@ -1,0 +1,367 @@
+package v1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/service"
+)
+
+// LivePath is where a client runs a program and feeds it while it runs, over a WebSocket (RFC 6455).
+const LivePath = "/v1/runs/live"
+
+const (
+	typeLive = "websocket" // the kind of stream in the metrics
+
+	requestPatience = 30 * time.Second // for the first message, and for the rest of any message that has begun
+	maxMessage      = 1 << 20          // bytes of a message after the first
+	maxUnread       = 1 << 20          // bytes of standard input that wait for the program
+)
+
+// Message is what a client sends after the request.
+type Message struct {
+	Event string `json:"event" enum:"stdin,eof,interrupt,cancel" doc:"stdin: text for standard input. eof: its end. interrupt: SIGINT, as Ctrl-C at a terminal. cancel: the end of the run."`
+	Text  string `json:"text,omitempty" doc:"For stdin."`
+}
+
+// Live answers GET /v1/runs/live. The first message is a request; the answer are the events of a stream, each a message. If it returns
+// an error, it has written no answer: the error is an *Error.
+func (a *API) Live(w http.ResponseWriter, r *http.Request, call Call) error {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		return &Error{Kind: UpgradeRequired, Detail: "This path speaks WebSocket only"}
+	}
+	// The server has looked at the origin already, as on every route.
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	if err != nil {
+		return nil // it has written why
+	}
+	defer conn.CloseNow()
+	ctx, cancel := context.WithCancel(r.Context()) // which net/http does not end for a connection that was handed over
+	defer cancel()
+	defer context.AfterFunc(call.Life, cancel)()
+	l := &live{conn: conn, ctx: ctx, cancel: cancel, patience: a.cfg.WriteTimeout}
+	err = a.converse(ctx, l, call)
+	if err == nil {
+		l.close(websocket.StatusNormalClosure, "")
+		return nil
+	}
+	if problem := call.Explain(err); problem != nil { // nil: the client has gone
+		s := &stream{to: l, seq: l.next, ended: func() {}}
+		s.fail(problem)
+		l.close(websocket.StatusPolicyViolation, problem.Kind.Title)
+	}
+	return nil
+}
+
+// converse receives the request and runs its program.
+func (a *API) converse(ctx context.Context, l *live, call Call) error {
+	space := call.Share()
+	defer space.Release()
+	body, err := l.request(ctx, space.Grow)
+	if err != nil {
+		return err
+	}
+	run, err := a.prepare(body, space, call)
+	if err != nil {
+		return err
+	}
+	body = nil
+	l.input = newInput(ctx)
+	program := &run.Program
+	if a.cfg.Service.RefusesInput(run.Policy) {
+		if len(program.Stdin) > 0 {
+			return fieldError("cannot be read: the policy refuses input()", "stdin")
+		}
+		l.input.refused = true
+		program.Input = &sandbox.Input{Interrupt: l.input.interrupts}
+	} else {
+		l.input.add(program.Stdin)
+		program.Stdin, program.Input = nil, &sandbox.Input{Stdin: l.input.out, Interrupt: l.input.interrupts}
+	}
+	go l.listen(func() { a.cfg.Service.Cancel(run.Run) })
+	limits := a.cfg.Service.Limits().With(program.Limits)
+	call.release = space.Release
+	err = a.follow(ctx, l, typeLive, run, limits, call)
+	if cause := l.fault(); cause != nil { // a message that makes no sense has ended the run
+		return cause
+	}
+	return err
+}
+
+// live is the transport of a WebSocket. Its methods for events are called by one goroutine.
+type live struct {
+	conn     *websocket.Conn
+	ctx      context.Context
+	cancel   context.CancelFunc
+	patience time.Duration
+	input    *input
+
+	message io.WriteCloser
+	end     context.CancelFunc // of the time for the message
+	err     error
+	last    time.Time // when everything must be written; zero while the program runs
+	next    int64     // the number of the next event
+
+	mu     sync.Mutex
+	reason error // why the client's messages ended the run
+}
+
+// request receives the first message. grow takes memory for a large one.
+func (l *live) request(ctx context.Context, grow func(int64) bool) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestPatience)
+	defer cancel()
+	l.conn.SetReadLimit(MaxBody + 1)
+	_, from, err := l.conn.Reader(ctx)
+	if err == nil {
+		var body []byte
+		if body, err = io.ReadAll(io.LimitReader(from, smallBody+1)); err == nil && len(body) > smallBody {
+			if !grow(Memory(MaxBody)) {
+				return nil, &Error{Kind: Busy, Detail: "Too many large requests are being handled"}
+			}
+			var rest []byte
+			rest, err = io.ReadAll(from)
+			body = append(body, rest...)
+		}
+		if err == nil && len(body) > MaxBody {
+			err = websocket.ErrMessageTooBig
+		}
+		if err == nil {
+			l.conn.SetReadLimit(maxMessage)
+			return body, nil
+		}
+	}
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return nil, &Error{Kind: TooLarge, Detail: fmt.Sprintf("The request is longer than %d bytes", MaxBody)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, &Error{Kind: BodyTimeout, Detail: "The request did not arrive in time"}
+	}
+	return nil, service.ErrGone
+}
+
+// listen receives the client's messages until it goes, which cancels the run.
+func (l *live) listen(cancelRun func()) {
+	defer l.cancel()
+	for {
+		_, data, err := l.conn.Read(l.ctx)
+		if err != nil {
+			if errors.Is(err, websocket.ErrMessageTooBig) {
+				l.refuse(&Error{Kind: TooLarge, Detail: fmt.Sprintf("A message is longer than %d bytes", maxMessage)})
+			}
+			return
+		}
+		if err := l.hear(data, cancelRun); err != nil {
+			l.refuse(err)
+			return
+		}
+	}
+}
+
+// hear does what a message asks for.
+func (l *live) hear(data []byte, cancelRun func()) error {
+	value, err := parse(data)
+	if err != nil {
+		return err
+	}
+	fields, _ := value.(map[string]any)
+	event, _ := fields["event"].(string)
+	text, isText := fields["text"].(string)
+	known := map[string]int{"stdin": 2, "eof": 1, "interrupt": 1, "cancel": 1}
+	if known[event] == 0 {
+		return fieldError("is not one of stdin, eof, interrupt and cancel", "event")
+	}
+	if len(fields) != known[event] || (event == "stdin") != isText {
+		return fieldError("goes with stdin, and only there: a text", "text")
+	}
+	switch event {
+	case "stdin":
+		return l.input.add([]byte(text))
+	case "eof":
+		l.input.finish()
+	case "interrupt":
+		l.input.interrupt()
+	case "cancel":
+		cancelRun()
+	}
+	return nil
+}
+
+func (l *live) refuse(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reason = err
+}
+
+func (l *live) fault() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reason
+}
+
+func (l *live) begin() {}
+
+func (l *live) event(_ string, seq int64) io.Writer {
+	l.next = seq + 1
+	// A message of its own context: that of the run ends when the client's messages do.
+	ctx, end := context.WithDeadline(context.WithoutCancel(l.ctx), l.deadline())
+	l.end = end
+	if l.err == nil {
+		l.message, l.err = l.conn.Writer(ctx, websocket.MessageText)
+	}
+	return l
+}
+
+func (l *live) deadline() time.Time {
+	if !l.last.IsZero() {
+		return l.last
+	}
+	return time.Now().Add(l.patience)
+}
+
+// Write writes a part of an event.
+func (l *live) Write(b []byte) (n int, err error) {
+	if l.err == nil {
+		n, l.err = l.message.Write(b)
+	}
+	return n, l.err
+}
+
+func (l *live) endEvent() {
+	if l.err == nil {
+		l.err = l.message.Close()
+	}
+	l.end()
+}
+
+func (l *live) flush()      {}
+func (l *live) beats() bool { return true }
+
+// beat sends a ping, whose pong listen receives.
+func (l *live) beat() {
+	go func() {
+		ctx, cancel := context.WithTimeout(l.ctx, l.patience)
+		defer cancel()
+		if l.conn.Ping(ctx) != nil {
+			l.cancel()
+		}
+	}()
+}
+
+func (l *live) lastCall()    { l.last = time.Now().Add(l.patience) }
+func (l *live) failed() bool { return l.err != nil || l.fault() != nil }
+
+func (l *live) close(status websocket.StatusCode, reason string) { _ = l.conn.Close(status, reason) }
+
+// input is standard input between the client and a program, which may read slowly or not at all.
+type input struct {
+	out        chan []byte // to the program; closed at the end of standard input
+	interrupts chan struct{}
+	refused    bool // the policy refuses standard input
+
+	mu       sync.Mutex
+	wake     chan struct{} // something changed
+	waiting  [][]byte
+	size     int
+	finished bool
+}
+
+func newInput(ctx context.Context) *input {
+	in := &input{out: make(chan []byte), interrupts: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
+	go in.feed(ctx)
+	return in
+}
+
+// feed passes standard input on until ctx ends.
+func (in *input) feed(ctx context.Context) {
+	for {
+		data, finished := in.next()
+		switch {
+		case data != nil:
+			select {
+			case in.out <- data:
+				in.passed(len(data))
+			case <-ctx.Done():
+				return
+			}
+		case finished:
+			close(in.out)
+			return
+		default:
+			select {
+			case <-in.wake:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (in *input) next() (data []byte, finished bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.waiting) == 0 {
+		return nil, in.finished
+	}
+	data = in.waiting[0]
+	in.waiting = in.waiting[1:]
+	return data, false
+}
+
+func (in *input) passed(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.size -= n
+}
+
+// add adds text, unless too much is waiting.
+func (in *input) add(data []byte) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case len(data) == 0:
+		return nil
+	case in.refused:
+		return fieldError("cannot be read: the policy refuses input()", "text")
+	case in.finished:
+		return fieldError("comes after the end of standard input", "text")
+	case in.size+len(data) > maxUnread:
+		return fieldError(fmt.Sprintf("is too much: at most %d bytes may wait for the program", maxUnread), "text")
+	}
+	in.waiting = append(in.waiting, data)
+	in.size += len(data)
+	in.signal()
+	return nil
+}
+
+func (in *input) finish() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.finished = true
+	in.signal()
+}
+
+// interrupt asks for one SIGINT. One that is not delivered yet is enough.
+func (in *input) interrupt() {
+	select {
+	case in.interrupts <- struct{}{}:
+	default:
+	}
+}
+
+func (in *input) signal() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
