@@ -28,6 +28,7 @@ func TestDocumentedCommands(t *testing.T) {
 			{"curl -s http://127.0.0.1:8000/playground/execute", "", ""},
 			{"curl -s http://127.0.0.1:8000/v1/runs", `"stdout":"42\n","stderr":""`, ""},
 			{"curl -sN http://127.0.0.1:8000/v1/runs", "event: finished\n", ""},
+			{"curl -s http://127.0.0.1:8000/v1/runs", " bytes\n", ""},
 			{"sudo bin/sandboxd run examples/program.py", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
 			{`make run ARGS="--engine fork`, `{"stdout":"6\n","stderr":""}`, ""},
 			{"make build && sudo make install", "", "make lab, make test-install"},
@@ -99,8 +100,10 @@ func paste(t *testing.T, commands string) string {
 		flags = strings.Fields(run[1])
 		commands = makeRun.ReplaceAllString(commands, "")
 	}
-	if strings.Contains(commands, "import pandas") && exec.Command("/usr/bin/python3", "-c", "import pandas").Run() != nil {
-		testenv.Missing(t, "python3-pandas")
+	for _, module := range []string{"pandas", "matplotlib"} {
+		if strings.Contains(commands, "import "+module) && exec.Command("/usr/bin/python3", "-c", "import "+module).Run() != nil {
+			testenv.Missing(t, "python3-%s", module)
+		}
 	}
 	if strings.Contains(commands, "curl ") {
 		if _, err := exec.LookPath("curl"); err != nil {
