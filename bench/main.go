@@ -35,6 +35,7 @@ var parts = []struct {
 	{"throughput", every, throughput},
 	{"overload", func(w *way) bool { return w.ours || w.Name == "bare" }, overload},
 	{"inside", func(w *way) bool { return w.Name == "bare" || w.Name == "cold" || w.Name == "forked" }, inside},
+	{"typed", func(w *way) bool { return w.ours || w.Name == "bare" }, typed},
 	{"counts", nil, counts},
 	{"memory", nil, memory},
 	{"sleeping", nil, sleeping},

@@ -93,6 +93,7 @@ type answer struct {
 	stdout  string
 	refused bool                     // a 503 with Retry-After
 	parts   map[string]time.Duration // phases that the daemon reports
+	picture []byte                   // of the typed API: the first display
 }
 
 // run runs a program until it ends. It returns an error if the output is wrong.

@@ -170,7 +170,11 @@ func (e *environment) startWaiting() (*jail, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := j.getReady(context.Background(), e.script()); err != nil {
+	err = j.getReady(context.Background(), e.script())
+	if err == nil {
+		err = j.prepare()
+	}
+	if err != nil {
 		_, err = j.finish(err)
 		return nil, err
 	}

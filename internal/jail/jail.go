@@ -85,6 +85,18 @@ func (j *jail) getReady(ctx context.Context, script *inside.Script) error {
 	return err
 }
 
+// prepare has python3 do now what every program needs. It goes on while the jail waits.
+func (j *jail) prepare() error {
+	p := j.process
+	_ = p.Channel.SetWriteDeadline(time.Now().Add(j.env.host.cfg.SetUpPatience)) // fails for no open socket
+	message := inside.Prepare(j.env.python.Display())
+	_, err := message.WriteTo(p.Channel)
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		err = errDied
+	}
+	return atStage(StageInterpreter, err)
+}
+
 // execute hands the program over and waits for its end, or for a reason to end it.
 func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
 	limits := j.env.cfg.Limits.With(program.Limits)
@@ -104,7 +116,10 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		Live:   program.Input != nil && program.Input.Stdin != nil && !program.Check,
 	}
 	if program.Displays && !program.Check {
-		what.Display = j.env.python.Display()
+		what.Display = inside.Loaded
+		if !j.env.host.cfg.Fork && !j.wasWarm {
+			what.Display = j.env.python.Display()
+		}
 	}
 	err := j.process.handOver(ctx, what, j.env.host.cfg.SetUpPatience)
 	j.lap(&j.timing.Setup)

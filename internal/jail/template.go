@@ -101,7 +101,7 @@ func startTemplate(ctx context.Context, e *environment) (_ *template, err error)
 // importModules makes the interpreter of a jail a template, and waits until it has imported its modules.
 func (j *jail) importModules(ctx context.Context, control *os.File, modules []string) error {
 	p := j.process
-	what := inside.Handover{Template: true, Modules: modules}.Encode()
+	what := inside.Handover{Template: true, Modules: modules, Display: j.env.python.Display()}.Encode()
 	return p.converse(ctx, templatePatience, nil, what, func() (string, error) {
 		// The descriptors come with a byte of their own. A read of the bytes before it would discard them.
 		rights := unix.UnixRights(int(control.Fd()), int(j.env.host.module.Fd()))

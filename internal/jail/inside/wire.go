@@ -19,6 +19,7 @@ import (
 //	init → daemon     Go, when all of it but execve is done; with it comes, as SCM_RIGHTS, the
 //	                  filter's listener, where the order asked for one. Or Failure
 //	python3 → daemon  Ready, when the interpreter has started and waits
+//	daemon → python3  Prepare, if the jail will wait for a program
 //	daemon → python3  a Handover
 //	python3 → daemon  Started, and then the end of file: the program runs. Or Failure, with an errno alone: its files
 //	                  could not be made
@@ -116,7 +117,8 @@ type Handover struct {
 	Stdin []byte            // nothing: standard input stays /dev/null
 	Live  bool              // standard input is this socket
 
-	// Display is the compiled module that sends displays over this socket; nothing: there are none.
+	// Display is the compiled module that sends displays over this socket; nothing: there are none. A template, and a jail that was
+	// prepared, has loaded it: then any other bytes mean that there are displays.
 	Display []byte
 
 	Files []ProgramFile
@@ -143,6 +145,7 @@ func (h Handover) Encode() net.Buffers {
 	if h.Template {
 		wire.put([]byte("template"))
 		wire.put([]byte(strings.Join(h.Modules, ",")))
+		wire.put(h.Display)
 		return wire.all()
 	}
 	what := "run"
@@ -177,6 +180,18 @@ func (h Handover) Encode() net.Buffers {
 	}
 	wire.put([]byte(live))
 	wire.put(h.Display)
+	return wire.all()
+}
+
+// Loaded is Handover.Display for an interpreter that has loaded the module.
+var Loaded = []byte("loaded")
+
+// Prepare is a message to python3 in a jail that will wait for a program: what every program needs is done before. It has no answer.
+// display is the compiled module for displays.
+func Prepare(display []byte) net.Buffers {
+	var wire parts
+	wire.put([]byte("prepare"))
+	wire.put(display)
 	return wire.all()
 }
 

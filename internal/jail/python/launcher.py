@@ -51,16 +51,22 @@ def report(kind, errno=0):
     os.write(CHANNEL, b"".join(n.to_bytes(4, sys.byteorder) for n in (ord(kind), 0, errno)))
 
 
-def receive():
-    """One part of what is handed over. The daemon's end is the end of this process."""
+ahead = bytearray()  # what was read of the hand-off and not used yet
+READ = 1 << 16  # bytes that are read at a time: most hand-offs come with one read
+
+
+def receive(most=READ):
+    """Return one part of the hand-off. If the daemon ends, this process ends. At most so many bytes are read beyond the part: what comes
+    after a template's modules must not be read like that."""
     def exactly(size):
-        data = bytearray()
-        while len(data) < size:
-            chunk = os.read(CHANNEL, size - len(data))
+        while len(ahead) < size:
+            chunk = os.read(CHANNEL, max(most, size - len(ahead)))
             if not chunk:
                 os._exit(1)
-            data += chunk
-        return bytes(data)
+            ahead.extend(chunk)
+        data = bytes(ahead[:size])
+        del ahead[:size]
+        return data
 
     return exactly(int.from_bytes(exactly(4), sys.byteorder))
 
@@ -132,15 +138,24 @@ def receive_rest(files):
 
 
 def keep_channel(live, shows):
-    """Let the hand-off socket be standard input, and the way of displays, whose module is shows. Its own number is closed later."""
+    """Let the hand-off socket be standard input, and the channel of displays, whose module is shows, unless it has been loaded. The
+    number of the socket is closed later."""
     global send_line
     if live:
         os.dup2(CHANNEL, 0)
     if shows:
-        module = {"__name__": "sandboxd_display"}
-        exec(marshal.loads(shows[16:]), module)  # a header of 16 bytes precedes the code, as in a .pyc file
-        module["install"](CHANNEL)
-        send_line = module["send_line"]
+        if not display:
+            load_display(shows)
+        display["install"](CHANNEL)
+        send_line = display["send_line"]
+
+
+display = {}  # the names of the module for displays, when it has been loaded
+
+
+def load_display(code):
+    display["__name__"] = "sandboxd_display"
+    exec(marshal.loads(code[16:]), display)  # a header of 16 bytes precedes the code, as in a .pyc file
 
 
 class End:
@@ -207,7 +222,7 @@ class End:
     def nothing_notices(self):
         """Whether nothing that the program made is told of its end: no destructor, no callback of a weak reference
         or of the collector, no open file, no unfinished generator or coroutine."""
-        if gc.callbacks or gc.garbage or gc.get_debug():
+        if gc.callbacks or gc.garbage or gc.get_debug() or not ignores_open_files():
             return False
         things = gc.get_objects()
         for kind in set(map(type, gc.get_referents(*things))):
@@ -225,6 +240,8 @@ class End:
 
     def is_noticed(self, callback):
         """Whether a weak reference calls back what is the program's, and not a library's book-keeping."""
+        if isinstance(getattr(callback, "__self__", None), ReferenceType):
+            return False  # of the registry of an abstract base class (_abc.c)
         function = getattr(callback, "__func__", callback)
         home = getattr(function, "__globals__", {}).get("__name__")
         return callback is not None and home not in self.kept
@@ -241,15 +258,36 @@ names_of = type.__dict__["__dict__"].__get__
 bases_of = type.__dict__["__mro__"].__get__
 flags_of = type.__dict__["__flags__"].__get__
 
-# Kinds with a destructor, and when it has nothing to do.
+def ignores_open_files():
+    """Whether nobody is warned of a file that was not closed. The first filter that matches decides (warnings)."""
+    warnings = sys.modules.get("warnings")
+    for action, _, category, _, _ in warnings.filters if warnings else ():
+        if issubclass(ResourceWarning, category):
+            return action == "ignore"
+    return True
+
+
+# Kinds with a destructor, and when it has nothing to do. A file that can only be read has nothing to write.
 LEAVES_NOTHING = dict.fromkeys(
-    map(type, (sys.stdout, sys.stdout.buffer, sys.stdout.buffer.raw)), lambda file: file.closed)
-LEAVES_NOTHING[type(_ for _ in ())] = lambda generator: generator.gi_frame is None
+    map(type, (sys.stdout, sys.stdout.buffer, sys.stdout.buffer.raw, sys.stdin.buffer)), lambda file: file.closed or not file.writable())
+
+
+def has_no_handler(generator):
+    """Whether a generator is at its end, or in code without try and with, so that nothing runs when it is closed. The first byte of each
+    entry in the table of exceptions has its highest bit set (Objects/exception_handling_notes.txt of CPython). Since Python 3.12, each
+    generator has one for StopIteration."""
+    if generator.gi_frame is None:
+        return True
+    table = getattr(generator.gi_code, "co_exceptiontable", None)  # since Python 3.11
+    return table is not None and sum(byte >> 7 for byte in table) <= (sys.version_info >= (3, 12))
+
+
+LEAVES_NOTHING[type(_ for _ in ())] = has_no_handler
 
 
 def rehearse():
-    """What comes with every program, for one that does nothing. A child of a template writes on memory that
-    it shares, which the kernel copies page by page: so that is done before there is a program."""
+    """Do what comes with every program, for one that does nothing. A child of a template writes to memory that it shares, which the
+    kernel then copies page by page. In a jail that waits, this happens before there is a program."""
     code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
     put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # nowhere that the program would see
     exec(marshal.loads(code), {"__name__": "__main__"})
@@ -338,16 +376,24 @@ def launch():
     end.keep()
 
     report("R")
-    what = receive()
+    what = receive(0)
     if what == b"template":
+        modules = receive(0).decode()
+        load_display(receive(0))
         sys.path.insert(0, here)
         import sandboxd_template
 
         del sys.modules[sandboxd_template.__name__], sys.path[0]
         sys.path_importer_cache.pop(here, None)
-        sandboxd_template.serve([name for name in receive().decode().split(",") if name], report, end)
+        sandboxd_template.serve([name for name in modules.split(",") if name], report, end)
         report("R")
-        sandboxd_template.wait(CHANNEL, rehearse)
+        what = receive()
+    if what == b"prepare":  # the jail waits for a program
+        code = receive()
+        if not display:
+            load_display(code)
+        rehearse()
+        end.keep()
         what = receive()
     nulled = [name for name in receive().decode().split(",") if name]
     source = receive()

@@ -18,7 +18,6 @@ ours = set(sys.modules) - before  # a program does not see that we needed them
 CHANNEL = 3
 LIBRARYS = 32, 33  # signals that the C library keeps to itself (nptl(7))
 LOOKS = 50  # at what an import leaves behind
-LULL = 3  # milliseconds without a program, after which none is to be expected at once
 
 
 def descriptors(channel):
@@ -72,14 +71,6 @@ class Template:
         os.waitpid(self.children.pop(pidfd), 0)  # the daemon knows by its own pidfd
         self.poll.unregister(pidfd)
         os.close(pidfd)
-
-
-def wait(channel, rehearse):
-    """Use the time if there is any. It is not counted yet, and a run that does not wait is not held up."""
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    if not poll.poll(LULL):
-        rehearse()
 
 
 def reseed():
@@ -165,6 +156,8 @@ def serve(names, report, end):
             select.poll().poll(10)  # milliseconds: a thread that was joined may still be on its way out
         else:
             raise RuntimeError(f"module {name!r} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
+    if "PIL.Image" in sys.modules:
+        sys.modules["PIL.Image"].preinit()  # the first picture that is written would import these formats
     sys.stdout.flush()
     sys.stderr.flush()
     gc.collect()

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image/png"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// drawing draws a picture. Bare python3 writes it to a file; a run returns it.
+var drawing = program{name: "picture", template: "data", source: `import matplotlib
+import matplotlib.pyplot as plt
+plt.plot([n * n for n in range(100)])
+plt.title("Squares")
+if matplotlib.get_backend().lower() == "agg":
+    plt.savefig("/dev/null", format="png")
+else:
+    plt.show()
+print("drawn")
+`, want: "drawn\n"}
+
+// telling prints when it prints, and goes on for a while.
+var telling = program{name: "first byte", source: `import time
+print(time.time(), flush=True)
+time.sleep(.03)
+`}
+
+// typed compares the typed API with the old route, with the same program on the same daemon; measures a picture that comes back; and how
+// long printed text takes to reach a client that follows the run.
+func typed(ctx context.Context, b *bench) error {
+	old, new := map[*way][]time.Duration{}, map[*way][]time.Duration{}
+	served := b.served()
+	turn := func(w *way) error {
+		for _, ask := range []struct {
+			took map[*way][]time.Duration
+			run  func(context.Context, program) (answer, error)
+		}{{old, w.run}, {new, w.runTyped}} {
+			begin := time.Now()
+			if _, err := ask.run(ctx, printing); err != nil {
+				return err
+			}
+			ask.took[w] = append(ask.took[w], time.Since(begin))
+			time.Sleep(pause)
+		}
+		return nil
+	}
+	b.alternate(ctx, "typed", max(b.n/10, 1), served, turn) // warm-up rounds
+	clear(old)
+	clear(new)
+	for _, w := range b.alternate(ctx, "typed", b.n, served, turn) {
+		b.report.add("typed", "print", "p50 / the old route", w, "", float64(quantile(new[w], .5))/float64(quantile(old[w], .5)))
+	}
+	return errors.Join(pictures(ctx, b), firstBytes(ctx, b, served))
+}
+
+// served returns the ways of sandboxd that are ready.
+func (b *bench) served() (ways []*way) {
+	for _, w := range b.ready {
+		if w.ours {
+			ways = append(ways, w)
+		}
+	}
+	return ways
+}
+
+func pictures(ctx context.Context, b *bench) error {
+	took := map[*way][]time.Duration{}
+	ways := b.alternate(ctx, "picture", max(b.n/10, 3), b.ready, func(w *way) error {
+		begin := time.Now()
+		run := w.run
+		if w.ours {
+			run = w.runTyped
+		}
+		a, err := run(ctx, drawing)
+		took[w] = append(took[w], time.Since(begin))
+		if err == nil && w.ours {
+			_, err = png.Decode(bytes.NewReader(a.picture))
+		}
+		time.Sleep(pause)
+		return err
+	})
+	for _, w := range ways {
+		b.report.add("typed", "picture", "p50", w, "ms", ms(quantile(took[w], .5)))
+	}
+	return ctx.Err()
+}
+
+func firstBytes(ctx context.Context, b *bench, ways []*way) error {
+	took := map[*way][]time.Duration{}
+	ways = b.alternate(ctx, "first byte", max(b.n/4, 5), ways, func(w *way) error {
+		late, err := w.firstByte(ctx)
+		took[w] = append(took[w], late)
+		time.Sleep(pause)
+		return err
+	})
+	for _, w := range ways {
+		b.report.add("typed", "first byte", "p50", w, "ms", ms(quantile(took[w], .5)))
+	}
+	return ctx.Err()
+}
+
+// typedRequest sends a program to the typed API.
+func (w *way) typedRequest(ctx context.Context, p program, accept string) (*http.Response, error) {
+	fields := map[string]string{"code": p.source}
+	if w.forks && p.template != "" {
+		fields["environment"] = p.template
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, "POST", w.url+"/v1/runs", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", accept)
+	response, err := client.Do(request)
+	if err == nil && response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		return nil, fmt.Errorf("%s: status %d: %.200s", p.name, response.StatusCode, text)
+	}
+	return response, err
+}
+
+func (w *way) runTyped(ctx context.Context, p program) (a answer, err error) {
+	response, err := w.typedRequest(ctx, p, "application/json")
+	if err != nil {
+		return a, err
+	}
+	defer response.Body.Close()
+	var said struct {
+		Stdout, Stderr, Reason string
+		Displays               []struct{ Base64 string }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&said); err != nil {
+		return a, err
+	}
+	a.stdout = said.Stdout
+	if !p.right(a.stdout) {
+		return a, fmt.Errorf("%s: %s stdout %.200q, stderr %.200q", p.name, said.Reason, said.Stdout, said.Stderr)
+	}
+	if len(said.Displays) > 0 {
+		a.picture, err = base64.StdEncoding.DecodeString(said.Displays[0].Base64)
+	}
+	return a, err
+}
+
+// firstByte returns how long after it was printed a line has reached this client.
+func (w *way) firstByte(ctx context.Context) (time.Duration, error) {
+	response, err := w.typedRequest(ctx, telling, "application/jsonl")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	late := time.Duration(-1)
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		now := time.Now()
+		var event struct{ Event, Text string }
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			return 0, err
+		}
+		if event.Event == "stdout" && late < 0 {
+			printed, err := seconds(strings.TrimSpace(event.Text))
+			if err != nil {
+				return 0, err
+			}
+			late = now.Sub(time.Unix(0, int64(printed*float64(time.Second))))
+		}
+	}
+	if late < 0 {
+		return 0, fmt.Errorf("no output came: %w", lines.Err())
+	}
+	return late, lines.Err()
+}
