@@ -259,8 +259,8 @@ func TestConstantsAreThoseOfTheDocument(t *testing.T) {
 		t.Errorf("events are %v, in the document %v", kinds, want)
 	}
 	problems := []string{
-		ProblemInvalidJSON, ProblemUnknownHost, ProblemNotOffered, ProblemForeignPage, ProblemNotFound, ProblemNoSuchRun, ProblemMethodNotAllowed,
-		ProblemNotAcceptable, ProblemBodyTimeout, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemUpgradeRequired, ProblemInvalidRequest, ProblemBusy,
+		ProblemInvalidJSON, ProblemUnknownHost, ProblemNotOffered, ProblemUnauthorized, ProblemForeignPage, ProblemNotFound, ProblemNoSuchRun, ProblemMethodNotAllowed,
+		ProblemNotAcceptable, ProblemBodyTimeout, ProblemTooLarge, ProblemUnsupportedMediaType, ProblemUpgradeRequired, ProblemInvalidRequest, ProblemRateLimited, ProblemBusy,
 		ProblemShuttingDown, ProblemSandboxFailed, ProblemInternal,
 	}
 	var want []string

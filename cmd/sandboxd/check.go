@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sandboxd/sandboxd/internal/api"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
@@ -59,7 +59,7 @@ func kindOf(v *kong.Value) string {
 }
 
 // bound is the value of a numeric setting and the range that it must be in. The unit depends on the setting: bytes, nanoseconds,
-// thousandths of a core, or 1.
+// thousandths, or 1.
 type bound struct{ got, least, most int64 }
 
 // bounds returns the bounds of all numeric settings, by name.
@@ -69,11 +69,14 @@ func (s *settings) bounds() map[string]bound {
 		"warm":                   {int64(s.Warm), 0, 10_000},
 		"renew-templates":        {int64(s.RenewTemplates), int64(time.Second), int64(30 * 24 * time.Hour)},
 		"queue":                  {int64(s.Queue), 0, 1_000_000},
+		"queue-per-caller":       {int64(s.QueuePerCaller), 0, 1_000_000},
 		"connections":            {int64(s.Connections), 1, 1_000_000},
 		"connections-per-client": {int64(s.ConnectionsPerClient), 0, 1_000_000},
+		"rate":                   {thousandths(s.Rate), 0, 1_000_000_000},
+		"burst":                  {int64(s.Burst), 0, 1_000_000},
 		"wall":                   {int64(s.Wall), int64(100 * time.Millisecond), int64(time.Hour)},
 		"memory":                 {int64(s.Memory), sandbox.MinMemory, 1 << 50},
-		"cpu":                    {int64(s.CPU * 1000), 10, 1_000_000},
+		"cpu":                    {thousandths(s.CPU), 10, 1_000_000},
 		"pids":                   {int64(s.Pids), sandbox.MinPids, 1 << 22},
 		"scratch":                {int64(s.Scratch), sandbox.MinScratch, 1 << 50},
 		"inodes":                 {s.Inodes, sandbox.MinInodes, math.MaxInt32},
@@ -89,6 +92,14 @@ func (s *settings) bounds() map[string]bound {
 		"uid-first":     {int64(s.UIDFirst), 100_000, 1<<32 - 2 - int64(s.UIDCount)},
 		"drain-timeout": {int64(s.DrainTimeout), 0, int64(time.Hour)},
 	}
+}
+
+// thousandths rounds up, so that a small number is not taken for 0. What is no number is too little.
+func thousandths(n float64) int64 {
+	if math.IsNaN(n) {
+		return -1
+	}
+	return int64(math.Ceil(max(-1, min(n, 1e12)) * 1000))
 }
 
 // maximum returns the bound of a --max-… setting. It must be at least the standard limit, which is also its default.
@@ -178,7 +189,22 @@ func (s *settings) faultsOfWords() map[string]error {
 		faults["templates"] = fmt.Errorf("engine %s has no templates: set --engine=fork, or remove the templates", s.Engine)
 	}
 	_, faults["host"] = api.NamedHosts(s.Host)
-	faults["listen"] = checkAddress(s.Listen)
+	_, faults["trusted-proxy"] = callers.ParseProxies(s.TrustedProxy)
+	faults["root-path"] = api.CheckRootPath(s.RootPath)
+	if len(s.Listen) == 0 {
+		faults["listen"] = errors.New("no address: give one, such as " + defaultListen)
+	}
+	for _, address := range s.Listen {
+		if faults["listen"] == nil {
+			faults["listen"] = cmp.Or(checkAddress(address), s.checkOpen(address))
+		}
+	}
+	faults["tls-cert"] = s.checkTLS()
+	_, faults["socket-mode"] = s.socketMode()
+	_, faults["socket-group"] = s.socketGroup()
+	if s.serves && s.KeysFile != "" {
+		_, faults["keys"] = callers.Read(s.KeysFile)
+	}
 	if s.AdminListen != "" {
 		faults["admin-listen"] = checkAddress(s.AdminListen)
 	}
@@ -211,30 +237,6 @@ func (s *settings) filter() (*seccompprofiles.Filter, error) {
 	s.compiled = filter
 	return filter, nil
 }
-
-// checkAddress checks the syntax of an address to listen on. It does not resolve host names.
-func checkAddress(address string) error {
-	path, local := strings.CutPrefix(address, "unix:")
-	switch {
-	case local && path == "":
-		return errors.New("unix: has no path: give one, such as unix:/run/sandboxd/socket")
-	case local && len(path) > maxSocketPath:
-		return fmt.Errorf("the path is %d bytes long, but the path of a socket has at most %d: give a shorter one", len(path), maxSocketPath)
-	case local:
-		return nil
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not an address: give HOST:PORT, such as %s, or unix:PATH", address, defaultListen)
-	}
-	return nil
-}
-
-// maxSocketPath is the maximum length of a Unix socket's path in bytes: sun_path without its final zero (unix(7)).
-const maxSocketPath = 107
 
 type checkCommand struct{}
 

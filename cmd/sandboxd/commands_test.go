@@ -36,6 +36,10 @@ func TestDocumentedCommands(t *testing.T) {
 		{"docs/api.md", []struct{ begin, want, elsewhere string }{
 			{"curl -sN http://127.0.0.1:8000/v1/runs", `"reason":"The program ended by itself with exit code 0."`, ""},
 		}},
+		{"docs/callers.md", []struct{ begin, want, elsewhere string }{
+			{"sandboxd keys create alice", "", "TestKeysCommand"},
+			{"sudo install -o sandboxd", "", "TestChangeKeepsOwnerAndMode, by its parts"},
+		}},
 		{"docs/operations.md", []struct{ begin, want, elsewhere string }{
 			{"docker run", "", "TestDoctorNamesTheCause, by what these options do"},
 			{"sandboxd run --remote", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},

@@ -21,7 +21,9 @@ import (
 type settings struct {
 	Config string `placeholder:"FILE" help:"YAML file with settings. The keys are the names below."`
 
-	Listen         string        `default:"${listen}" help:"Address to serve HTTP on, or unix:PATH. A socket passed by systemd replaces it."`
+	Listen         []string      `default:"${listen}" placeholder:"ADDRESS" help:"Addresses to serve HTTP on, or unix:PATH. A socket passed by systemd replaces them."`
+	SocketMode     string        `placeholder:"MODE" help:"Permissions of the Unix sockets that the daemon makes, such as 0660. Default: by its umask."`
+	SocketGroup    string        `placeholder:"GROUP" help:"The group of the Unix sockets that the daemon makes."`
 	AdminListen    string        `placeholder:"ADDRESS" help:"Address or unix:PATH of a separate listener for /healthz, /readyz and /metrics. --listen then does not serve them."`
 	Isolation      string        `enum:"required,best-effort" default:"required" help:"If an isolation layer is missing: required refuses to start. best-effort starts without the cgroup, but not without any other layer; memory is then watched, and CPU is not limited."`
 	Python         string        `default:"/usr/bin/python3" help:"Absolute path of the interpreter."`
@@ -37,9 +39,22 @@ type settings struct {
 	RenewTemplates time.Duration `default:"1h" help:"How long a template lives before it is replaced."`
 	PrepareFonts   bool          `default:"true" negatable:"" help:"Make matplotlib's font list once at start, instead of in each run that plots."`
 	Queue          int           `default:"64" help:"Maximum number of runs that wait for a slot. Further requests get a 503."`
+	QueuePerCaller int           `default:"0" placeholder:"N" help:"Maximum number of these from one caller: a key, or else a client address. With 0 it is half of them if there are keys, else all, because an address may be a proxy."`
 	Connections    int           `default:"1024" help:"Maximum number of open HTTP connections. A new one replaces the connection that has been idle longest, or gets a 503."`
 
 	ConnectionsPerClient int `default:"0" placeholder:"N" help:"Maximum number of connections from one address (IPv6: one /64). 0 means half of --connections, or more if one proxy needs more to fill all slots and the queue."`
+
+	TLSCert string `name:"tls-cert" placeholder:"FILE" help:"Serve HTTPS and HTTP/2 at the TCP addresses of --listen, with this certificate chain (PEM). A changed file is read again."`
+	TLSKey  string `name:"tls-key" placeholder:"FILE" help:"The private key of --tls-cert (PEM)."`
+
+	KeysFile       string `name:"keys" placeholder:"FILE" help:"API keys, made by 'sandboxd keys create': a request for a run must bring one. Changes apply without a restart."`
+	AllowAnonymous bool   `help:"Serve callers without a key: also at a listener that other machines reach, and also where there are keys."`
+
+	Rate  float64 `default:"0" placeholder:"N" help:"Runs per second that each caller may ask for, on average: a key, or else a client address (IPv6: a /64). 0: no limit."`
+	Burst int     `default:"0" placeholder:"N" help:"Runs that a caller may ask for at once. 0: as many as in one second, at least 1."`
+
+	TrustedProxy []string `placeholder:"CIDR" help:"Reverse proxies whose X-Forwarded-For or Forwarded tells the client's address: a network, an address, or unix for those that connect by a Unix socket."`
+	RootPath     string   `placeholder:"PATH" help:"The path below which a proxy serves this service, such as /api. Requests may come with or without it."`
 
 	Host         []string      `placeholder:"NAME" help:"Accepted values of the Host header, such as example.com or *.example.com; * accepts all. On a loopback address, loopback names are accepted too. Elsewhere, all names are accepted unless some are given."`
 	CORSOrigin   []string      `name:"cors-origin" default:"*" placeholder:"ORIGIN" help:"Origins whose web pages may call the service."`
@@ -69,6 +84,7 @@ type settings struct {
 
 	origins  map[string]origin       // sources of the values that are not defaults, by setting
 	compiled *seccompprofiles.Filter // result of filter
+	serves   bool                    // whether the command serves, or checks whether that would work
 }
 
 // vars returns the defaults that are computed at run time.

@@ -44,6 +44,12 @@ func TestWrongSettings(t *testing.T) {
 		{"flags without a value", "", "", []string{"--memory", "--pids"}, []string{
 			"--memory: has no value: " + aSize, "--pids: has no value: give a whole number from 1 to 4194304"}},
 		{"a repeated flag", "", "", []string{"--memory=x", "--memory=1"}, []string{"--memory: 1 is too small: " + aSize}},
+		{"a rate below nothing", "", "", []string{"--rate=-1"}, []string{"--rate: -1 is too small: give a number from 0 to 1000000"}},
+		{"a rate without a bound", "", "", []string{"--rate=inf"}, []string{"--rate: inf is too large: give a number from 0 to 1000000"}},
+		{"a rate that is no number", "", "", []string{"--rate=nan"}, []string{"--rate: nan is too small: give a number from 0 to 1000000"}},
+		{"a proxy that is no network", "trusted-proxy: [10.0.0.0/8, proxy.example]", "", nil, []string{`FILE:1: trusted-proxy: "proxy.example" is no network: give one such as 10.0.0.0/8, ` +
+			`192.0.2.1 or 2001:db8::/32, or unix for those that connect by a Unix socket`}},
+		{"a root path", "", "", []string{"--root-path=api/"}, []string{`--root-path: "api/" is no root path: give one that begins with a slash and does not end with one, such as /api`}},
 		{"a time without a unit", "", "", []string{"--wall=5"}, []string{`--wall: "5" is not a time: give a time from 100ms to 1h, such as 500ms or 5s`}},
 		{"a variable", "", "SANDBOXD_MEMORY=x", nil, []string{`SANDBOXD_MEMORY: "x" is not a size: ` + aSize}},
 		{"an empty variable", "", "SANDBOXD_MEMORY=", nil, []string{`SANDBOXD_MEMORY: "" is not a size: ` + aSize}},
@@ -65,6 +71,11 @@ func TestWrongSettings(t *testing.T) {
 		{"a port", "", "", []string{"--admin-listen=127.0.0.1:http8"}, []string{`--admin-listen: "127.0.0.1:http8" is not an address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
 		{"a socket without a path", "", "", []string{"--listen=unix:"}, []string{"--listen: unix: has no path: give one, such as unix:/run/sandboxd/socket"}},
 		{"a socket with a long path", "", "", []string{"--listen=unix:/" + strings.Repeat("x", 107)}, []string{"--listen: the path is 108 bytes long, but the path of a socket has at most 107: give a shorter one"}},
+		{"one of several addresses", "listen: ['127.0.0.1:0', 8000]", "", nil, []string{`FILE:1: listen: "8000" is not an address: give HOST:PORT, such as 127.0.0.1:8000, or unix:PATH`}},
+		{"no address", "listen: []", "", nil, []string{"FILE:1: listen: no address: give one, such as 127.0.0.1:8000"}},
+		{"a mode", "", "", []string{"--socket-mode=0888"}, []string{`--socket-mode: "0888" is no mode for a socket: give an octal number with read and write for the owner, such as 0660`}},
+		{"a mode that keeps the daemon out", "", "", []string{"--socket-mode=0060"}, []string{`--socket-mode: "0060" is no mode for a socket: give an octal number with read and write for the owner, such as 0660`}},
+		{"a group", "", "", []string{"--socket-group=nobody-has-this"}, []string{`--socket-group: there is no group "nobody-has-this"`}},
 		{"an interpreter", "", "", []string{"--python=python3"}, []string{`--python: "python3" is not an absolute path: give one such as /usr/bin/python3`}},
 		{"a missing profile", "", "", []string{"--seccomp-profile=/nonexistent"}, []string{"--seccomp-profile: open /nonexistent: no such file or directory"}},
 		{"an invalid profile", "seccomp-profile: FILE", "", nil, []string{

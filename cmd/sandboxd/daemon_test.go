@@ -83,10 +83,13 @@ func (l *lockedBuffer) String() string {
 
 var servingAt = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// start starts a daemon on its own port and waits until it serves. The daemon ends with the test.
+// start starts a daemon on its own port, unless the arguments say where, and waits until it serves. The daemon ends with the test.
 func start(t testing.TB, args ...string) *sandboxd {
 	t.Helper()
-	return startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, args...)...))
+	if !strings.Contains(strings.Join(args, " "), "--listen=") {
+		args = append([]string{"--listen=127.0.0.1:0"}, args...)
+	}
+	return startCommand(t, command(t, append([]string{"serve", isolation()}, args...)...))
 }
 
 // underEachEngine runs a test once for each way in which a run can start, with the flags for that way.

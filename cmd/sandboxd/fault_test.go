@@ -46,19 +46,18 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	endpoints, err := openEndpoints(c, passedSockets{})
+	endpoints, err := openEndpoints(c, passedSockets{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(c, j, admission.New(c.Concurrency, c.Queue), endpoints, nil, nil, log)
+	server, err := newServer(c, parts{jail: j, gate: admission.New(c.Concurrency, c.Queue), endpoints: endpoints}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.url = endpoints.public.address()
+	d.url = endpoints.main().address()
 	httpServer := server.HTTPServer()
-	httpServer.ConnState = endpoints.public.ConnState
 	served := make(chan error, 1)
-	go func() { served <- httpServer.Serve(endpoints.public) }()
+	go func() { served <- endpoints.main().serve(httpServer) }()
 	t.Cleanup(func() {
 		httpServer.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {

@@ -23,15 +23,15 @@ func TestHostNamesOfTheDaemon(t *testing.T) {
 		{"loopback, --cors-origin", []string{"--cors-origin=https://good.example"}, "localhost 127.0.0.1", "evil.example good.example", false},
 		{"loopback, --host", []string{"--host=play.example,*.dev.example"}, "localhost play.example PLAY.example.:443 a.dev.example", "evil.example dev.example", false},
 		{"loopback, every host", []string{"--host=*"}, "localhost evil.example 10.0.0.1", "", false},
-		{"everywhere", []string{"--listen=0.0.0.0:0"}, "localhost evil.example 10.0.0.1", "", false},
-		{"everywhere, --cors-origin", []string{"--listen=0.0.0.0:0", "--cors-origin=https://good.example"}, "evil.example", "", true},
-		{"everywhere, --host", []string{"--listen=0.0.0.0:0", "--host=play.example", "--cors-origin=https://good.example"}, "play.example play.example:80", "localhost 127.0.0.1 evil.example", false},
-		{"everywhere, every host by intent", []string{"--listen=0.0.0.0:0", "--host=*", "--cors-origin=https://good.example"}, "evil.example", "", false},
+		{"everywhere", []string{"--listen=0.0.0.0:0", "--allow-anonymous"}, "localhost evil.example 10.0.0.1", "", false},
+		{"everywhere, --cors-origin", []string{"--listen=0.0.0.0:0", "--allow-anonymous", "--cors-origin=https://good.example"}, "evil.example", "", true},
+		{"everywhere, --host", []string{"--listen=0.0.0.0:0", "--allow-anonymous", "--host=play.example", "--cors-origin=https://good.example"}, "play.example play.example:80", "localhost 127.0.0.1 evil.example", false},
+		{"everywhere, every host by intent", []string{"--listen=0.0.0.0:0", "--allow-anonymous", "--host=*", "--cors-origin=https://good.example"}, "evil.example", "", false},
 		{"a Unix socket", []string{"--listen=unix:" + socket, "--cors-origin=https://good.example"}, "localhost evil.example x", "", false},
 		{"a Unix socket, --host", []string{"--listen=unix:" + socket, "--host=play.example"}, "play.example", "localhost evil.example", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := startCommand(t, command(t, append([]string{"serve", "--listen=127.0.0.1:0", isolation()}, tt.args...)...))
+			d := start(t, tt.args...)
 			if path, ok := strings.CutPrefix(d.url, "unix:"); ok {
 				previous := http.DefaultClient.Transport
 				http.DefaultClient.Transport = &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

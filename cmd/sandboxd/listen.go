@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -33,12 +35,16 @@ const (
 type endpoint struct {
 	*connlimit.Listener
 	passed bool // systemd passed the socket and keeps it open: connections that we do not accept wait in it
+
+	certificate *certificate // nil: without TLS
+
+	names api.Hosts // by which it may be called; see name
 }
 
 // endpoints are the listeners of the daemon.
 type endpoints struct {
-	public *endpoint
-	admin  *endpoint // nil if the public one serves health and metrics
+	public []*endpoint // one at least
+	admin  *endpoint   // nil if the public ones serve health and metrics
 }
 
 // passedSockets are the listening sockets that systemd passed (sd_listen_fds(3)). A field is nil if there is none.
@@ -65,61 +71,95 @@ func takePassedSockets() (passed passedSockets, err error) {
 	return passed, nil
 }
 
-// openEndpoints opens the listeners: the passed sockets, or else the addresses of --listen and --admin-listen. It fails if the
-// limit on open files does not allow the configured connections in addition to the runs.
-func openEndpoints(s *settings, passed passedSockets) (endpoints, error) {
+// openEndpoints opens all listeners: the passed sockets, or else those of --listen and --admin-listen.
+func openEndpoints(s *settings, passed passedSockets, cert *certificate) (all endpoints, err error) {
 	admin := s.AdminListen != "" || passed.admin != nil
 	if err := enoughDescriptors(s, admin); err != nil {
-		return endpoints{}, err
+		return all, err
 	}
-	public, err := openEndpoint("listen", s.Listen, s.Listen == defaultListen, passed.public,
-		connlimit.Limits{Total: s.Connections, PerClient: s.perClient()})
-	if err != nil || !admin {
-		return endpoints{public: public}, err
-	}
-	own, err := openEndpoint("admin-listen", s.AdminListen, s.AdminListen == "", passed.admin, connlimit.Limits{Total: adminConnections})
-	if err != nil {
-		return endpoints{}, errors.Join(err, public.Close())
-	}
-	return endpoints{public, own}, nil
-}
-
-// openEndpoint opens one listener. A passed socket replaces the address. It is an error if the configuration names another address.
-func openEndpoint(flag, address string, byDefault bool, passed net.Listener, limits connlimit.Limits) (*endpoint, error) {
-	if passed == nil {
-		listener, err := listen(address)
+	defer func() {
 		if err != nil {
-			return nil, fmt.Errorf("--%s: %w", flag, err)
+			err = errors.Join(err, all.Close())
 		}
-		return &endpoint{connlimit.New(listener, limits), false}, nil
+	}()
+	limits := connlimit.Limits{Total: s.Connections, PerClient: s.perClient()}
+	if passed.public != nil {
+		if !slices.Equal(s.Listen, []string{defaultListen}) {
+			err = agree("listen", s.Listen, passed.public)
+		}
+		d := newEndpoint(passed.public, limits, cert)
+		d.passed, all.public = true, []*endpoint{d}
+		if err != nil {
+			return all, err
+		}
+	} else {
+		for _, address := range s.Listen {
+			d, err := s.openEndpoint("listen", address, limits, cert)
+			if err != nil {
+				return all, err
+			}
+			all.public = append(all.public, d)
+		}
 	}
-	d := &endpoint{connlimit.New(passed, limits), true}
-	if at := passed.Addr().String(); !byDefault && address != at && address != "unix:"+at {
-		return nil, fmt.Errorf("--%s=%s, but the passed socket is %s: remove --%s, and set ListenStream= of the socket unit",
-			flag, address, at, flag)
+	for _, d := range all.public {
+		// A passed socket may be anywhere, and a name may mean any address.
+		if fault := s.checkOpen(d.listening()); fault != nil {
+			from := cmp.Or(s.origins["listen"].where, "--listen")
+			if d.passed {
+				from = "ListenStream="
+			}
+			return all, &configError{[]string{from + ": " + fault.Error()}}
+		}
 	}
-	return d, nil
+	limits = connlimit.Limits{Total: adminConnections}
+	if passed.admin != nil {
+		if s.AdminListen != "" {
+			err = agree("admin-listen", []string{s.AdminListen}, passed.admin)
+		}
+		all.admin = newEndpoint(passed.admin, limits, nil)
+		all.admin.passed = true
+	} else if admin {
+		all.admin, err = s.openEndpoint("admin-listen", s.AdminListen, limits, nil)
+	}
+	return all, err
 }
 
-// listen listens on a TCP address, or on unix:PATH. It replaces the socket file that a killed daemon left, but no other file.
-func listen(address string) (net.Listener, error) {
-	path, local := strings.CutPrefix(address, "unix:")
-	if !local {
-		return net.Listen("tcp", address)
+// newEndpoint makes a endpoint of a listener. A Unix socket has no TLS.
+func newEndpoint(listener net.Listener, limits connlimit.Limits, cert *certificate) *endpoint {
+	if listener.Addr().Network() == "unix" {
+		cert = nil
 	}
-	// net.Listen fails if the file exists. Only a file to which nobody listens is removed.
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode().Type() != os.ModeSocket {
-			return nil, fmt.Errorf("%s is not a socket and is not replaced: give another path, or remove it", path)
-		}
-		if c, err := net.Dial("unix", path); err == nil {
-			_ = c.Close()
-			return nil, fmt.Errorf("%s: another process serves there: stop it, or give another path", path)
-		} else if errors.Is(err, unix.ECONNREFUSED) {
-			_ = os.Remove(path)
+	limits.Silent = cert != nil
+	return &endpoint{Listener: connlimit.New(listener, limits), certificate: cert}
+}
+
+// openEndpoint listens on an address.
+func (s *settings) openEndpoint(flag, address string, limits connlimit.Limits, cert *certificate) (*endpoint, error) {
+	listener, err := s.listen(address)
+	if err != nil {
+		return nil, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return newEndpoint(listener, limits, cert), nil
+}
+
+// agree returns an error if the configuration names another address than that of a passed socket.
+func agree(flag string, addresses []string, passed net.Listener) error {
+	at := passed.Addr().String()
+	for _, address := range addresses {
+		if address != at && address != "unix:"+at {
+			return fmt.Errorf("--%s=%s, but the passed socket is %s: remove --%s, and set ListenStream= of the socket unit",
+				flag, address, at, flag)
 		}
 	}
-	return net.Listen("unix", path)
+	return nil
+}
+
+// listen listens on a TCP address, or on unix:PATH.
+func (s *settings) listen(address string) (net.Listener, error) {
+	if path, local := strings.CutPrefix(address, "unix:"); local {
+		return s.listenUnix(path)
+	}
+	return net.Listen("tcp", address)
 }
 
 // perClient returns the maximum number of connections from one client address. A reverse proxy is one client for all of its
@@ -138,7 +178,7 @@ func enoughDescriptors(s *settings, admin bool) error {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	const own = 80 // the daemon's own, among them the sockets to the zygotes
-	connections := s.Connections + connlimit.MaxRefusals
+	connections := len(s.Listen) * (s.Connections + connlimit.MaxRefusals)
 	if admin {
 		connections += adminConnections + connlimit.MaxRefusals
 	}
@@ -149,13 +189,23 @@ func enoughDescriptors(s *settings, admin bool) error {
 	return nil
 }
 
-// hosts returns the host names of the public listener. On a loopback address it is restricted by default, because a web page in
-// a browser of this machine can reach it. A web page cannot reach a Unix socket.
-func (d endpoints) hosts(names []string) (api.Hosts, error) {
-	if d.public.loopback() {
-		return api.LoopbackHosts(names)
+// name sets the names by which the public endpoints may be called. What reaches a loopback address can be a web page in a
+// browser of this machine; what reaches a Unix socket cannot.
+func (d endpoints) name(s *settings, log *slog.Logger) (err error) {
+	for _, endpoint := range d.public {
+		if endpoint.loopback() {
+			endpoint.names, err = api.LoopbackHosts(s.Host)
+		} else {
+			endpoint.names, err = api.NamedHosts(s.Host)
+		}
+		if err != nil {
+			return err
+		}
+		if len(s.Host) == 0 && !endpoint.names.Restricted() && endpoint.Addr().Network() != "unix" && !slices.Contains(s.CORSOrigin, "*") {
+			log.Warn("--cors-origin does not stop web pages whose own name resolves to this address (DNS rebinding)", "remedy", "set the names of the service with --host")
+		}
 	}
-	return api.NamedHosts(names)
+	return nil
 }
 
 // adminHosts returns the host names of the admin listener. Monitors use its address, so any address is accepted.
@@ -175,12 +225,23 @@ func (d *endpoint) loopback() bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// address returns the address for logs and /healthz.
-func (d *endpoint) address() string {
+// listening is where the endpoint is, as --listen would have it.
+func (d *endpoint) listening() string {
 	if at := d.Addr(); at.Network() == "unix" {
 		return "unix:" + at.String()
 	}
-	return "http://" + d.Addr().String()
+	return d.Addr().String()
+}
+
+// address returns the address for logs and /healthz.
+func (d *endpoint) address() string {
+	if d.Addr().Network() == "unix" {
+		return d.listening()
+	}
+	if d.certificate != nil {
+		return "https://" + d.listening()
+	}
+	return "http://" + d.listening()
 }
 
 // socket returns "passed" or "own".
@@ -191,11 +252,39 @@ func (d *endpoint) socket() string {
 	return "own"
 }
 
-// Close closes all listeners.
-func (d endpoints) Close() error {
-	err := d.public.Close()
+// main is the first public endpoint.
+func (d endpoints) main() *endpoint { return d.public[0] }
+
+// addresses are those of the public endpoints.
+func (d endpoints) addresses() (all []string) {
+	for _, endpoint := range d.public {
+		all = append(all, endpoint.address())
+	}
+	return all
+}
+
+// Close closes the endpoints.
+func (d endpoints) Close() (err error) {
+	for _, endpoint := range d.public {
+		err = errors.Join(err, endpoint.Close())
+	}
 	if d.admin != nil {
 		err = errors.Join(err, d.admin.Close())
 	}
 	return err
 }
+
+// publicConnections are those of all public endpoints together, for the metrics.
+type publicConnections []*endpoint
+
+func (d publicConnections) sum(of func(*endpoint) int) (n int) {
+	for _, endpoint := range d {
+		n += of(endpoint)
+	}
+	return n
+}
+
+func (d publicConnections) Open() int          { return d.sum((*endpoint).Open) }
+func (d publicConnections) ClosedForRoom() int { return d.sum((*endpoint).ClosedForRoom) }
+func (d publicConnections) RefusedFull() int   { return d.sum((*endpoint).RefusedFull) }
+func (d publicConnections) RefusedClient() int { return d.sum((*endpoint).RefusedClient) }

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -215,5 +217,103 @@ func TestUnixSocket(t *testing.T) {
 	status, _, stderr = said(t, command(t, "serve", isolation(), "--listen=unix:"+path))
 	if kept, _ := os.ReadFile(path); status != 1 || string(kept) != "precious" || !strings.Contains(stderr, "is not a socket") {
 		t.Errorf("status %d, the file has %q: %s", status, kept, stderr)
+	}
+}
+
+// A daemon serves at each of its addresses, each with the names that suit it, until it has drained.
+func TestSeveralListeners(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	d := start(t, "--listen=127.0.0.1:0", "--listen=0.0.0.0:0", "--listen=unix:"+path, "--allow-anonymous", "--policy=off")
+	found := regexp.MustCompile(`others="http://\[::\]:(\d+) unix:` + path + `"`).FindStringSubmatch(d.log.String())
+	if found == nil {
+		t.Fatalf("the log does not name the other addresses:\n%s", d.log)
+	}
+	ask := func(host string, at ...string) string {
+		t.Helper()
+		out, err := exec.Command("curl", append(at, "-sS", "-H", "Host: "+host, "-H", "Content-Type: application/json", "-d", `{"code":"print(6*7)"}`)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v: %v", at, err)
+		}
+		return string(out)
+	}
+	const run, wrong = `{"stdout":"42\n","stderr":""}`, `{"detail":"Invalid host header: the service does not go by this name (see --host)"}`
+	for _, tt := range []struct {
+		host string
+		at   []string
+		want string
+	}{
+		{"localhost", []string{d.url + "/playground/execute"}, run},
+		{"evil.example", []string{d.url + "/playground/execute"}, wrong},
+		{"any.example", []string{"http://127.0.0.1:" + found[1] + "/playground/execute"}, run},
+		{"any.example", []string{"--unix-socket", path, "http://localhost/playground/execute"}, run},
+	} {
+		if got := ask(tt.host, tt.at...); got != tt.want {
+			t.Errorf("%s at %v: %s", tt.host, tt.at, got)
+		}
+	}
+	open, err := strconv.Atoi(d.metric(t, `sandboxd_connections{listener="public"}`))
+	if err != nil || open < 1 {
+		t.Errorf("%d connections are counted, %v", open, err)
+	}
+
+	var running string
+	var under sync.WaitGroup
+	under.Go(func() {
+		out, _ := exec.Command("curl", "-sS", "--unix-socket", path, "http://localhost/playground/execute", "-H", "Content-Type: application/json", "-d", `{"code":"import time; time.sleep(2); print(1)"}`).CombinedOutput()
+		running = string(out)
+	})
+	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	d.signal(t, syscall.SIGTERM)
+	d.ends(t)
+	under.Wait()
+	if running != `{"stdout":"1\n","stderr":""}` {
+		t.Errorf("a run at a listener that is not the first, while the daemon drains: %s", running)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket: %v", err)
+	}
+}
+
+// If one of the addresses is taken, the daemon serves at none.
+func TestOneOfSeveralListenersFails(t *testing.T) {
+	taken := listenTCP(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	status, _, stderr := said(t, command(t, "serve", isolation(), "--listen=unix:"+path, "--listen="+taken.Addr().String()))
+	if status != 1 || !strings.Contains(stderr, "--listen: listen tcp "+taken.Addr().String()) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the other one is left behind: %v", err)
+	}
+}
+
+func TestModeAndGroupOfASocket(t *testing.T) {
+	for _, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "0755 0"}, // by the umask
+		{[]string{"--socket-mode=0660"}, "0660 0"},
+		{[]string{"--socket-mode=666"}, "0666 0"},
+		{[]string{"--socket-group=12345"}, "0660 12345"},
+		{[]string{"--socket-group=daemon", "--socket-mode=0600"}, "0600 1"},
+	} {
+		if os.Geteuid() != 0 && len(tt.flags) > 0 && strings.Contains(tt.flags[0], "group") {
+			continue // only root can give files to any group
+		}
+		dir := t.TempDir()
+		cmd := command(t, append([]string{"serve", isolation(), "--listen=unix:" + dir + "/public", "--admin-listen=unix:" + dir + "/admin"}, tt.flags...)...)
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `umask 022; exec "$0" "$@"`, must(os.Executable())}, cmd.Args[1:]...)
+		startCommand(t, cmd)
+		for _, name := range []string{"public", "admin"} {
+			info, err := os.Stat(dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fmt.Sprintf("%#o %d", info.Mode().Perm(), info.Sys().(*syscall.Stat_t).Gid)
+			if want := strings.Replace(tt.want, " 0", fmt.Sprint(" ", os.Getegid()), 1); got != want {
+				t.Errorf("%v: the socket %s has %s, want %s", tt.flags, name, got, want)
+			}
+		}
 	}
 }

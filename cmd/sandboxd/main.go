@@ -28,6 +28,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Run one file in a jail, with its streams and its exit status."`
 	Check   checkCommand   `cmd:"" help:"Check the configuration: file, environment and flags. Starts nothing."`
 	Doctor  doctorCommand  `cmd:"" help:"Try every isolation layer on this machine and report what is missing."`
+	Keys    keysCommand    `cmd:"" help:"Make, list and revoke API keys."`
 	Profile profileCommand `cmd:"" help:"Check seccomp profiles."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 	Help    helpCommand    `cmd:"" help:"Describe a command."`

@@ -5,16 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
-	"slices"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/doctor"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
@@ -35,7 +34,7 @@ func (c serveCommand) Run(s *settings, caught *signals) error {
 	ctx, stop := caught.context(log)
 	defer stop()
 
-	err := c.serve(ctx, stop, s, log)
+	err := c.serve(ctx, stop, caught, s, log)
 	var configuration *configError
 	switch {
 	case errors.As(err, &configuration):
@@ -52,7 +51,7 @@ func (c serveCommand) Run(s *settings, caught *signals) error {
 var errLogged = errors.New("see the log")
 
 // serve starts the daemon, serves until ctx ends, and cleans up. If ctx ends during the start, serve returns nil.
-func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *slog.Logger) error {
+func (serveCommand) serve(ctx context.Context, stop func(), caught *signals, s *settings, log *slog.Logger) error {
 	passed, err := takePassedSockets()
 	if err != nil {
 		return err
@@ -77,22 +76,45 @@ func (serveCommand) serve(ctx context.Context, stop func(), s *settings, log *sl
 	case ctx.Err() != nil:
 		return j.Close()
 	}
-	endpoints, err := openEndpoints(s, passed)
+	var files reloadables
+	cert, err := s.certificate(&files)
+	if err != nil {
+		return errors.Join(err, j.Close())
+	}
+	endpoints, err := openEndpoints(s, passed, cert)
 	if err != nil {
 		return errors.Join(err, j.Close())
 	}
 	gate := admission.New(s.Concurrency, s.Queue)
-	server, err := newServer(s, j, gate, endpoints, layers, seccompprofiles.Counted(config.Filter), log)
+	gate.BoundCallers(s.queuePerCaller())
+	if err := endpoints.name(s, log); err != nil {
+		return errors.Join(err, endpoints.Close(), j.Close())
+	}
+	keys, err := s.keyring(&files)
 	if err != nil {
 		return errors.Join(err, endpoints.Close(), j.Close())
 	}
-	about := []any{"address", endpoints.public.address(), "socket", endpoints.public.socket(), "version", version,
+	server, err := newServer(s, parts{j, gate, endpoints, keys, layers, seccompprofiles.Counted(config.Filter)}, log)
+	if err != nil {
+		return errors.Join(err, endpoints.Close(), j.Close())
+	}
+	about := []any{"address", endpoints.main().address(), "socket", endpoints.main().socket(), "version", version,
 		"isolation", s.Isolation, "policy", s.Policy, "concurrency", s.Concurrency,
 		"engine", s.Engine, "warm", s.Warm}
+	if len(endpoints.public) > 1 {
+		about = append(about, "others", strings.Join(endpoints.addresses()[1:], " "))
+	}
+	if keys != nil {
+		about = append(about, "keys", keys.Len(), "anonymous", s.AllowAnonymous)
+	}
 	if endpoints.admin != nil {
 		about = append(about, "admin", endpoints.admin.address(), "admin_socket", endpoints.admin.socket())
 	}
 	log.Info("serving", about...)
+	if keys != nil && keys.Len() == 0 && !s.AllowAnonymous {
+		log.Warn("the file has no keys: every request for a run is refused", "file", keys.Path(), "remedy", "sandboxd keys create NAME --keys="+keys.Path())
+	}
+	files.follow(ctx, caught, log)
 	var background sync.WaitGroup
 	if s.PrepareFonts {
 		background.Go(func() { prepareFonts(ctx, j, log) })
@@ -110,8 +132,18 @@ func prepareFonts(ctx context.Context, j *jail.Runner, log *slog.Logger) {
 	}
 }
 
+// parts are what a server is made of.
+type parts struct {
+	jail      *jail.Runner
+	gate      *admission.Gate
+	endpoints endpoints
+	keys      *callers.Keyring // nil: there are none
+	layers    []doctor.Layer
+	calls     []string // whose denial is counted
+}
+
 // newServer connects the HTTP server, the service and the jail.
-func newServer(s *settings, j *jail.Runner, gate *admission.Gate, endpoints endpoints, layers []doctor.Layer, calls []string, log *slog.Logger) (*api.Server, error) {
+func newServer(s *settings, p parts, log *slog.Logger) (*api.Server, error) {
 	scanner, err := s.scanner()
 	if err != nil {
 		return nil, err
@@ -120,27 +152,24 @@ func newServer(s *settings, j *jail.Runner, gate *admission.Gate, endpoints endp
 	if err != nil {
 		return nil, err
 	}
-	m := metrics.New(version, jail.Stages(), scan.Rules(), calls)
-	m.WatchWaiting(j.Waiting)
-	m.WatchConnections(metrics.Public, endpoints.public)
-	hosts, err := endpoints.hosts(s.Host)
-	if err != nil {
-		return nil, err
-	}
+	m := metrics.New(version, jail.Stages(), scan.Rules(), p.calls)
+	m.WatchWaiting(p.jail.Waiting)
+	m.WatchConnections(metrics.Public, publicConnections(p.endpoints.public))
 	var admin *api.Hosts
-	if endpoints.admin != nil {
-		m.WatchConnections(metrics.Admin, endpoints.admin)
-		names, err := endpoints.adminHosts(s.Host)
+	if p.endpoints.admin != nil {
+		m.WatchConnections(metrics.Admin, p.endpoints.admin)
+		names, err := p.endpoints.adminHosts(s.Host)
 		if err != nil {
 			return nil, err
 		}
 		admin = &names
 	}
-	if len(s.Host) == 0 && !hosts.Restricted() && endpoints.public.Addr().Network() != "unix" && !slices.Contains(s.CORSOrigin, "*") {
-		log.Warn("--cors-origin does not stop web pages whose own name resolves to this address (DNS rebinding)", "remedy", "set the names of the service with --host")
+	proxies, err := callers.ParseProxies(s.TrustedProxy)
+	if err != nil {
+		return nil, err
 	}
 	isolation := api.Isolation{Mode: s.Isolation, Engine: s.Engine}
-	for _, l := range layers {
+	for _, l := range p.layers {
 		isolation.Layers = append(isolation.Layers, api.Layer{Name: l.Name, State: state(l)})
 		m.SetLayer(l.Name, state(l))
 		if !l.Works() {
@@ -153,29 +182,49 @@ func newServer(s *settings, j *jail.Runner, gate *admission.Gate, endpoints endp
 	}
 	return api.New(api.Config{
 		Service: service.New(service.Config{
-			Runner:   j,
+			Runner:   p.jail,
 			Scanner:  scanner,
 			Nulled:   scanner.Nulled(),
 			Policy:   s.Policy,
 			Policies: policies,
 			Limits:   s.limits(),
 			Max:      s.maxima(),
-			Gate:     gate,
-			Memory:   service.AnswerMemory(gate.Slots(), s.maxima()),
+			Gate:     p.gate,
+			Memory:   service.AnswerMemory(p.gate.Slots(), s.maxima()),
 			Metrics:  m,
 			Log:      log,
 		}),
+		Keys:      p.keys,
+		Limiter:   s.limiter(),
+		Proxies:   proxies,
+		RootPath:  s.RootPath,
+		Anonymous: s.AllowAnonymous,
 		Templates: names,
 		Metrics:   m,
 		Log:       log,
 		Version:   version,
 		Isolation: isolation,
-		Listening: api.Listening{Address: endpoints.public.address(), Socket: endpoints.public.socket()},
-		Hosts:     hosts,
+		Listening: api.Listening{Address: p.endpoints.main().address(), Socket: p.endpoints.main().socket()},
 		Admin:     admin,
-		Ready:     ready(j),
+		Ready:     ready(p.jail),
 		Origins:   s.CORSOrigin,
 	})
+}
+
+// queuePerCaller returns how many runs of one caller may wait, or 0 for as many as can.
+func (s *settings) queuePerCaller() int {
+	if s.QueuePerCaller == 0 && s.KeysFile != "" {
+		return max(1, s.Queue/2)
+	}
+	return s.QueuePerCaller
+}
+
+// limiter returns what bounds how often callers ask for runs, or nil if nothing does.
+func (s *settings) limiter() *callers.Limiter {
+	if s.Rate == 0 && s.KeysFile == "" {
+		return nil
+	}
+	return callers.NewLimiter(callers.Rate{PerSecond: s.Rate, Burst: s.Burst})
 }
 
 // state returns the state of a layer for /healthz and the metric.
@@ -194,68 +243,6 @@ func ready(j *jail.Runner) func(context.Context) error {
 			err = fmt.Errorf("an empty program ended as %s, status %d", result.Verdict, result.ExitCode)
 		}
 		return err
-	}
-}
-
-// serve answers requests until ctx ends, and then drains: new runs get a 503, and runs in progress end by themselves or at
-// --drain-timeout. A separate admin listener is served until the last run has ended.
-func serve(ctx context.Context, s *settings, server *api.Server, gate *admission.Gate, endpoints endpoints, log *slog.Logger) error {
-	endpoint, httpServer := endpoints.public, server.HTTPServer()
-	httpServer.ConnState = endpoint.ConnState
-	if endpoint.passed {
-		httpServer.RegisterOnShutdown(func() { log.Info("the listener is closed: new connections wait in the passed socket") })
-	}
-	adminFailed, stopAdmin := serveAdmin(server, endpoints)
-	defer stopAdmin()
-	failed := make(chan error, 1)
-	go func() { failed <- httpServer.Serve(endpoint) }()
-	notify(daemon.SdNotifyReady+"\nSTATUS=Serving "+endpoint.address()+", isolation "+s.Isolation, log)
-	select {
-	case err := <-failed:
-		return err
-	case err := <-adminFailed:
-		return errors.Join(fmt.Errorf("--admin-listen: %w", err), httpServer.Close())
-	case <-ctx.Done():
-	}
-
-	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs in progress", gate.InFlight()), log)
-	log.Info("draining", "timeout", s.DrainTimeout)
-	server.Drain()
-	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
-	defer cancel()
-	// The daemon's own listener stays open until the last run has ended, so that clients get a 503 and not a refused
-	// connection. A passed socket is closed at once: systemd keeps it open, and new connections wait for the next daemon.
-	for poll := time.NewTicker(20 * time.Millisecond); !endpoint.passed && gate.InFlight() > 0 && patience.Err() == nil; {
-		<-poll.C
-	}
-	err := httpServer.Shutdown(patience)
-	if errors.Is(err, context.DeadlineExceeded) {
-		log.Warn("runs in progress at the end of the drain timeout are cancelled", "timeout", s.DrainTimeout)
-		err = httpServer.Close()
-	}
-	server.WaitForSockets(patience)
-	if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
-		err = errors.Join(err, serveErr)
-	}
-	return err
-}
-
-// serveAdmin serves health and metrics on the admin listener, if there is one. failed gets an error if serving fails.
-func serveAdmin(server *api.Server, endpoints endpoints) (failed <-chan error, stop func()) {
-	if endpoints.admin == nil {
-		return nil, func() {}
-	}
-	adminServer := server.AdminServer()
-	adminServer.ConnState = endpoints.admin.ConnState
-	ended := make(chan error, 1)
-	go func() { ended <- adminServer.Serve(endpoints.admin) }()
-	return ended, func() {
-		// A second is enough to finish answers that have begun.
-		patience, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if adminServer.Shutdown(patience) != nil {
-			_ = adminServer.Close()
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,13 +14,17 @@ import (
 // daemon while it starts. SIGQUIT keeps Go's handler, which dumps all goroutines.
 type signals struct {
 	ending  chan os.Signal // SIGTERM, SIGINT
-	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2
+	ignored chan os.Signal // SIGHUP, SIGUSR1, SIGUSR2; the first may reload
 	working chan struct{}  // closed when the daemon has something to clean up before it ends
 	nohup   bool           // SIGHUP was ignored when the process started, as under nohup(1)
+
+	reload atomic.Pointer[func()] // what SIGHUP does; nil: nothing
 }
 
 func catchSignals() *signals {
-	s := &signals{make(chan os.Signal, 1), make(chan os.Signal, 16), make(chan struct{}), signal.Ignored(unix.SIGHUP)}
+	s := &signals{
+		ending: make(chan os.Signal, 1), ignored: make(chan os.Signal, 16), working: make(chan struct{}), nohup: signal.Ignored(unix.SIGHUP),
+	}
 	signal.Notify(s.ending, unix.SIGTERM, unix.SIGINT)
 	signal.Notify(s.ignored, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	return s
@@ -68,6 +73,10 @@ func (s *signals) context(log *slog.Logger) (ctx context.Context, stop func()) {
 			case <-s.ending:
 				stop()
 			case come := <-s.ignored:
+				if reload := s.reload.Load(); come == unix.SIGHUP && reload != nil {
+					(*reload)()
+					continue
+				}
 				log.Warn("a signal was ignored: the settings are read once, when the daemon starts", "signal", unix.SignalName(come.(unix.Signal)),
 					"remedy", "for other settings, restart the daemon")
 			}

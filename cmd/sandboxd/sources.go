@@ -141,6 +141,7 @@ func fault(v *kong.Value, value string, err error) string {
 // is a *configError.
 func (in *invocation) readSettings() (*settings, error) {
 	flags := settingsOf(in.Model)
+	in.serves = in.Command() == "serve" || in.Command() == "check" // other commands may lack the permission to read the keys
 	in.take(flags, func(flag *kong.Flag) (any, origin, error) {
 		name := variableOf(flag.Name)
 		value, set := os.LookupEnv(name)

@@ -12,7 +12,7 @@ import (
 // taken acquires a slot that must be free.
 func taken(t *testing.T, g *Gate) (release func()) {
 	t.Helper()
-	release, wait, err := g.Acquire(t.Context())
+	release, wait, err := g.Acquire(t.Context(), Caller{})
 	if err != nil || wait != 0 {
 		t.Fatalf("Acquire = wait %v, %v; want a free slot", wait, err)
 	}
@@ -26,7 +26,7 @@ func TestSlotsThenQueueThenFull(t *testing.T) {
 
 		waited := make(chan time.Duration)
 		go func() {
-			release, wait, err := g.Acquire(t.Context())
+			release, wait, err := g.Acquire(t.Context(), Caller{})
 			if err != nil {
 				t.Errorf("queued Acquire: %v", err)
 			} else {
@@ -38,7 +38,7 @@ func TestSlotsThenQueueThenFull(t *testing.T) {
 		if got := g.Depth(); got != 1 {
 			t.Errorf("Depth = %d, want 1", got)
 		}
-		if _, _, err := g.Acquire(t.Context()); !errors.Is(err, ErrFull) {
+		if _, _, err := g.Acquire(t.Context(), Caller{}); !errors.Is(err, ErrFull) {
 			t.Errorf("Acquire with a full queue = %v, want ErrFull", err)
 		}
 		time.Sleep(3 * time.Second) // synctest's clock: no time passes outside
@@ -62,7 +62,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 		var mu sync.Mutex
 		for i := range 10 {
 			go func() {
-				release, _, err := g.Acquire(t.Context())
+				release, _, err := g.Acquire(t.Context(), Caller{})
 				if err != nil {
 					t.Errorf("Acquire %d: %v", i, err)
 					return
@@ -95,7 +95,7 @@ func TestClientThatGoesAwayLosesItsPlace(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		errs := make(chan error, 1)
 		go func() {
-			_, _, err := g.Acquire(ctx)
+			_, _, err := g.Acquire(ctx, Caller{})
 			errs <- err
 		}()
 		synctest.Wait()
@@ -108,7 +108,7 @@ func TestClientThatGoesAwayLosesItsPlace(t *testing.T) {
 		}
 		release()
 		taken(t, g)()
-		if _, _, err := g.Acquire(ctx); !errors.Is(err, gone) {
+		if _, _, err := g.Acquire(ctx, Caller{}); !errors.Is(err, gone) {
 			t.Errorf("Acquire with an ended context = %v", err)
 		}
 	})
@@ -118,14 +118,14 @@ func TestClientThatGoesAwayLosesItsPlace(t *testing.T) {
 func TestNoSlotIsLostBetweenTurnAndDeparture(t *testing.T) {
 	g := New(1, 1)
 	for range 2000 {
-		release, _, err := g.Acquire(t.Context())
+		release, _, err := g.Acquire(t.Context(), Caller{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if release, _, err := g.Acquire(ctx); err == nil {
+			if release, _, err := g.Acquire(ctx, Caller{}); err == nil {
 				release()
 			}
 		})
@@ -159,7 +159,7 @@ func TestDrainSendsTheQueueAwayAndLeavesRunsAlone(t *testing.T) {
 		errs := make(chan error, 3)
 		for range 3 {
 			go func() {
-				_, _, err := g.Acquire(t.Context())
+				_, _, err := g.Acquire(t.Context(), Caller{})
 				errs <- err
 			}()
 		}
@@ -174,7 +174,7 @@ func TestDrainSendsTheQueueAwayAndLeavesRunsAlone(t *testing.T) {
 			t.Errorf("InFlight = %d, want the one run", g.InFlight())
 		}
 		release()
-		if _, _, err := g.Acquire(t.Context()); !errors.Is(err, ErrDraining) {
+		if _, _, err := g.Acquire(t.Context(), Caller{}); !errors.Is(err, ErrDraining) {
 			t.Errorf("Acquire = %v, want ErrDraining", err)
 		}
 	})
@@ -195,7 +195,7 @@ func TestRetryAfterFollowsTheLoad(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 100 {
-			go func() { _, _, _ = g.Acquire(ctx) }()
+			go func() { _, _, _ = g.Acquire(ctx, Caller{}) }()
 		}
 		synctest.Wait()
 		if got := g.RetryAfter(); got != time.Minute {

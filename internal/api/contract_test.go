@@ -247,8 +247,8 @@ func TestFindingsOfTheScanAreAnswered(t *testing.T) {
 	}
 }
 
-// A request that is sent away leaves a record for whoever looks for it, and none otherwise.
-func TestRejectedRequestsAreLoggedAtDebug(t *testing.T) {
+// A request for a run that is refused leaves a record.
+func TestRefusedRequestsAreLogged(t *testing.T) {
 	s := serve(t, exits("", ""), func(c *setup) { c.Origins = []string{"https://good.example"} })
 	s.execute(t, `{"code":1}`)
 	s.call(t, "POST", "/playground/execute", `{"code":"x"}`, "Origin", "https://evil.example")
@@ -260,7 +260,7 @@ func TestRejectedRequestsAreLoggedAtDebug(t *testing.T) {
 			t.Errorf("no %q in %s", want, s.logs.String())
 		}
 	}
-	if n := strings.Count(s.logs.String(), "level=DEBUG msg=\"request rejected\" request_id="); n != 4 {
+	if n := strings.Count(s.logs.String(), "level=INFO msg=\"run refused\" request_id="); n != 4 {
 		t.Errorf("%d records: %s", n, s.logs.String())
 	}
 }

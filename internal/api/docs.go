@@ -110,7 +110,7 @@ func (s *Server) page(html string) http.HandlerFunc {
 	body := sync.OnceValue(func() []byte {
 		filled := html
 		for _, a := range assets {
-			filled = strings.ReplaceAll(filled, "{"+a.path+"}", a.path+"?v="+a.hash())
+			filled = strings.ReplaceAll(filled, "{"+a.path+"}", s.cfg.RootPath+a.path+"?v="+a.hash())
 		}
 		return []byte(filled)
 	})
@@ -174,14 +174,24 @@ const (
 // The schemas of the typed API come before the others; its paths come before the routes of operation.
 const schemasFrom = `"schemas": {`
 
-// describe is the description of the API of a program of this version, with these templates if
-// there are any to choose from, and without the routes of operation if they are elsewhere.
-func describe(version string, templates []string, elsewhere bool, typed *v1.API) []byte {
-	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, version), 1)
+// tagsFrom is the member after that of the servers.
+const tagsFrom = `"tags": [`
+
+// describe returns the description of the API of a server: with its templates, if there are any to choose from, without the
+// routes of operation if they are elsewhere, with what callers can be refused for, and with the root path.
+func describe(cfg Config, templates []string, typed *v1.API) []byte {
+	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, cfg.Version), 1)
 	paths, schemas := typed.Description()
 	text = bytes.Replace(text, []byte(operationFrom), slices.Concat([]byte(",\n    "), paths, []byte(operationFrom)), 1)
 	text = bytes.Replace(text, []byte(schemasFrom), slices.Concat([]byte(schemasFrom), schemas, []byte(",")), 1)
-	if elsewhere {
+	if cfg.RootPath != "" {
+		servers := appendMembers(nil, []member{{"servers", []any{[]member{{"url", cfg.RootPath}}}}})
+		text = bytes.Replace(text, []byte(tagsFrom), slices.Concat(servers, []byte("\n  "+tagsFrom)), 1)
+	}
+	if refused := (refusals{cfg.Keys != nil, cfg.Limiter != nil}); refused != (refusals{}) {
+		text = refused.describe(text)
+	}
+	if cfg.Admin != nil {
 		before, rest, _ := bytes.Cut(text, []byte(operationFrom))
 		_, after, _ := bytes.Cut(rest, []byte(operationTo))
 		text = slices.Concat(before, []byte(operationTo), after)
@@ -201,4 +211,62 @@ func describe(version string, templates []string, elsewhere bool, typed *v1.API)
 		{"default", sandbox.DefaultTemplate},
 	})
 	return bytes.Replace(text, []byte(lastOfRequest), with, 1)
+}
+
+// refusals are what a caller can be refused for.
+type refusals struct{ keys, rates bool }
+
+// describe adds the refusals to the old route, and the ways to give a key to the service.
+func (r refusals) describe(text []byte) []byte {
+	before, after, _ := bytes.Cut(text, []byte(executeID))
+	var operation, responses []member
+	refused := func(description, header, kind string) []member {
+		return []member{
+			{"description", description},
+			{"headers", []member{{header, []member{{"schema", []member{{"type", kind}}}}}}},
+			{"content", []member{{"application/json", []member{{"schema", []member{{"$ref", "#/components/schemas/Error"}}}}}}},
+		}
+	}
+	if r.keys {
+		operation = append(operation, member{"security", security(v1.Security)})
+		responses = append(responses, member{"401", refused("The request has no valid key", "WWW-Authenticate", "string")})
+		schemes := appendMembers(nil, []member{{"securitySchemes", []member{
+			{v1.SecurityBearer, []member{{"type", "http"}, {"scheme", "bearer"}}},
+			{v1.SecurityHeader, []member{{"type", "apiKey"}, {"in", "header"}, {"name", headerKey}}},
+		}}})
+		after = bytes.Replace(after, []byte(componentsFrom), slices.Concat([]byte(componentsFrom), []byte("\n    "), schemes), 1)
+	}
+	if r.rates {
+		responses = append(responses, member{"429", refused("The caller asks for runs too often", "Retry-After", "integer")})
+	}
+	after = bytes.Replace(after, []byte(responsesFrom), slices.Concat(appendMembers(nil, operation), []byte("\n        "+responsesFrom), appendMembers(nil, responses)), 1)
+	return slices.Concat(before, []byte(executeID), after)
+}
+
+// executeID is in the description of the old route, before its responses.
+const executeID = `"operationId": "execute_code_playground_execute_post",`
+
+const (
+	componentsFrom = `"components": {`
+	responsesFrom  = `"responses": {`
+)
+
+// security lists ways to give a key, any of which will do.
+func security(ways []map[string][]string) []any {
+	var list []any
+	for _, way := range ways {
+		for name := range way {
+			list = append(list, []member{{name, []any{}}})
+		}
+	}
+	return list
+}
+
+// appendMembers appends members for the beginning of an object: without braces, and with a comma after each.
+func appendMembers(to []byte, members []member) []byte {
+	if len(members) == 0 {
+		return to
+	}
+	object := appendValue(nil, members)
+	return append(append(to, object[1:len(object)-1]...), ',')
 }

@@ -42,42 +42,54 @@ func TestPagesReferToNothingElsewhere(t *testing.T) {
 }
 
 func TestSwaggerUIInABrowser(t *testing.T) {
-	s := serve(t, exits("out of the jail\n", ""), nil)
-	b := browsertest.Start(t)
-	const op = "#operations-playground-execute_code_playground_execute_post"
-	var title, answer string
-	b.Run(t,
-		chromedp.Navigate(s.url+"/docs"),
-		chromedp.Text(op+" .opblock-summary-path", &title, chromedp.ByQuery, chromedp.NodeVisible),
-		chromedp.Click(op+" .opblock-summary-control", chromedp.ByQuery),
-		chromedp.Click(op+" .try-out__btn", chromedp.ByQuery, chromedp.NodeVisible),
-		chromedp.Click(op+" .execute", chromedp.ByQuery, chromedp.NodeVisible),
-		chromedp.Text(op+" .live-responses-table tbody .response-col_description", &answer, chromedp.ByQuery, chromedp.NodeVisible),
-	)
-	b.Picture(t, "docs.png")
-	if strings.ReplaceAll(title, "\u200b", "") != "/playground/execute" {
-		t.Errorf("operation is called %q", title)
+	for _, root := range []string{"", "/api"} {
+		s := serve(t, exits("out of the jail\n", ""), func(c *setup) { c.RootPath = root })
+		b := browsertest.Start(t)
+		const op = "#operations-playground-execute_code_playground_execute_post"
+		var title, answer, page string
+		b.Run(t,
+			chromedp.Navigate(s.url+root+"/docs"),
+			chromedp.Text(op+" .opblock-summary-path", &title, chromedp.ByQuery, chromedp.NodeVisible),
+			chromedp.Click(op+" .opblock-summary-control", chromedp.ByQuery),
+			chromedp.Click(op+" .try-out__btn", chromedp.ByQuery, chromedp.NodeVisible),
+			chromedp.Click(op+" .execute", chromedp.ByQuery, chromedp.NodeVisible),
+			chromedp.Text(op+" .live-responses-table tbody .response-col_description", &answer, chromedp.ByQuery, chromedp.NodeVisible),
+			chromedp.Text(op+" .request-url", &page, chromedp.ByQuery, chromedp.NodeVisible),
+		)
+		if root == "" {
+			b.Picture(t, "docs.png")
+		}
+		if strings.ReplaceAll(title, "\u200b", "") != "/playground/execute" {
+			t.Errorf("operation is called %q", title)
+		}
+		if !strings.Contains(answer, "out of the jail") {
+			t.Errorf("answer is shown as %q", answer)
+		}
+		if !strings.Contains(page, s.url+root+"/playground/execute") {
+			t.Errorf("the request went to %q", page)
+		}
+		b.WantOnly(t, s.url)
 	}
-	if !strings.Contains(answer, "out of the jail") {
-		t.Errorf("answer is shown as %q", answer)
-	}
-	b.WantOnly(t, s.url)
 }
 
 func TestReDocInABrowser(t *testing.T) {
-	s := serve(t, exits("", ""), nil)
-	b := browsertest.Start(t)
-	var page string
-	b.Run(t,
-		chromedp.Navigate(s.url+"/redoc"),
-		chromedp.WaitVisible(`//span[text()="/playground/execute"] | //div[contains(., "/playground/execute")]`, chromedp.BySearch),
-		chromedp.Text("#redoc", &page, chromedp.ByQuery),
-	)
-	b.Picture(t, "redoc.png")
-	for _, want := range []string{"/playground/execute", "Execute Code", "Validation Error", "A Python program", "Hello, World!"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page does not say %s:\n%s", want, page)
+	for _, root := range []string{"", "/api"} {
+		s := serve(t, exits("", ""), func(c *setup) { c.RootPath = root })
+		b := browsertest.Start(t)
+		var page string
+		b.Run(t,
+			chromedp.Navigate(s.url+root+"/redoc"),
+			chromedp.WaitVisible(`//span[text()="/playground/execute"] | //div[contains(., "/playground/execute")]`, chromedp.BySearch),
+			chromedp.Text("#redoc", &page, chromedp.ByQuery),
+		)
+		if root == "" {
+			b.Picture(t, "redoc.png")
 		}
+		for _, want := range []string{"/playground/execute", "Execute Code", "Validation Error", "A Python program", "Hello, World!"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("the page does not say %s:\n%s", want, page)
+			}
+		}
+		b.WantOnly(t, s.url)
 	}
-	b.WantOnly(t, s.url)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,10 +75,15 @@ var (
 type failure struct {
 	status int
 	detail string // never of the sandbox's inside
-	body   []byte // instead of a detail
-	reason string // for metrics.RequestRejected, or "" if a run of its own was counted
-	retry  bool   // worth another try: tell when
-	close  bool   // the connection is of no more use
+
+	problemDetail string // instead of the detail, below /v1
+	body          []byte // instead of a detail
+	reason        string // for metrics.RequestRejected, or "" if a run of its own was counted
+	retry         bool   // worth another try: tell when
+	close         bool   // the connection is of no more use
+	key           bool   // a key is wanted
+	recorded      bool   // the service has logged and counted it
+	after         int64  // seconds after which another try is worth it; 0: see retry
 
 	kind   *v1.Kind // below /v1 it is a problem
 	fields []v1.FieldError
@@ -94,10 +98,12 @@ func explain(err error) (f failure, ok bool) {
 		setup    *sandbox.SetupError
 		begun    *service.Error
 		problem  *v1.Error
+		unfit    *sandbox.InvalidError
+		rate     *rateError
 	)
 	switch {
 	case errors.As(err, &begun) && begun.Gone, errors.Is(err, service.ErrGone):
-		return failure{}, false // the service has counted it
+		return failure{recorded: true}, false
 	case errors.As(err, &problem):
 		reason := metrics.InvalidBody
 		switch problem.Kind {
@@ -109,6 +115,11 @@ func explain(err error) (f failure, ok bool) {
 			reason = "" // not counted as a request for a run
 		}
 		return failure{kind: problem.Kind, status: problem.Kind.Status, detail: problem.Detail, fields: problem.Fields, reason: reason, retry: problem.Kind == v1.Busy}, true
+	case errors.Is(err, errNoKey), errors.Is(err, errBadKey):
+		// The old route answers as FastAPI's HTTPBearer does, whatever is wrong with the key.
+		return failure{kind: v1.Unauthorized, status: http.StatusUnauthorized, detail: "Not authenticated", problemDetail: sentence(err), reason: metrics.Unauthorized, key: true}, true
+	case errors.As(err, &rate):
+		return failure{kind: v1.RateLimited, status: http.StatusTooManyRequests, detail: rate.Error(), reason: metrics.RateLimited, after: max(1, wholeSeconds(rate.next))}, true
 	case errors.As(err, &invalid):
 		return failure{kind: v1.InvalidRequest, status: http.StatusUnprocessableEntity, body: invalid.body(), reason: metrics.InvalidBody}, true
 	case errors.Is(err, errParse):
@@ -129,15 +140,37 @@ func explain(err error) (f failure, ok bool) {
 		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: service.ErrBusyReplies.Error(), reason: metrics.AnswerMemory, retry: true}, true
 	case errors.Is(err, admission.ErrFull):
 		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: "Too many programs are running: try again later", reason: metrics.QueueFull, retry: true}, true
+	case errors.Is(err, admission.ErrCallerFull):
+		return failure{kind: v1.Busy, status: http.StatusServiceUnavailable, detail: "Too many of your own programs are running or waiting: try again later", reason: metrics.CallerFull, retry: true}, true
 	case errors.Is(err, admission.ErrDraining):
 		return failure{kind: v1.ShuttingDown, status: http.StatusServiceUnavailable, detail: "The service is shutting down: try again later", reason: metrics.Draining, retry: true, close: true}, true
 	case errors.As(err, &setup):
-		return failure{kind: v1.SandboxFailed, status: http.StatusInternalServerError, detail: "The " + failedAt(setup)}, true
+		return failure{kind: v1.SandboxFailed, status: http.StatusInternalServerError, detail: "The " + failedAt(setup), recorded: true}, true
+	case errors.As(err, &unfit):
+		return failure{kind: v1.InvalidRequest, status: http.StatusUnprocessableEntity, body: valueError(unfit).body(), reason: metrics.InvalidBody}, true
 	case errors.Is(err, errBrokenBody), errors.Is(err, context.Canceled):
 		return failure{reason: metrics.ClientGone}, false
 	default:
 		return failure{kind: v1.Internal, status: http.StatusInternalServerError, detail: "Internal Server Error"}, true
 	}
+}
+
+// valueError is what pydantic says of a value that a validator refuses. The old contract calls an environment a template.
+func valueError(e *sandbox.InvalidError) *invalidError {
+	loc := []any{"body"}
+	for _, part := range e.Path {
+		if part == "environment" {
+			part = "template"
+		}
+		loc = append(loc, part)
+	}
+	return &invalidError{kind: "value_error", loc: loc, msg: "Value error, " + e.Error()}
+}
+
+// sentence begins an error with a capital letter.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // failedAt is all that strangers are told of a sandbox that failed.
@@ -146,17 +179,18 @@ func failedAt(e *sandbox.SetupError) string { return "sandbox could not be set u
 // fail answers an error.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f, ok := explain(err)
-	if f.reason != "" {
-		s.cfg.Metrics.RequestRejected(f.reason)
-		s.cfg.Log.LogAttrs(r.Context(), slog.LevelDebug, "request rejected",
-			slog.String("request_id", requestID(r)), slog.String("client", client(r)),
-			slog.Int("status", cmp.Or(f.status, statusClientGone)), slog.String("reason", f.reason))
-	}
+	s.refused(r, f)
 	if !ok {
 		panic(http.ErrAbortHandler) // the client is gone, or no longer follows: end the connection
 	}
+	if f.after > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(f.after, 10))
+	}
 	if f.retry {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.cfg.Service.Gate().RetryAfter()/time.Second)))
+	}
+	if f.key {
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	if f.close {
 		w.Header().Set("Connection", "close")
@@ -175,7 +209,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // problem is the failure in the words of the typed API.
 func (f failure) problem() *v1.Error {
-	return &v1.Error{Kind: f.kind, Detail: f.detail, Fields: f.fields}
+	return &v1.Error{Kind: f.kind, Detail: cmp.Or(f.problemDetail, f.detail), Fields: f.fields}
 }
 
 // isV1 reports whether a request is for the typed API, whatever its path is there.

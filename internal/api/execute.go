@@ -1,17 +1,20 @@
 package api
 
 import (
-	"net"
 	"net/http"
 
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
+// executePath is where programs are sent by the old contract.
+const executePath = "/playground/execute"
+
 // execute handles POST /playground/execute: it decodes the request, runs the program and encodes the answer.
 func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
-	if s.foreign(r) {
-		s.fail(w, r, errForeignPage)
+	caller, err := s.admit(w, r)
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	program, err := s.decode(w, r)
@@ -19,11 +22,14 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	request := service.Request{ID: requestID(r), Caller: caller, Program: program}
 	if len(program.Source) == 0 { // an empty program writes nothing: no jail is needed
+		s.cfg.Service.RecordEmpty(r.Context(), request)
 		s.answerStreams(w, spoken{})
 		return
 	}
-	reply, err := s.cfg.Service.Run(r.Context(), service.Request{ID: requestID(r), Client: client(r), Program: program}, nil)
+	askedOf(r).asksFor(program.Source)
+	reply, err := s.cfg.Service.Run(r.Context(), request, nil)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -34,14 +40,5 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdictHeaders(w.Header(), reply.Outcome)
-	s.answerStreams(w, told(reply.Outcome, s.cfg.Service.Limits()))
-}
-
-// client returns the address that a request came from, which may be a proxy's.
-func client(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
+	s.answerStreams(w, told(reply.Outcome, s.cfg.Service.LimitsOf(request)))
 }

@@ -19,26 +19,31 @@ func (s *Server) byName(hosts Hosts, next http.Handler) http.Handler {
 			return
 		}
 		r.Pattern = "/" // for routeOf: it is no route that refuses
-		s.strangers.warn(s.cfg.Log, r)
+		s.warnOfHost(r)
 		s.fail(w, r, errUnknownHost)
 	})
 }
 
-// strangers logs wrong hosts, at most one a minute: whoever sends them decides how many there are.
-type strangers struct {
+// seldom says when the next record is due of those that clients could provoke without end: one a minute.
+type seldom struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
-func (t *strangers) warn(log *slog.Logger, r *http.Request) {
+func (t *seldom) due() bool {
 	t.mu.Lock()
-	due := t.last.IsZero() || time.Since(t.last) >= time.Minute
-	if due {
-		t.last = time.Now()
+	defer t.mu.Unlock()
+	if !t.last.IsZero() && time.Since(t.last) < time.Minute {
+		return false
 	}
-	t.mu.Unlock()
-	if due {
-		log.LogAttrs(r.Context(), slog.LevelWarn, "a request was refused: its Host header is no name of the service",
+	t.last = time.Now()
+	return true
+}
+
+// warnOfHost logs that a request calls the service by a name that is not its own.
+func (s *Server) warnOfHost(r *http.Request) {
+	if s.strangers.due() {
+		s.cfg.Log.LogAttrs(r.Context(), slog.LevelWarn, "a request was refused: its Host header is no name of the service",
 			slog.String("host", r.Host[:min(len(r.Host), 100)]), slog.String("request_id", requestID(r)),
 			slog.String("remedy", "if a proxy or a client calls it by this name, give the name with --host"))
 	}

@@ -181,12 +181,11 @@ func TestOperationOnAListenerOfItsOwn(t *testing.T) {
 func TestWrongHostsAreLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
-		log := slog.New(slog.NewTextHandler(&logs, nil))
-		var s strangers
+		s := &Server{cfg: Config{Log: slog.New(slog.NewTextHandler(&logs, nil))}}
 		send := func() {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = strings.Repeat("x", 1000)
-			s.warn(log, r)
+			s.warnOfHost(r)
 		}
 		for range 100 {
 			send()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api/v1"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -197,7 +198,7 @@ func TestLiveProblems(t *testing.T) {
 		{"draining", func(c *setup) { c.Gate.Drain() }, []string{ok}, v1.ShuttingDown, ""},
 		{"full", func(c *setup) {
 			c.Gate = admission.New(1, 0)
-			_, _, _ = c.Gate.Acquire(context.Background())
+			_, _, _ = c.Gate.Acquire(context.Background(), admission.Caller{})
 		}, []string{ok}, v1.Busy, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -303,5 +304,40 @@ func TestLiveOrigins(t *testing.T) {
 		if a := s.call(t, method, v1.LivePath, ""); a.StatusCode != 405 || a.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: %d %v", method, a.StatusCode, a.Header)
 		}
+	}
+}
+
+// A program gives its key in a header, and a page as a subprotocol. Without one there is no WebSocket.
+func TestLiveKeys(t *testing.T) {
+	ring, tokens := keyring(t, callers.Key{Name: "alice"})
+	s := serve(t, exits("", ""), func(c *setup) { c.Keys = ring })
+	key := tokens["alice"]
+	for _, tt := range []struct {
+		name    string
+		options websocket.DialOptions
+		status  int
+	}{
+		{"none", websocket.DialOptions{}, 401},
+		{"in a header", websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + key}}}, 101},
+		{"as a subprotocol", websocket.DialOptions{Subprotocols: []string{"sandboxd", "sandboxd.key." + key}}, 101},
+		{"a wrong one", websocket.DialOptions{Subprotocols: []string{"sandboxd", "sandboxd.key.sbx_x"}}, 401},
+		{"two", websocket.DialOptions{HTTPHeader: http.Header{"X-Api-Key": {key}}, Subprotocols: []string{"sandboxd.key." + key}}, 401},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn, answer, err := websocket.Dial(t.Context(), s.url+v1.LivePath, &tt.options)
+			if answer == nil || answer.StatusCode != tt.status {
+				t.Fatalf("%v, %v", answer, err)
+			}
+			if err == nil {
+				defer conn.CloseNow()
+				if len(tt.options.Subprotocols) > 0 && conn.Subprotocol() != "sandboxd" {
+					t.Errorf("the subprotocol is %q", conn.Subprotocol())
+				}
+			}
+		})
+	}
+	// Elsewhere a subprotocol is no key.
+	if a := s.typed(t, `{"code":"x"}`, "Sec-WebSocket-Protocol", "sandboxd.key."+key); a.StatusCode != 401 {
+		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }

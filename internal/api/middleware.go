@@ -3,19 +3,44 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/callers"
 )
 
-type requestIDKey struct{}
+// asked is what the server knows of a request.
+type asked struct {
+	id     string // under which the logs know the request
+	caller callers.Caller
+	source [sha256.Size]byte // the SHA-256 of the program, once it has been read
+}
+
+type askedKey struct{}
+
+// askedOf returns what is known of a request. It is the same value for the whole request.
+func askedOf(r *http.Request) *asked {
+	if about, ok := r.Context().Value(askedKey{}).(*asked); ok {
+		return about
+	}
+	return &asked{caller: callers.Caller{Address: remote(r)}}
+}
 
 // requestID is the id under which the logs know a request.
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
+func requestID(r *http.Request) string { return askedOf(r).id }
+
+// remote returns the address that a connection comes from.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // newRequestID takes over an id that a proxy gave, if it is fit for a log.
@@ -36,16 +61,17 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		id := newRequestID(r)
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		about := &asked{id: id, caller: callers.Caller{Address: s.client(r)}}
+		r = r.WithContext(context.WithValue(r.Context(), askedKey{}, about))
+		r.URL = s.belowRoot(r.URL)
 		h := w.Header()
 		h.Set(headerRequestID, id)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		rec := newRecorder(w, r)
 		// Until answer knows better. It covers the pages and assets, and replaces what is
 		// left from the last request of this connection.
-		_ = http.NewResponseController(w).SetWriteDeadline(start.Add(s.cfg.ReadTimeout + s.cfg.WriteTimeout))
-
-		rec := &recorder{ResponseWriter: w}
+		_ = rec.SetWriteDeadline(start.Add(s.cfg.ReadTimeout + s.cfg.WriteTimeout))
 		defer func() {
 			thrown := recover()
 			if thrown == nil && rec.status == 0 {
@@ -60,6 +86,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			if rec.status == 0 {
 				rec.status = statusClientGone
 			}
+			rec.arm() // net/http writes the rest
 			s.cfg.Metrics.Request(routeOf(r), rec.status, time.Since(start))
 			if thrown != nil {
 				panic(http.ErrAbortHandler) // an answer begun cannot be taken back: end the connection
@@ -90,26 +117,3 @@ func routeOf(r *http.Request) string {
 	}
 	return path
 }
-
-// recorder remembers the status of an answer.
-type recorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
-		w.status = status
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *recorder) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap lets http.ResponseController through.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/sys/unix"
@@ -92,6 +93,8 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		return func(t *testing.T, s *testServer) answerOf { return s.call(t, "GET", path, "") }
 	}
 	oneLine := post(`{"code":"x"}`)
+	ring, _ := keyring(t, callers.Key{Name: "alice"})
+	withKeys := func(c *setup) { c.Keys, c.Limiter = ring, callers.NewLimiter(callers.Rate{}) }
 	seen := map[string]bool{}
 	for _, tt := range []struct {
 		name   string
@@ -120,6 +123,8 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		}, oneLine, run, 200},
 		{"unreadable", nil, nil, post("\"\xff\""), run, 400},
 		{"foreign", nil, func(c *setup) { c.Origins = []string{"https://a.example"} }, post(`{"code":"x"}`, "Origin", "https://b.example"), run, 403},
+		{"no key", nil, withKeys, oneLine, run, 401},
+		{"too often", nil, func(c *setup) { withKeys(c); c.Limiter, c.Keys = used(), nil }, oneLine, run, 429},
 		{"slow body", nil, func(c *setup) { c.ReadTimeout = 50 * time.Millisecond }, func(t *testing.T, s *testServer) answerOf {
 			body, stop := io.Pipe()
 			defer stop.Close()
@@ -148,7 +153,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 		{"draining", nil, func(c *setup) { c.Gate.Drain() }, oneLine, run, 503},
 		{"full", nil, func(c *setup) {
 			c.Gate = admission.New(1, 0)
-			_, _, _ = c.Gate.Acquire(context.Background())
+			_, _, _ = c.Gate.Acquire(context.Background(), admission.Caller{})
 		}, oneLine, run, 503},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,7 +161,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 				tt.run = exits("", "")
 			}
 			s := serve(t, tt.run, tt.change)
-			doc := description(t, s)
+			doc := description(t, serve(t, tt.run, withKeys))
 			a := tt.call(t, s)
 			if a.StatusCode != tt.status {
 				t.Fatalf("status is %d, want %d: %s", a.StatusCode, tt.status, a.body)
@@ -167,7 +172,7 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	}
 
 	described := map[string]bool{}
-	for path, item := range description(t, serve(t, exits("", ""), nil)).Paths.Map() {
+	for path, item := range description(t, serve(t, exits("", ""), withKeys)).Paths.Map() {
 		if strings.HasPrefix(path, "/v1/") {
 			continue // runs_test.go, meta_test.go
 		}
@@ -214,7 +219,7 @@ func conforms(t *testing.T, doc *openapi3.T, path string, a answerOf) {
 }
 
 func bodyConforms(path, method string, status int, kind, body string) error {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(openapiJSON))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(refusals{true, true}.describe(openapiJSON)))
 	if err != nil {
 		return err
 	}

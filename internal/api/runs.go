@@ -20,27 +20,35 @@ func newV1(cfg Config) *v1.API {
 	isolation.Enforced = cfg.Isolation.Mode == "required" || len(isolation.Missing) == 0
 	return v1.New(v1.Config{
 		Service: cfg.Service, Metrics: cfg.Metrics, Version: cfg.Version, Environments: cfg.Templates, Isolation: isolation, WriteTimeout: cfg.WriteTimeout,
+		Keys: cfg.Keys != nil, Limited: cfg.Limiter != nil,
 	})
 }
 
-// problemOf is the problem of an error, nil if the client has gone.
-func problemOf(err error) *v1.Error {
-	if f, ok := explain(err); ok {
+// explainTo returns what records an error that comes after the answer to a request has begun, and returns its problem, nil if the client
+// has gone.
+func (s *Server) explainTo(r *http.Request) func(error) *v1.Error {
+	return func(err error) *v1.Error {
+		f, ok := explain(err)
+		s.refused(r, f)
+		if !ok {
+			return nil
+		}
 		return f.problem()
 	}
-	return nil
 }
 
 // runs is the typed API's door to the service.
 func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
-	if s.foreign(r) {
-		s.fail(w, r, errForeignPage)
+	caller, err := s.admit(w, r)
+	if err != nil {
+		s.fail(w, r, err)
 		return
 	}
-	err := s.v1.Runs(w, r, v1.Call{
-		ID: requestID(r), Client: client(r),
+	err = s.v1.Runs(w, r, v1.Call{
+		ID: requestID(r), Caller: caller,
 		Body:    func() ([]byte, *admission.Share, error) { return s.readBody(w, r, s.cfg.MaxTypedBody) },
-		Explain: problemOf,
+		Decoded: askedOf(r).asksFor,
+		Explain: s.explainTo(r),
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -53,10 +61,15 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errForeignPage)
 		return
 	}
+	caller, err := s.admitCaller(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
 	s.lives.Add(1)
 	defer s.lives.Done()
-	err := s.v1.Live(w, r, v1.Call{
-		ID: requestID(r), Client: client(r), Explain: problemOf, Share: s.bodies.Share, Life: s.life,
+	err = s.v1.Live(w, r, v1.Call{
+		ID: requestID(r), Caller: caller, Decoded: askedOf(r).asksFor, Explain: s.explainTo(r), Share: s.bodies.Share, Life: s.life,
 	})
 	if err != nil {
 		s.fail(w, r, err)
@@ -78,6 +91,10 @@ func (s *Server) foreignSocket(r *http.Request) bool {
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	if s.foreign(r) {
 		s.fail(w, r, errForeignPage)
+		return
+	}
+	if _, err := s.key(r); err != nil {
+		s.fail(w, r, err)
 		return
 	}
 	if err := s.v1.Cancel(w, r.PathValue("id")); err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api/v1"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -146,7 +147,8 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	many.Files, many.LostFiles = []sandbox.File{{Path: "a\n.csv", Data: []byte("1,2")}, {Path: "b.bin", Data: []byte{255, 0}}, {Path: "c"}}, 1
 	many.Findings = []sandbox.Finding{{Rule: "module", Message: "no", Line: 1, Column: 8, EndLine: 2, EndColumn: 3}}
 	// The document is another server's: the one of a case may refuse to give it.
-	doc := documentOf(t, serve(t, exits("", ""), nil))
+	ring, _ := keyring(t, callers.Key{Name: "alice"})
+	doc := documentOf(t, serve(t, exits("", ""), func(c *setup) { c.Keys, c.Limiter = ring, callers.NewLimiter(callers.Rate{}) }))
 	seen := map[string]bool{}
 	for _, tt := range []struct {
 		name    string
@@ -182,6 +184,7 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 		{"UTF-16", nil, nil, post("{\x00\"\x00c\x00"), 400, v1.InvalidJSON, ""},
 		{"a wrong host", nil, func(c *setup) { c.Hosts = hosts(t, NamedHosts, "a.example") }, oneLine, 400, v1.UnknownHost, ""},
 		{"an idempotency key", nil, nil, post(program, "Idempotency-Key", "1"), 400, v1.NotOffered, "Idempotency-Key"},
+		{"no key", nil, func(c *setup) { c.Keys = ring }, oneLine, 401, v1.Unauthorized, "has no key"},
 		{"foreign", nil, func(c *setup) { c.Origins = []string{"https://a.example"} }, post(program, "Origin", "https://b.example"), 403, v1.ForeignPage, ""},
 		{"not acceptable", nil, nil, post(program, "Accept", "text/html, application/xml;q=0.9"), 406, v1.NotAcceptable, ""},
 		{"slow body", nil, func(c *setup) { c.ReadTimeout = 50 * time.Millisecond }, slowBody, 408, v1.BodyTimeout, ""},
@@ -202,11 +205,12 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 		{"panic", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { panic("x") }, nil, oneLine, 500, v1.Internal, ""},
 		{"panic before a stream", func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { panic("x") }, nil,
 			post(program, "Accept", "text/event-stream"), 500, v1.Internal, ""},
+		{"too often", nil, func(c *setup) { c.Limiter = used() }, oneLine, 429, v1.RateLimited, "try again in 100 s"},
 		{"draining", nil, func(c *setup) { c.Gate.Drain() }, oneLine, 503, v1.ShuttingDown, ""},
 		{"draining, for a stream", nil, func(c *setup) { c.Gate.Drain() }, post(program, "Accept", "application/jsonl"), 503, v1.ShuttingDown, ""},
 		{"full", nil, func(c *setup) {
 			c.Gate = admission.New(1, 0)
-			_, _, _ = c.Gate.Acquire(context.Background())
+			_, _, _ = c.Gate.Acquire(context.Background(), admission.Caller{})
 		}, oneLine, 503, v1.Busy, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

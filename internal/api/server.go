@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/rs/cors"
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/api/v1"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
@@ -54,6 +54,22 @@ type Config struct {
 	// by which that one may be called. The service itself then does not have them. Optional.
 	Admin *Hosts
 
+	// Keys are those that may ask for runs. Optional: everybody may.
+	Keys *callers.Keyring
+
+	// Anonymous lets requests without a key ask for runs although there are keys.
+	Anonymous bool
+
+	// Limiter bounds how often each caller asks for runs. Optional.
+	Limiter *callers.Limiter
+
+	// Proxies are trusted to say for whom they send a request. Optional: none.
+	Proxies callers.Proxies
+
+	// RootPath is the path below which clients see the service, such as "/api", where a proxy maps it there. Requests may come
+	// with or without it. Optional.
+	RootPath string
+
 	// MaxBody bounds a request body, in bytes. Optional: the longest program, every byte of
 	// it escaped in JSON, and a little more.
 	MaxBody int64
@@ -74,6 +90,7 @@ const DefaultMaxBody = 6*sandbox.MaxSource + 1<<10
 // Server answers HTTP. It is safe for concurrent use.
 type Server struct {
 	cfg      Config
+	routed   http.Handler // the routes, for whatever listener
 	handler  http.Handler
 	admin    http.Handler // nil where the handler has what it would have
 	cors     *cors.Cors
@@ -81,13 +98,15 @@ type Server struct {
 	bodies   *admission.Memory           // for large bodies
 	v1       *v1.API
 	probe    probe
+	now      func() time.Time
+	audit    *audit
 	draining atomic.Bool
 
 	lives   sync.WaitGroup  // WebSockets, which the http.Server does not know any more
 	life    context.Context // theirs
 	endLife context.CancelFunc
 
-	strangers strangers
+	strangers, doubts seldom
 
 	description []byte // of the API
 }
@@ -113,8 +132,10 @@ func New(cfg Config) (*Server, error) {
 		bodies: admission.NewMemory(max(bodiesInMemory, cfg.MaxBody+1, v1.Memory(cfg.MaxTypedBody))),
 		v1:     typed,
 		probe:  probe{try: cfg.Ready, log: cfg.Log},
+		now:    time.Now,
+		audit:  newAudit(),
 
-		description: describe(cfg.Version, described, cfg.Admin != nil, typed),
+		description: describe(cfg, described, typed),
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if err := s.allowOrigins(cfg.Origins); err != nil {
@@ -122,7 +143,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	cfg.Metrics.Watch(cfg.Service.Gate())
 	table := s.table()
-	s.handler = s.observe(s.byName(cfg.Hosts, s.byPage(table, s.routes(table))))
+	s.routed = s.byPage(table, s.routes(table))
+	s.handler = s.observe(s.byName(cfg.Hosts, s.routed))
 	if cfg.Admin != nil {
 		table := s.operation()
 		s.admin = s.observe(s.byName(*cfg.Admin, s.byPage(table, s.routes(table))))
@@ -148,7 +170,7 @@ type route struct {
 func (s *Server) table() []route {
 	table := append(s.pages(),
 		route{"GET", "/", s.welcome, asConfigured},
-		route{"POST", "/playground/execute", s.execute, asConfigured},
+		route{"POST", executePath, s.execute, asConfigured},
 		route{"POST", v1.Path, s.runs, asConfigured},
 		route{"GET", v1.LivePath, s.live, asConfigured},
 		route{"DELETE", v1.RunPath, s.cancel, asConfigured},
@@ -180,7 +202,7 @@ func (s *Server) routes(table []route) http.Handler {
 		if exact == "/" {
 			exact = "/{$}"
 		} else {
-			mux.HandleFunc(rt.path+"/{$}", redirectWithoutSlash)
+			mux.HandleFunc(rt.path+"/{$}", s.redirectWithoutSlash)
 		}
 		if rt.method == "GET" {
 			allow = "GET, HEAD" // net/http's GET patterns answer both
@@ -222,44 +244,10 @@ func (s *Server) methodNotAllowed(allow string) http.HandlerFunc {
 	}
 }
 
-func redirectWithoutSlash(w http.ResponseWriter, r *http.Request) {
-	to := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
+func (s *Server) redirectWithoutSlash(w http.ResponseWriter, r *http.Request) {
+	to := url.URL{Path: s.cfg.RootPath + strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusTemporaryRedirect) // the same method again, with its body
-}
-
-// allowOrigins sets which web pages browsers let in.
-func (s *Server) allowOrigins(origins []string) error {
-	options := cors.Options{
-		AllowedMethods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"},
-		AllowedHeaders: []string{"*"},
-		ExposedHeaders: []string{
-			headerVerdict, headerExitCode, headerSignal, headerTruncated, headerRequestID, headerTiming, "Retry-After",
-		},
-		AllowCredentials:     true,
-		MaxAge:               600, // seconds, as Starlette's
-		OptionsSuccessStatus: http.StatusOK,
-	}
-	if err := CheckOrigins(origins); err != nil {
-		return err
-	}
-	if len(origins) == 0 || slices.Contains(origins, "*") {
-		// With credentials a browser accepts no "*", so the origin is sent back to it.
-		options.AllowOriginFunc = func(string) bool { return true }
-	} else {
-		options.AllowedOrigins = origins
-		s.ownPages = http.NewCrossOriginProtection()
-	}
-	s.cors = cors.New(options)
-	return nil
-}
-
-// foreign reports whether a request comes from a web page that is neither our own nor allowed.
-// CORS alone would only hide the answer from such a page: a request that needs no preflight
-// (without a content type it counts as JSON) would have run its program.
-func (s *Server) foreign(r *http.Request) bool {
-	return s.ownPages != nil && r.Header.Get("Origin") != "" &&
-		!s.cors.OriginAllowed(r) && s.ownPages.Check(r) != nil
 }
 
 // Drain starts no new run from here on: requests for one get a 503, and /readyz says so.
@@ -284,6 +272,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // too, which each answer sets when it is ready, as nobody can say before how long a run waits
 // and takes.
 func (s *Server) HTTPServer() *http.Server { return s.serverFor(s) }
+
+// HTTPServerFor is HTTPServer for a listener that may be called by these names, instead of those of the configuration.
+func (s *Server) HTTPServerFor(hosts Hosts) *http.Server {
+	return s.serverFor(s.observe(s.byName(hosts, s.routed)))
+}
 
 // AdminServer returns a server, with the same bounds, for the listener of health and metrics. It is nil unless
 // Config.Admin is set.

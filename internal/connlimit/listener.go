@@ -2,6 +2,7 @@ package connlimit
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
@@ -13,6 +14,9 @@ import (
 type Limits struct {
 	Total     int // at least 1
 	PerClient int // 0 for no limit for each client
+
+	// Silent closes connections without a word. It is for listeners with TLS, whose clients could not read it.
+	Silent bool
 }
 
 // Listener is a net.Listener with a limit on its connections. It is safe for concurrent use.
@@ -180,8 +184,11 @@ func longestIdle(idle *list.List) *conn {
 	return nil
 }
 
-// ConnState follows the state of a connection in the server. Use it as http.Server.ConnState.
+// ConnState follows the state of a connection in the server. Use it as http.Server.ConnState. It unwraps connections of crypto/tls.
 func (l *Listener) ConnState(nc net.Conn, state http.ConnState) {
+	if wrapped, is := nc.(*tls.Conn); is {
+		nc = wrapped.NetConn()
+	}
 	c, ours := nc.(*conn)
 	if !ours {
 		return

@@ -30,6 +30,10 @@ func newRefusal(detail string) refusal {
 
 // refuse sends a refusal and closes the connection.
 func (l *Listener) refuse(c net.Conn, why refusal) {
+	if l.limits.Silent {
+		_ = c.Close()
+		return
+	}
 	select {
 	case l.refusals <- struct{}{}:
 	default:
@@ -52,7 +56,7 @@ func (l *Listener) refuse(c net.Conn, why refusal) {
 // makeWay closes a stopped connection. If it has not had a request, its client may be about to send the first one, so it gets
 // an answer. Writing does not wait, because the send buffer is empty.
 func (c *conn) makeWay() {
-	if !c.asked {
+	if !c.asked && !c.from.limits.Silent {
 		_, _ = io.WriteString(c.Conn, string(refusedFull))
 	}
 	_ = c.Conn.Close()

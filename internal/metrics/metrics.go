@@ -30,7 +30,8 @@ const (
 
 // Reasons for refusing a request before there is a run or another answer, as values of the label reason.
 const (
-	QueueFull     = "queue_full"
+	QueueFull     = "queue_full"        // of the service
+	CallerFull    = "caller_queue_full" // of the caller
 	Draining      = "draining"
 	BodyTooLarge  = "body_too_large"
 	BodyMemory    = "body_memory"    // too many large bodies at once
@@ -39,11 +40,13 @@ const (
 	InvalidBody   = "invalid_body"   // the body is not JSON, or not valid for the route
 	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
 	HostRefused   = "host_refused"   // the Host header is not a name of the service
+	Unauthorized  = "unauthorized"   // the request has no valid key
+	RateLimited   = "rate_limited"   // the caller asks too often
 	NotOffered    = "not_offered"    // a header requests a feature or media type that is not offered
 	ClientGone    = "client_gone"    // the client closed the connection while it sent its body or waited in the queue
 )
 
-var reasons = []string{QueueFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, NotOffered, ClientGone}
+var reasons = []string{QueueFull, CallerFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, Unauthorized, RateLimited, NotOffered, ClientGone}
 
 const other = "other"
 
@@ -70,6 +73,7 @@ type Metrics struct {
 	scanRejections *prometheus.CounterVec
 	scansAbandoned prometheus.Counter
 	rejected       *prometheus.CounterVec
+	refusals       *prometheus.CounterVec
 	streams        *prometheus.CounterVec
 	streamsOpen    prometheus.Gauge
 	streamLost     *prometheus.CounterVec
@@ -113,6 +117,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		scanRejections: counterVec(r, "sandboxd_scan_rejections_total", "Programs that the scan refused, by the rule of the first finding.", "rule"),
 		scansAbandoned: counter(r, "sandboxd_scans_abandoned_total", "Scans that gave up because the source needed too much work. The run continued."),
 		rejected:       counterVec(r, "sandboxd_requests_rejected_total", "Requests that were refused before there was a run, or because of their host or origin.", "reason"),
+		refusals:       counterVec(r, "sandboxd_runs_refused_total", "Requests for a run that were refused. The log has no record of some (logged=false) if there are very many at once.", "logged"),
 		streams:        counterVec(r, "sandboxd_streams_total", "Answers sent as streams of events, by media type.", "type"),
 		streamsOpen:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "sandboxd_streams", Help: "Streams of events that are open now."}),
 		streamLost:     counterVec(r, "sandboxd_stream_lost_bytes_total", "Bytes of output that a stream of events dropped because its client read too slowly.", "stream"),
@@ -151,6 +156,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 		m.results.WithLabelValues(kind, "lost")
 	}
 	zero(m.streamLost, "stdout", "stderr")
+	zero(m.refusals, "true", "false")
 	zero(m.rejected, append(slices.Clone(reasons), other)...)
 	return m
 }
@@ -256,6 +262,11 @@ func (m *Metrics) Queued(wait time.Duration) { m.queueWait.Observe(wait.Seconds(
 // RequestRejected counts a refused request. reason is one of the constants above.
 func (m *Metrics) RequestRejected(reason string) {
 	m.rejected.WithLabelValues(oneOf(reasons, reason, other)).Inc()
+}
+
+// RunRefused counts a request for a run that was refused, and whether that was logged.
+func (m *Metrics) RunRefused(logged bool) {
+	m.refusals.WithLabelValues(strconv.FormatBool(logged)).Inc()
 }
 
 // Request counts an answered HTTP request. The caller keeps the set of routes closed.

@@ -36,6 +36,13 @@ func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcom
 	s.cfg.Log.LogAttrs(ctx, level, "run", attrs...)
 }
 
+// RecordEmpty logs a request with an empty program, which is answered without a run. It counts as no run.
+func (s *Service) RecordEmpty(ctx context.Context, request Request) {
+	_ = allow(&request) // for the policy's name
+	request.Policy = cmp.Or(request.Policy, s.cfg.Policy)
+	s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "run", append(about(request), verdict(sandbox.Exited), slog.String("start", "none"))...)
+}
+
 // about identifies the request and the program. The source itself is never logged.
 func about(request Request) []slog.Attr {
 	sum := sha256.Sum256(request.Program.Source)
@@ -43,14 +50,17 @@ func about(request Request) []slog.Attr {
 	if request.Run != "" {
 		attrs = append(attrs, slog.String("run_id", request.Run))
 	}
-	if request.Client != "" {
-		attrs = append(attrs, slog.String("client", request.Client))
+	if name := request.Caller.KeyName(); name != "" {
+		attrs = append(attrs, slog.String("key", name))
+	}
+	if request.Caller.Address != "" {
+		attrs = append(attrs, slog.String("client", request.Caller.Address))
 	}
 	return append(attrs,
 		slog.String("environment", cmp.Or(request.Program.Template, sandbox.DefaultTemplate)),
 		slog.String("policy", request.Policy),
 		slog.Int("source_bytes", len(request.Program.Source)),
-		slog.String("source_sha256", hex.EncodeToString(sum[:6])))
+		slog.String("source_sha256", hex.EncodeToString(sum[:])))
 }
 
 // describe returns the attributes of a run that has an outcome.

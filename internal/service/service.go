@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
@@ -89,9 +90,10 @@ func (s *Service) Policies() (names []string, standard string) {
 	return slices.Sorted(maps.Keys(s.cfg.Policies)), s.cfg.Policy
 }
 
-// RefusesInput reports whether a policy, "" for the default one, refuses input(), and so standard input.
-func (s *Service) RefusesInput(policy string) bool {
-	return slices.Contains(s.cfg.Policies[cmp.Or(policy, s.cfg.Policy)].Nulled, "input")
+// RefusesInput reports whether the policy of a request refuses input(), and so standard input.
+func (s *Service) RefusesInput(request Request) bool {
+	_ = allow(&request) // Run returns the error
+	return slices.Contains(s.cfg.Policies[cmp.Or(request.Policy, s.cfg.Policy)].Nulled, "input")
 }
 
 // Gate returns the gate that admits runs.
@@ -101,7 +103,7 @@ func (s *Service) Gate() *admission.Gate { return s.cfg.Gate }
 type Request struct {
 	ID      string // for the log
 	Run     string // name of the run, by which Cancel ends it: nobody else may guess it; "" if it has none
-	Client  string // address of the client, for the log; "" if there is none
+	Caller  callers.Caller
 	Program sandbox.Program
 
 	Policy string // by its name; "": the standard one
@@ -137,23 +139,27 @@ func (e *Error) Unwrap() error { return e.Err }
 // Run runs a program and reports its events to sink, unless that is nil. The caller must close the Reply.
 //
 // If ctx ends during the run, or Cancel ends the run, the verdict is Cancelled. Errors are *Error, *sandbox.InvalidError, ErrBusyReplies,
-// admission.ErrFull, admission.ErrDraining, and the cause of ctx if it ends before the run starts.
+// admission.ErrFull, admission.ErrCallerFull, admission.ErrDraining, and the cause of ctx if it ends before the run starts.
 func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (*Reply, error) {
+	if err := allow(&request); err != nil {
+		return nil, err
+	}
 	request.Policy = cmp.Or(request.Policy, s.cfg.Policy)
 	policy, found := s.cfg.Policies[request.Policy]
 	if !found {
 		return nil, &sandbox.InvalidError{Path: []string{"policy"}, Reason: "is not a policy that this service offers"}
 	}
 	program := request.Program
-	if (len(program.Stdin) > 0 || program.Input != nil && program.Input.Stdin != nil) && s.RefusesInput(request.Policy) {
+	if (len(program.Stdin) > 0 || program.Input != nil && program.Input.Stdin != nil) && s.RefusesInput(request) {
 		return nil, &sandbox.InvalidError{Path: []string{"stdin"}, Reason: "cannot be read: the policy " + request.Policy + " refuses input()"}
 	}
 	if err := program.Validate(); err != nil {
 		return nil, err
 	}
-	if err := program.Limits.Within(s.cfg.Max); err != nil {
+	if err := program.Limits.Within(s.mostFor(request.Caller.Key)); err != nil {
 		return nil, err
 	}
+	program.Limits = s.bounds(request)
 	ctx, remove := s.named.add(ctx, request.Run)
 	defer remove()
 	findings, err := policy.Scanner.Scan(ctx, program.Source)
@@ -211,7 +217,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 // reply; afterwards it shrinks the reservation to the size of the reply. A request that waits for a slot holds no memory,
 // and a request that holds a slot never waits for memory, so there is no deadlock.
 func (s *Service) run(ctx context.Context, request Request, program sandbox.Program, live *sandbox.Stream, space *admission.Share) (*sandbox.Outcome, error) {
-	release, queued, err := s.cfg.Gate.Acquire(ctx)
+	release, queued, err := s.cfg.Gate.Acquire(ctx, place(request.Caller))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
@@ -113,7 +114,7 @@ func TestRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newService(prints)
 			var seen transcript
-			reply, err := s.Run(t.Context(), Request{ID: "r1", Client: "192.0.2.1", Program: sandbox.Program{Source: []byte(tt.source)}}, &seen)
+			reply, err := s.Run(t.Context(), Request{ID: "r1", Caller: callers.Caller{Address: "192.0.2.1"}, Program: sandbox.Program{Source: []byte(tt.source)}}, &seen)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +133,7 @@ func TestRun(t *testing.T) {
 func TestNoRun(t *testing.T) {
 	t.Run("no slot", func(t *testing.T) {
 		s := newService(prints)
-		release, _, err := s.Gate().Acquire(t.Context())
+		release, _, err := s.Gate().Acquire(t.Context(), admission.Caller{})
 		if err != nil {
 			t.Fatal(err)
 		}

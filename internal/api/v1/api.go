@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
@@ -23,6 +24,8 @@ type Config struct {
 	Version      string
 	Environments []string // names that a request may give, the default included
 	Isolation    Isolation
+	Keys         bool          // whether a run wants a key
+	Limited      bool          // whether callers may ask too often
 	WriteTimeout time.Duration // for a client to read an answer, or one piece of a stream
 }
 
@@ -55,11 +58,14 @@ func newID() string { return "run_" + rand.Text() }
 // Call has what the server knows and does about a request.
 type Call struct {
 	ID     string // for the log
-	Client string // address of the client
+	Caller callers.Caller
 
 	// Body reads the body. Its length is bounded, and it takes memory from the budget for bodies. The caller releases the share
 	// when it no longer needs the body.
 	Body func() ([]byte, *admission.Share, error)
+
+	// Decoded is told the program of the request when it is known. Optional.
+	Decoded func(source []byte)
 
 	// Explain returns the problem for an error that occurs after the answer has begun, or nil if the client has gone.
 	Explain func(error) *Error
@@ -106,7 +112,7 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 		return err
 	}
 	body = nil // free the memory while the program runs
-	id, limits := run.Run, a.cfg.Service.Limits().With(run.Program.Limits)
+	id, limits := run.Run, a.cfg.Service.LimitsOf(run)
 	if format != typeJSON {
 		call.release = space.Release
 		return a.stream(w, r.Context(), format, run, limits, call)
@@ -135,8 +141,11 @@ func (a *API) prepare(body []byte, space *admission.Share, call Call) (service.R
 		return service.Request{}, err
 	}
 	space.Shrink(size(&program))
+	if call.Decoded != nil {
+		call.Decoded(program.Source)
+	}
 	return service.Request{
-		ID: call.ID, Run: a.newID(), Client: call.Client, Program: program, Policy: request.Policy, Warn: true,
+		ID: call.ID, Run: a.newID(), Caller: call.Caller, Program: program, Policy: request.Policy, Warn: true,
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -23,7 +24,7 @@ func TestCancel(t *testing.T) {
 				})
 				a.newID = func() string { return "run_TEST" }
 				if waits {
-					release, _, err := a.cfg.Service.Gate().Acquire(t.Context())
+					release, _, err := a.cfg.Service.Gate().Acquire(t.Context(), admission.Caller{})
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -27,6 +27,24 @@ const (
 	maxUnread       = 1 << 20          // bytes of standard input that wait for the program
 )
 
+// Subprotocols of a WebSocket. A page cannot set headers of a WebSocket, so it gives a key as the second of these, behind the prefix.
+const (
+	protocol    = "sandboxd"
+	keyProtocol = "sandboxd.key."
+)
+
+// TokensOf returns the keys that a request for a WebSocket gives by its subprotocols.
+func TokensOf(r *http.Request) (tokens []string) {
+	for _, list := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for name := range strings.SplitSeq(list, ",") {
+			if token, found := strings.CutPrefix(strings.TrimSpace(name), keyProtocol); found {
+				tokens = append(tokens, token)
+			}
+		}
+	}
+	return tokens
+}
+
 // Message is what a client sends after the request.
 type Message struct {
 	Event string `json:"event" enum:"stdin,eof,interrupt,cancel" doc:"stdin: text for standard input. eof: its end. interrupt: SIGINT, as Ctrl-C at a terminal. cancel: the end of the run."`
@@ -42,7 +60,7 @@ func (a *API) Live(w http.ResponseWriter, r *http.Request, call Call) error {
 		return &Error{Kind: UpgradeRequired, Detail: "This path speaks WebSocket only"}
 	}
 	// The server has looked at the origin already, as on every route.
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
 		return nil // it has written why
 	}
@@ -79,7 +97,7 @@ func (a *API) converse(ctx context.Context, l *live, call Call) error {
 	body = nil
 	l.input = newInput(ctx)
 	program := &run.Program
-	if a.cfg.Service.RefusesInput(run.Policy) {
+	if a.cfg.Service.RefusesInput(run) {
 		if len(program.Stdin) > 0 {
 			return fieldError("cannot be read: the policy refuses input()", "stdin")
 		}
@@ -90,7 +108,7 @@ func (a *API) converse(ctx context.Context, l *live, call Call) error {
 		program.Stdin, program.Input = nil, &sandbox.Input{Stdin: l.input.out, Interrupt: l.input.interrupts}
 	}
 	go l.listen(func() { a.cfg.Service.Cancel(run.Run) })
-	limits := a.cfg.Service.Limits().With(program.Limits)
+	limits := a.cfg.Service.LimitsOf(run)
 	call.release = space.Release
 	err = a.follow(ctx, l, typeLive, run, limits, call)
 	if cause := l.fault(); cause != nil { // a message that makes no sense has ended the run

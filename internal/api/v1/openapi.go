@@ -2,6 +2,7 @@ package v1
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -25,10 +26,19 @@ var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool {
 var MetaAnswers = []*Kind{UnknownHost}
 
 // CancelAnswers are the kinds of problems with which DELETE /v1/runs/{id} is answered.
-var CancelAnswers = []*Kind{UnknownHost, ForeignPage, NoSuchRun}
+var CancelAnswers = []*Kind{UnknownHost, Unauthorized, ForeignPage, NoSuchRun}
+
+// The ways to give a key, by their names in the description of the service, which explains them. Any of them will do.
+const (
+	SecurityBearer = "bearer"
+	SecurityHeader = "header"
+)
+
+// Security is the field "security" of an operation that wants a key.
+var Security = []map[string][]string{{SecurityBearer: {}}, {SecurityHeader: {}}}
 
 // LiveAnswers are the kinds of problems with which GET /v1/runs/live is answered, before the connection is a WebSocket.
-var LiveAnswers = []*Kind{UnknownHost, ForeignPage, UpgradeRequired, Internal}
+var LiveAnswers = []*Kind{UnknownHost, Unauthorized, ForeignPage, UpgradeRequired, RateLimited, Internal}
 
 // describe makes the paths of the description.
 func (a *API) describe() map[string]*huma.PathItem {
@@ -39,11 +49,11 @@ func (a *API) describe() map[string]*huma.PathItem {
 	}}
 	a.registry.Map()["Event"] = events
 	text := &huma.Schema{Type: huma.TypeString}
-	requestID := map[string]*huma.Param{"X-Request-Id": {Description: "By which the log knows the request.", Schema: text}}
+	common := map[string]*huma.Param{"X-Request-Id": {Description: "By which the log knows the request.", Schema: text}}
 	responses := map[string]*huma.Response{
 		"200": {
 			Description: "The run has ended, in any way. As events: started, stdout and stderr as they happen, and finished, each of them one Event.",
-			Headers:     requestID,
+			Headers:     common,
 			Content: map[string]*huma.MediaType{
 				typeJSON:   {Schema: schema(reflect.TypeFor[Answer]())},
 				typeEvents: {Schema: &huma.Schema{Type: huma.TypeString, Description: "Server-sent events, whose data is an Event. A comment every 10 seconds keeps proxies waiting."}},
@@ -53,13 +63,23 @@ func (a *API) describe() map[string]*huma.PathItem {
 	}
 	problems := func(responses map[string]*huma.Response, kinds []*Kind) map[string]*huma.Response {
 		for _, k := range kinds {
+			if k == Unauthorized && !a.cfg.Keys || k == RateLimited && !a.cfg.Limited {
+				continue
+			}
 			status := strconv.Itoa(k.Status)
 			if known := responses[status]; known != nil {
 				known.Description += " Or: " + k.Title + "."
 				continue
 			}
-			headers := map[string]*huma.Param{"X-Request-Id": requestID["X-Request-Id"]}
-			if k.Status == http.StatusServiceUnavailable {
+			headers := maps.Clone(common)
+			if k == RateLimited { // the other answers have these headers if the caller has a rate
+				headers["RateLimit-Policy"] = &huma.Param{Description: "The rate of the caller (draft-ietf-httpapi-ratelimit-headers).", Schema: text}
+				headers["RateLimit"] = &huma.Param{Description: "What the caller has left of it.", Schema: text}
+			}
+			if k == Unauthorized {
+				headers["WWW-Authenticate"] = &huma.Param{Schema: text}
+			}
+			if k.Status == http.StatusServiceUnavailable || k == RateLimited {
 				headers["Retry-After"] = &huma.Param{Description: "Seconds.", Schema: &huma.Schema{Type: huma.TypeInteger}}
 			}
 			responses[status] = &huma.Response{
@@ -69,8 +89,13 @@ func (a *API) describe() map[string]*huma.PathItem {
 		}
 		return responses
 	}
+	var security []map[string][]string
+	if a.cfg.Keys {
+		security = Security
+	}
 	create := &huma.Operation{
-		Tags: []string{"v1"}, OperationID: "create-run", Summary: "Run a program",
+		Security: security,
+		Tags:     []string{"v1"}, OperationID: "create-run", Summary: "Run a program",
 		Description: "Runs a program to its end, or to the first limit that it meets. The answer has status 200 whatever the program did. " +
 			"With Accept: text/event-stream or application/jsonl, events come while it runs, and the run is cancelled when the client goes away.",
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{typeJSON: {Schema: schema(reflect.TypeFor[Request]())}}},
@@ -80,23 +105,25 @@ func (a *API) describe() map[string]*huma.PathItem {
 		Tags: []string{"v1"}, OperationID: "get-meta", Summary: "What the service offers",
 		Description: "What a request may name, and the limits that it may set. It does not change while the daemon runs.",
 		Responses: problems(map[string]*huma.Response{"200": {
-			Description: "What the service offers.", Headers: requestID,
+			Description: "What the service offers.", Headers: common,
 			Content: map[string]*huma.MediaType{typeJSON: {Schema: schema(reflect.TypeFor[Meta]())}},
 		}}, MetaAnswers),
 	}
 	cancel := &huma.Operation{
-		Tags: []string{"v1"}, OperationID: "cancel-run", Summary: "Cancel a run",
+		Security: security,
+		Tags:     []string{"v1"}, OperationID: "cancel-run", Summary: "Cancel a run",
 		Description: "Stops a program, also one that waits for a slot. The answer does not wait for the end. Whoever started the run gets the verdict cancelled. " +
 			"An id cannot be guessed: the event started has it.",
 		Parameters: []*huma.Param{{Name: "id", In: "path", Required: true, Description: "The id of the run.", Schema: text}},
-		Responses:  problems(map[string]*huma.Response{"202": {Description: "The run is being stopped.", Headers: requestID}}, CancelAnswers),
+		Responses:  problems(map[string]*huma.Response{"202": {Description: "The run is being stopped.", Headers: common}}, CancelAnswers),
 	}
 	schema(reflect.TypeFor[Message]())
 	live := &huma.Operation{
-		Tags: []string{"v1"}, OperationID: "run-live", Summary: "Run a program over a WebSocket",
+		Security: security,
+		Tags:     []string{"v1"}, OperationID: "run-live", Summary: "Run a program over a WebSocket",
 		Description: "The first message is a RunRequest. The messages after it are each a RunMessage: standard input, its end, an interrupt, or the " +
 			"end of the run. The service sends each Event as a message, and then closes the connection. The run is cancelled when the client goes away.",
-		Responses: problems(map[string]*huma.Response{"101": {Description: "The connection is a WebSocket from here on.", Headers: requestID}}, LiveAnswers),
+		Responses: problems(map[string]*huma.Response{"101": {Description: "The connection is a WebSocket from here on.", Headers: common}}, LiveAnswers),
 	}
 	return map[string]*huma.PathItem{Path: {Post: create}, LivePath: {Get: live}, RunPath: {Delete: cancel}, MetaPath: {Get: meta}}
 }

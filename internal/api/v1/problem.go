@@ -24,6 +24,8 @@ var (
 		"The Host header is not a name of the service. The operator sets the names with --host."}
 	NotOffered = &Kind{"not-offered", http.StatusBadRequest, "The request asks for a feature that is not offered",
 		"A header, such as Idempotency-Key, asks for a feature that this version does not have. Leave the header out."}
+	Unauthorized = &Kind{"unauthorized", http.StatusUnauthorized, "The request has no valid key",
+		"The service wants an API key, as Authorization: Bearer or as X-API-Key. The operator of the service makes keys."}
 	ForeignPage = &Kind{"foreign-page", http.StatusForbidden, "Pages of this origin may not use the service",
 		"A web page of another origin sent the request. The operator allows origins with --cors-origin."}
 	NotFound = &Kind{"not-found", http.StatusNotFound, "There is no such path",
@@ -44,8 +46,10 @@ var (
 		"The path is for WebSockets (RFC 6455). Send Upgrade: websocket, as a WebSocket client does."}
 	InvalidRequest = &Kind{"invalid-request", http.StatusUnprocessableEntity, "The request cannot be carried out",
 		"Fields are missing, unknown, of the wrong type or out of range. Each of the errors has the JSON pointer of a field."}
+	RateLimited = &Kind{"rate-limited", http.StatusTooManyRequests, "The caller asks for runs too often",
+		"The key or the address has used up its rate, which the RateLimit-Policy header tells. Try again after Retry-After seconds."}
 	Busy = &Kind{"busy", http.StatusServiceUnavailable, "There are too many requests at once",
-		"Every slot and the queue are taken, or the memory for requests or answers is. Try again after Retry-After seconds."}
+		"Every slot and the queue are taken, or the caller's part of the queue, or the memory for requests or answers. Try again after Retry-After seconds."}
 	ShuttingDown = &Kind{"shutting-down", http.StatusServiceUnavailable, "The service is shutting down",
 		"No new run is started. Try again after Retry-After seconds, with another connection."}
 	SandboxFailed = &Kind{"sandbox-failed", http.StatusInternalServerError, "The sandbox failed, not the program",
@@ -55,8 +59,8 @@ var (
 )
 
 // Kinds lists all kinds.
-var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, ForeignPage, NotFound, NoSuchRun, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
-	UnsupportedMediaType, UpgradeRequired, InvalidRequest, Busy, ShuttingDown, SandboxFailed, Internal}
+var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, Unauthorized, ForeignPage, NotFound, NoSuchRun, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
+	UnsupportedMediaType, UpgradeRequired, InvalidRequest, RateLimited, Busy, ShuttingDown, SandboxFailed, Internal}
 
 // ProblemPath is where the kinds are explained, each below it by its name.
 const ProblemPath = "/problems/"
