@@ -15,7 +15,7 @@ type Filter struct {
 	// Program is the program for seccomp(2), in the byte order of the machine, with at most BPF_MAXINSNS (4,096)
 	// instructions. For a denial that is counted it returns SECCOMP_RET_USER_NOTIF with the errno as its data. The kernel
 	// ignores the data: the process that serves the listener must answer with that errno. Without a listener the kernel
-	// returns ENOSYS: see Silent.
+	// returns ENOSYS, unless inside.Silence has put the errno in.
 	Program []unix.SockFilter
 	// Fallback is the action for a call that no rule matches.
 	Fallback Action

@@ -18,10 +18,9 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// The two pages that show the API's description, with all they need: they work where there is
-// no internet, and their policy forbids them to try. The scripts and styles come from two
-// modules. swgui's own handler is not used, as its package unpacks and hashes every file when
-// the program starts, and this program starts itself again for every run.
+// These are the two pages that show the description of the API. They work without internet access, and their policy forbids them to
+// use it. Their scripts and styles come from two modules. The handler of swgui is not used: its package unpacks and hashes every file
+// when the program starts, also for commands that serve nothing, such as "sandboxd run".
 
 //go:embed assets/openapi.json
 var openapiJSON []byte

@@ -192,6 +192,3 @@ func (d descriptor) Read(b []byte) (int, error) {
 		}
 	}
 }
-
-// Valid reports whether a pattern can be matched.
-func Valid(pattern string) bool { return doublestar.ValidatePattern(pattern) }
