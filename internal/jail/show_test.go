@@ -201,6 +201,8 @@ func (o *inOrder) Event(e sandbox.Event) {
 }
 
 // The channel is the program's: what it writes there itself harms only its own displays.
+//
+//lab:as user
 func TestHostileDisplays(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, edit)
@@ -256,6 +258,9 @@ func TestLineOfATimeout(t *testing.T) {
 	}, "exec", "fork")
 }
 
+// Regular files below the working directory come back, whatever else a program leaves there.
+//
+//lab:as user own
 func TestCollectedFiles(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 4 })
@@ -302,6 +307,8 @@ func TestCollectedFiles(t *testing.T) {
 }
 
 // A program whose standard input comes while it runs.
+//
+//lab:as user
 func TestLiveInput(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 6 })
@@ -386,6 +393,8 @@ func TestLiveInputThatNobodyReads(t *testing.T) {
 }
 
 // The CPU time of all processes together is bounded.
+//
+//lab:as user
 func TestCPUTimeOfARun(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Minute })
