@@ -88,6 +88,7 @@ func TestGoClientAsksWhatThereIs(t *testing.T) {
 		Policies: []string{"off", "permissive"}, DefaultPolicy: "permissive",
 		Limits: client.MetaLimits{
 			WallSeconds: client.MetaNumber{Minimum: 0.01, Default: 1.5, Maximum: 60},
+			CPUSeconds:  client.MetaNumber{Minimum: 0.01, Default: 1.5, Maximum: 60},
 			MemoryBytes: client.MetaInteger{Minimum: 16 << 20, Default: 256 << 20, Maximum: 256 << 20},
 			Processes:   client.MetaInteger{Minimum: 1, Default: 256, Maximum: 300},
 			OutputBytes: client.MetaInteger{Minimum: 1, Default: 1 << 20, Maximum: 1 << 20},

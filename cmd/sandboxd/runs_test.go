@@ -172,7 +172,7 @@ func testRuns(t *testing.T, flags ...string) {
 		{"no input", v1.Request{Code: "input()"}, "exited", "", "EOFError", nil},
 		{"a traceback", v1.Request{Code: "\n1/0"}, "exited", "", "  File \"main.py\", line 2, in <module>", nil},
 		{"a timeout", v1.Request{Code: "print('a', end='')\nwhile True: pass", Limits: seconds(0.5)}, "timeout", "a", "", func(t *testing.T, a v1.Answer) {
-			if a.ExitCode != nil || a.Reason != "The program was stopped after 0.5 s of wall-clock time, which is the limit." || a.Stderr != "" {
+			if a.ExitCode != nil || a.Reason != "The program was stopped after 0.5 s of wall-clock time, which is the limit, in line 2." || a.Stderr != "" {
 				t.Errorf("%+v", a)
 			}
 		}},
