@@ -259,6 +259,7 @@ func testGoClientCancelsByID(t *testing.T, flags ...string) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
+	waitFor(t, "the record of the run", func() bool { return strings.Contains(d.log.String(), "run_id="+outcome.ID) })
 	if log := d.log.String(); !strings.Contains(log, "run_id="+outcome.ID) || !strings.Contains(log, "verdict=cancelled") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("the log does not tell of it")
 	}

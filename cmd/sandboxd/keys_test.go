@@ -92,6 +92,7 @@ func TestKeysApplyWithoutARestart(t *testing.T) {
 		t.Error(stderr)
 	}
 	waitFor(t, "a revoked key to be refused", func() bool { return ask(alice).status == http.StatusUnauthorized })
+	waitFor(t, "the record of the run", func() bool { return strings.Contains(d.log.String(), "msg=run ") })
 	if !strings.Contains(d.log.String(), " key=alice client=127.0.0.1 ") || strings.Contains(d.log.String(), alice) {
 		t.Errorf("the log:\n%s", d.log)
 	}
