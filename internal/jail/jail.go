@@ -215,6 +215,7 @@ func (j *jail) finish(err error) (*Result, error) {
 		Files:        files,
 		LostFiles:    lostFiles,
 		Denials:      end.denials(denied),
+		Refused:      account.Refused,
 		Usage:        usage(account, how, j.spent, p.peakSeen()),
 		Timing:       j.timing,
 		Warm:         j.wasWarm,

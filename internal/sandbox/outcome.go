@@ -47,6 +47,9 @@ type Outcome struct {
 	// they are not counted: another filter below the daemon's has a listener already.
 	Denials map[string]int
 
+	// Refused is how often the program could start no process or thread because of Limits.Pids. 0 where no controller counts it.
+	Refused int64
+
 	Usage  Usage
 	Timing Timing
 	Warm   bool // the jail was waiting for a program

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,8 +39,50 @@ var meaning = map[syscall.Signal]string{
 	syscall.SIGXFSZ: " (file size limit)",
 }
 
-// Sentence returns one sentence for a learner that says how the run ended, with the limit that was reached and its value.
+// Sentence returns what a learner should know of how the run ended: one sentence with the limit that was reached and its value, and
+// one for each thing that may have made the program fail.
 func (o *Outcome) Sentence(limits Limits) string {
+	return strings.Join(append([]string{o.ending(limits)}, o.hints(limits)...), " ")
+}
+
+// hints returns sentences about what the sandbox kept from a program that did not succeed, and about output that is missing.
+func (o *Outcome) hints(limits Limits) (hints []string) {
+	if o.Verdict == Exited && o.ExitCode != 0 || o.Verdict == Signaled {
+		if o.Refused > 0 {
+			hints = append(hints, fmt.Sprintf("It could not start a process or thread, because it had %d, which is the limit.", limits.Pids))
+		}
+		if call, n := o.mostDenied(); n > 0 {
+			hints = append(hints, fmt.Sprintf("%s: the program called %s %s.", strings.TrimSuffix(ExplainDenial(call), "."), call, times(n)))
+		}
+	}
+	if len(o.Truncated()) > 0 {
+		hints = append(hints, fmt.Sprintf("Output was dropped, because at most %s of a stream are kept.", size(limits.Output)))
+	}
+	return hints
+}
+
+// mostDenied returns the system call that was denied most often, of those with a name.
+func (o *Outcome) mostDenied() (call string, n int) {
+	for _, name := range slices.Sorted(maps.Keys(o.Denials)) {
+		if name != DenialUnknown && name != DenialKilled && o.Denials[name] > n {
+			call, n = name, o.Denials[name]
+		}
+	}
+	return call, n
+}
+
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return strconv.Itoa(n) + " times"
+}
+
+// ending says how the run ended, in one sentence.
+func (o *Outcome) ending(limits Limits) string {
 	switch o.Verdict {
 	case Exited:
 		return fmt.Sprintf("The program ended by itself with exit code %d.", o.ExitCode)

@@ -166,6 +166,7 @@ type Account struct {
 	OOMKills int64         // memory.events, oom_kill
 	Peak     int64         // memory.peak, bytes (Linux 5.19)
 	CPU      time.Duration // cpu.stat, usage_usec; needs no controller
+	Refused  int64         // pids.events, max: how often no process or thread could be started
 }
 
 // Account reads the counters of the leaf.
@@ -177,6 +178,7 @@ func (l *Leaf) Account() Account {
 		OOMKills: kernfs.Keyed(l.Read("memory.events"), "oom_kill"),
 		Peak:     kernfs.Number(l.Read("memory.peak")),
 		CPU:      l.CPUTime(),
+		Refused:  kernfs.Keyed(l.Read("pids.events"), "max"),
 	}
 }
 
