@@ -149,7 +149,7 @@ func TestGoClientMeetsProblems(t *testing.T) {
 		{"files that do not fit", client.Request{Code: "pass", Files: []client.File{{Path: "a", Text: strings.Repeat("x", 5<<20)}}}, client.ProblemInvalidRequest, []client.FieldError{
 			{Pointer: "/files", Detail: "do not fit into the scratch space"}}},
 		{"a variable of the interpreter", client.Request{Env: map[string]string{"PYTHONPATH": "/"}}, client.ProblemInvalidRequest, []client.FieldError{
-			{Pointer: "/env/PYTHONPATH", Detail: "cannot be set: names that begin with PYTHON, LD_, MALLOC_ are the sandbox's"}}},
+			{Pointer: "/env/PYTHONPATH", Detail: "cannot be set: names that begin with PYTHON, LD_, MALLOC_ are reserved for the sandbox"}}},
 		{"a body that is too large", client.Request{Files: []client.File{{Path: "a", Text: strings.Repeat("x", 17<<20)}}}, client.ProblemTooLarge, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,7 +74,7 @@ var hindrances = []hindrance{
 	{name: "proc of another pid namespace",
 		hinder:   `exec unshare --pid --fork "$@"`,
 		remedied: []string{`exec unshare --pid --fork --mount-proc "$@"`},
-		layer:    "user-namespace", error: "our process id 1", remedy: "--mount-proc"},
+		layer:    "user-namespace", error: "but the process id is 1", remedy: "--mount-proc"},
 	{name: "masked proc", serve: true,
 		hinder: maskProc + unchanged,
 		remedied: []string{
@@ -116,7 +116,7 @@ var hindrances = []hindrance{
 	{name: "two overlays", kin: true,
 		hinder:   overlayUsr + overlayUsr + unchanged,
 		remedied: []string{overlayUsr + unchanged},
-		layer:    "root-file-system", error: "make overlay: invalid argument", remedy: "as many overlays already as the kernel stacks"},
+		layer:    "root-file-system", error: "make overlay: invalid argument", remedy: "the kernel stacks at most two overlays"},
 	{name: "an interpreter that others cannot reach", kin: true,
 		hinder:   `export SANDBOXD_PYTHON=/srv/closed/env/bin/python; ` + python + `chmod 700 /srv/closed; exec "$@"`,
 		remedied: []string{`export SANDBOXD_PYTHON=/srv/closed/env/bin/python; ` + python + `exec "$@"`},

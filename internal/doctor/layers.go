@@ -7,7 +7,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// Names of the layers that the probe reports on, fit for a metric label.
+// Names of the layers that the probe reports. They are also labels of a metric.
 const (
 	LayerPython         = "python"
 	LayerHostUID        = "host-uid"
@@ -36,13 +36,13 @@ const (
 
 // layer is one row of the table of layers.
 type layer struct {
-	name   string      // in doctor, /healthz and the metric; "": the probe has no line for it
-	partOf string      // without a name: the layer that doctor reports a failure under, if there is one
-	attack string      // its name in the attack suite; several rows may share one
-	stages []string    // of the set-up: a failure there is one of this layer
+	name   string      // in doctor, /healthz and the metric; "" if the probe does not report it alone
+	partOf string      // for a row without a name: the layer under which doctor reports a failure; may be ""
+	attack string      // name in the attack suite; several rows may share one
+	stages []string    // stages of the set-up that belong to this layer
 	need   requirement // whether the daemon starts without it
-	what   string
-	remedy string // where the failure has none of the known causes
+	what   string      // one line for people
+	remedy string      // for a failure without a known cause
 }
 
 type requirement int
@@ -50,8 +50,8 @@ type requirement int
 const (
 	always requirement = iota
 	unlessBestEffort
-	never     // the jail holds without it
-	onRequest // required where the settings ask for it, otherwise not probed
+	never     // the jail is safe without it
+	onRequest // required if a setting asks for it; otherwise not probed
 )
 
 // required reports whether the daemon does not start without the layer.
@@ -60,77 +60,76 @@ func (l layer) required(bestEffort bool) bool {
 }
 
 const (
-	pythonRemedy  = "install python3 (apt-get install python3), or name another interpreter with --python"
+	pythonRemedy  = "install python3 (apt-get install python3), or set another interpreter with --python"
 	cgroupRemedy  = "run as root, or under systemd with Delegate=yes (systemd-run --user --scope -p Delegate=yes sandboxd)"
-	hostUIDRemedy = "nothing is wrong; to give each run a host uid of its own the daemon needs CAP_SETUID and CAP_SETGID, " +
-		"or subordinate ids: apt-get install uidmap, and usermod --add-subuids and --add-subgids for its user"
-	coreRemedy = "it takes a kernel with CONFIG_SCHED_CORE and a processor with SMT switched on; without SMT there is nothing to share: " +
-		"leave --core-scheduling out"
-	speculationRemedy = "the kernel wants spectre_v2_user= and spec_store_bypass_disable= of prctl or seccomp on its command line, " +
-		"and a processor with the controls; a virtual machine may hide them. Else leave --restrict-speculation out"
+	hostUIDRemedy = "the sandbox works without it. To give each run its own host uid, the daemon needs CAP_SETUID and CAP_SETGID, " +
+		"or subordinate ids for its user: apt-get install uidmap, then usermod --add-subuids and --add-subgids"
+	coreRemedy = "--core-scheduling needs a kernel with CONFIG_SCHED_CORE and a processor with SMT switched on. Without SMT, runs share no core: " +
+		"remove --core-scheduling"
+	speculationRemedy = "--restrict-speculation needs spectre_v2_user= and spec_store_bypass_disable= with the value prctl or seccomp on the kernel's " +
+		"command line, and a processor with these controls, which a virtual machine may hide. Otherwise remove --restrict-speculation"
 )
 
-// layers are all of them. The named ones come in the order in which they are reported: a layer comes after those
-// that it needs.
+// layers is the table of all layers. The named ones are in the order in which they are reported: a layer comes after those that it needs.
 var layers = []layer{
 	{name: LayerPython, stages: []string{inside.StageExec, jail.StageInterpreter, jail.StageTemplate},
-		what: "an interpreter that a jail can show", remedy: pythonRemedy},
+		what: "the Python interpreter", remedy: pythonRemedy},
 	{name: LayerHostUID, need: never,
-		what: "a host uid for each run", remedy: hostUIDRemedy},
+		what: "a separate host uid for each run", remedy: hostUIDRemedy},
 	{name: LayerUserNS, attack: "ids", stages: []string{jail.StageClone, inside.StageIDs},
-		what: "user namespace: capabilities and uids that mean nothing outside"},
+		what: "user namespace: uids and capabilities are not valid outside of it"},
 	{partOf: LayerUserNS, attack: "user-ns", stages: []string{inside.StageUserNS},
-		what: "`user.max_user_namespaces` of 0"},
+		what: "`user.max_user_namespaces` is 0: no further user namespaces"},
 	{name: LayerMountNS, what: "mount namespace"},
-	{name: LayerPidNS, attack: "pid-ns", what: "pid namespace, and a `/proc` of it"},
+	{name: LayerPidNS, attack: "pid-ns", what: "pid namespace, with its own `/proc`"},
 	{partOf: LayerPidNS, attack: "init", stages: []string{jail.StageHandOff, inside.StageSplit, jail.StageWait},
-		what: "process 1, which is the daemon's and out of the program's reach"},
+		what: "process 1 is the init, which the program cannot reach"},
 	{name: LayerNetNS, attack: "net-ns", what: "network namespace"},
 	{name: LayerIPCNS, attack: "ipc-ns", what: "ipc namespace"},
-	{name: LayerUTSNS, stages: []string{inside.StageHostname}, what: "uts namespace: a host name of its own"},
+	{name: LayerUTSNS, stages: []string{inside.StageHostname}, what: "uts namespace, with its own host name"},
 	{name: LayerCgroupKill, attack: "cgroup", stages: []string{jail.StageCgroup, jail.StageKill, jail.StageTeardown}, need: unlessBestEffort,
-		what: "a cgroup, killed as a whole", remedy: cgroupRemedy},
-	{name: LayerMemory, attack: "cgroup", need: unlessBestEffort, what: "its limit of memory", remedy: cgroupRemedy},
-	{name: LayerCPU, attack: "cgroup", need: unlessBestEffort, what: "its limit of CPU time", remedy: cgroupRemedy},
-	{name: LayerPids, attack: "cgroup", need: unlessBestEffort, what: "its limit of processes", remedy: cgroupRemedy},
+		what: "cgroup of the run: the kernel kills all its processes at once", remedy: cgroupRemedy},
+	{name: LayerMemory, attack: "cgroup", need: unlessBestEffort, what: "memory limit of the cgroup", remedy: cgroupRemedy},
+	{name: LayerCPU, attack: "cgroup", need: unlessBestEffort, what: "CPU limit of the cgroup", remedy: cgroupRemedy},
+	{name: LayerPids, attack: "cgroup", need: unlessBestEffort, what: "process limit of the cgroup", remedy: cgroupRemedy},
 	{name: LayerRoot, attack: "mounts", stages: []string{inside.StageRoot, inside.StagePivot},
-		what: "a root without the host's files"},
-	{partOf: LayerRoot, attack: "attributes", what: "read-only, nosuid, nodev, noexec mounts; `subset=pid`"},
-	{partOf: LayerRoot, attack: "scratch", what: "size and inodes of the scratch space"},
+		what: "root file system with only the planned files of the host"},
+	{partOf: LayerRoot, attack: "attributes", what: "mounts are read-only, nosuid, nodev, noexec; `/proc` has `subset=pid`"},
+	{partOf: LayerRoot, attack: "scratch", what: "size and inode limits of the scratch space"},
 	{partOf: LayerRoot, attack: "descriptors", stages: []string{inside.StageDescriptors},
-		what: "no descriptor but the three streams"},
+		what: "no open descriptors except the three streams"},
 	{partOf: LayerRoot, attack: "session", stages: []string{inside.StageSession},
-		what: "a session and a session key ring of its own"},
-	{name: LayerCgroupNS, stages: []string{inside.StageCgroupNS}, what: "cgroup namespace: no path of the host's"},
-	{name: LayerNetwork, attack: "net-ns", stages: []string{inside.StageNetwork}, what: "no interface but a loopback of its own"},
+		what: "a new session and a new session keyring"},
+	{name: LayerCgroupNS, stages: []string{inside.StageCgroupNS}, what: "cgroup namespace: cgroup paths of the host are hidden"},
+	{name: LayerNetwork, attack: "net-ns", stages: []string{inside.StageNetwork}, what: "no network interface except its own loopback"},
 	{name: LayerCapabilities, attack: "credentials", stages: []string{inside.StageCredentials},
-		what: "no capability, locked securebits"},
+		what: "no capabilities, locked securebits"},
 	{name: LayerNoNewPrivs, attack: "credentials", what: "`no_new_privs`"},
 	{name: LayerLandlock, attack: "landlock", stages: []string{inside.StageLandlock},
-		what: "Landlock: the paths of the plan, and no mount"},
+		what: "Landlock: only the paths in the plan of the root can be opened, and no mount changed"},
 	{name: LayerSeccomp, attack: "seccomp", stages: []string{inside.StageSeccomp}, what: "the system call filter"},
 	{name: LayerRlimits, attack: "rlimits", stages: []string{inside.StageRlimits}, what: "limits of each process"},
 	{name: LayerCoreScheduling, stages: []string{inside.StageCPU}, need: onRequest,
 		what: "`--core-scheduling`", remedy: coreRemedy},
 	{name: LayerSpeculation, need: onRequest, what: "`--restrict-speculation`", remedy: speculationRemedy},
-	{name: LayerOwnInodes, need: never, what: "inodes of the system tree that no other run has",
-		remedy: "where that matters, have nothing mounted below the directories that programs see"},
-	// No set-up makes these, so there is nothing to probe.
-	{attack: "daemon", what: "what the daemon does: clock, watchdog, kill, cap on the output"},
-	{attack: "kernel", what: "what the kernel refuses to everybody without privilege"},
+	{name: LayerOwnInodes, need: never, what: "separate inodes of the system tree for each run",
+		remedy: "if cooperating runs must not communicate through locks, make sure that nothing is mounted below the directories that programs see"},
+	// No stage of the set-up makes these, so there is nothing to probe.
+	{attack: "daemon", what: "actions of the daemon: clock, watchdog, kill, output cap"},
+	{attack: "kernel", what: "checks that the kernel makes for every unprivileged process"},
 }
 
-// row is the row of a named layer.
+// row returns the row of a named layer.
 func row(name string) layer {
 	return layers[slices.IndexFunc(layers, func(l layer) bool { return l.name == name })]
 }
 
-// layerOf is the named layer that a failure at a stage is one of.
+// layerOf returns the named layer to which a stage belongs.
 func layerOf(stage string) string {
 	for _, l := range layers {
 		if slices.Contains(l.stages, stage) {
 			return l.name + l.partOf // one of the two is empty
 		}
 	}
-	return LayerRoot // a test sees to it that there is no such stage
+	return LayerRoot // not reached: a test checks that each stage has a layer
 }

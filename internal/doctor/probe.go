@@ -27,39 +27,36 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Layer is one layer of the isolation as the probe found it: by doing it, not by asking for a
-// kernel version.
+// Layer is the result of the probe for one layer of the isolation. The probe uses the layer; it does not compare kernel versions.
 type Layer struct {
 	Name     string
-	Required bool   // without it the daemon does not start
-	Err      error  // why it does not work; nil when it does
+	Required bool   // the daemon does not start without it
+	Err      error  // why it does not work; nil if it works
 	Remedy   string // what the operator can do about Err
-	Cause    string // another layer that explains this failure, and has the remedy; "" where this one explains itself
-	Detail   string // what was seen, for a layer that works
+	Cause    string // another layer that has the explanation and the remedy of this failure; "" if this one has them
+	Detail   string // what the probe saw, if the layer works
 }
 
 // Works reports whether the layer is enforced.
 func (l Layer) Works() bool { return l.Err == nil }
 
-// Untried reports whether the layer was not tried because it needs the one that is its Cause.
+// Untried reports whether the layer was not tried because it needs the layer Cause.
 func (l Layer) Untried() bool {
 	var needs *needsError
 	return errors.As(l.Err, &needs)
 }
 
-// probeProgram looks at the jail from inside.
+// probeProgram inspects the jail from inside.
 //
 //go:embed probe.py
 var probeProgram []byte
 
-// view is what probeProgram prints.
+// view is the output of probeProgram.
 type view struct {
 	UID          int      `json:"uid"`
-	PID          int      `json:"pid"`
 	Capabilities string   `json:"capabilities"`
 	NoNewPrivs   string   `json:"no_new_privs"`
 	Seccomp      string   `json:"seccomp"`
-	Hostname     string   `json:"hostname"`
 	Cgroup       []string `json:"cgroup"`
 	Root         entries  `json:"root"`
 	Smaps        string   `json:"smaps"`
@@ -67,30 +64,30 @@ type view struct {
 	Connect      string   `json:"connect"`
 	Nproc        int64    `json:"nproc"`
 
-	counted bool // denials of the filter are; seen from outside
+	counted bool // the daemon counts the denials of the filter
 }
 
-// entries are what was found in directories, by their paths.
+// entries holds the names in directories, by the path of the directory.
 type entries map[string][]string
 
-// beyond lists what nobody planned to be there.
-func (e entries) beyond(plan []inside.Node) (strangers []string) {
+// unplanned returns the paths that are not in the plan of the root.
+func (e entries) unplanned(plan []inside.Node) (paths []string) {
 	planned := map[string]bool{}
 	for _, n := range plan {
 		planned[n.Path] = true
 	}
 	for _, dir := range slices.Sorted(maps.Keys(e)) {
 		if !planned[dir] {
-			strangers = append(strangers, dir)
+			paths = append(paths, dir)
 			continue
 		}
 		for _, name := range e[dir] {
 			if path := dir + "/" + name; !planned[path] {
-				strangers = append(strangers, path)
+				paths = append(paths, path)
 			}
 		}
 	}
-	return strangers
+	return paths
 }
 
 // Probe tries every layer and reports on each, in the order of the table of layers. It starts a few short
@@ -101,17 +98,18 @@ func Probe(ctx context.Context, cfg jail.Config) []Layer {
 	return p.report(thisHost())
 }
 
-// prober collects what is found of each layer.
+// prober collects the results for each layer.
 type prober struct {
 	cfg   jail.Config
 	found map[string]Layer
 }
 
+// works records that a layer works.
 func (p *prober) works(name, detail string) {
 	p.found[name] = Layer{Name: name, Detail: detail, Required: row(name).required(p.cfg.BestEffort)}
 }
 
-// fails says that a layer does not work. What failed first explains the layer, so an earlier failure stays.
+// fails records that a layer does not work. An earlier failure of the layer is kept, because later ones may be its consequence.
 func (p *prober) fails(name string, err error) {
 	if was, ok := p.found[name]; ok && !was.Works() {
 		return
@@ -119,7 +117,7 @@ func (p *prober) fails(name string, err error) {
 	p.found[name] = Layer{Name: name, Err: err, Required: row(name).required(p.cfg.BestEffort)}
 }
 
-// tried is works or fails.
+// tried records that a layer works if err is nil, and that it fails otherwise.
 func (p *prober) tried(name, detail string, err error) {
 	if err != nil {
 		p.fails(name, err)
@@ -128,7 +126,7 @@ func (p *prober) tried(name, detail string, err error) {
 	}
 }
 
-// skips says of layers on which nothing was found that they were not tried for lack of another.
+// skips records that layers without a result were not tried because they need the layer cause.
 func (p *prober) skips(cause string, names ...string) {
 	for _, name := range names {
 		if _, ok := p.found[name]; !ok {
@@ -137,7 +135,7 @@ func (p *prober) skips(cause string, names ...string) {
 	}
 }
 
-// broken is the first of these layers that does not work, "" if all do.
+// broken returns the first of these layers that is required and does not work, or "".
 func (p *prober) broken(names ...string) string {
 	for _, name := range names {
 		if l, ok := p.found[name]; ok && !l.Works() && l.Required {
@@ -147,15 +145,15 @@ func (p *prober) broken(names ...string) string {
 	return ""
 }
 
-// report lists what was found, with remedies. Each cause is explained once: a layer whose remedy is that of an earlier
-// one refers to it.
+// report returns the results with remedies, in the order of the table. Each cause is explained once: a layer with the same remedy as an
+// earlier one refers to it.
 func (p *prober) report(h host) []Layer {
 	var list []Layer
 	type explanation struct {
 		remedy   string
 		required bool
 	}
-	explained := map[explanation]string{} // the layer that came with it first
+	explained := map[explanation]string{} // the first layer with this explanation
 	for _, r := range layers {
 		l, ok := p.found[r.name]
 		if !ok {
@@ -180,25 +178,25 @@ func (p *prober) report(h host) []Layer {
 	return list
 }
 
-// namespaceLayers are those that a clone makes, after the user namespace.
+// namespaceLayers lists the layers that clone makes in addition to the user namespace.
 var namespaceLayers = []struct {
 	name string
-	kind string // as in user.max_KIND_namespaces
+	kind string // KIND in user.max_KIND_namespaces
 	flag uintptr
 }{
 	{LayerMountNS, "mnt", unix.CLONE_NEWNS}, {LayerPidNS, "pid", unix.CLONE_NEWPID}, {LayerNetNS, "net", unix.CLONE_NEWNET},
 	{LayerIPCNS, "ipc", unix.CLONE_NEWIPC}, {LayerUTSNS, "uts", unix.CLONE_NEWUTS},
 }
 
-// seenInside are the layers that a look from inside a jail shows.
+// seenInside lists the layers that probeProgram checks from inside a jail.
 var seenInside = []string{LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilities, LayerNoNewPrivs, LayerLandlock, LayerSeccomp, LayerRlimits}
 
-// run tries everything, from the bottom up.
+// run tries all layers. A layer comes after those that it needs.
 func (p *prober) run(ctx context.Context) {
 	interpreter, err := python.Inspect(ctx, p.cfg.Python)
 	p.tried(LayerPython, interpreter.Path, err)
 	if err := procMounted(); err != nil {
-		// All that follows reads or writes there. The first of it is the map of the user namespace.
+		// All other layers need files of /proc. The first of these files is uid_map of the user namespace.
 		p.fails(LayerUserNS, err)
 		for _, r := range layers {
 			if r.name != "" && r.need != onRequest {
@@ -218,10 +216,10 @@ func (p *prober) run(ctx context.Context) {
 	}
 	p.skips(cause, seenInside...)
 	p.cpu(ctx, cause)
-	p.tried(LayerOwnInodes, "no lock on a file of the system tree is seen by another run", sharedInodes(plan))
+	p.tried(LayerOwnInodes, "runs cannot see each other's locks on files of the system tree", sharedInodes(plan))
 }
 
-// jail starts a jail and looks at it from inside. If none starts it returns the layer to blame.
+// jail starts a jail and checks it from inside. If the jail does not start, it returns the layer that failed.
 func (p *prober) jail(ctx context.Context, plan []inside.Node) (blamed string) {
 	seen, err := probeJail(ctx, p.cfg, jail.CPU{})
 	if err != nil {
@@ -231,13 +229,13 @@ func (p *prober) jail(ctx context.Context, plan []inside.Node) (blamed string) {
 		if c.holds {
 			p.works(c.layer, c.seen)
 		} else {
-			p.fails(c.layer, fmt.Errorf("from inside: %s", c.seen))
+			p.fails(c.layer, fmt.Errorf("a program in the jail found: %s", c.seen))
 		}
 	}
 	return ""
 }
 
-// cpu tries the settings of the processor, each alone, unless no jail starts even without them.
+// cpu tries each setting of the processor alone. If no jail starts without them either, it skips them.
 func (p *prober) cpu(ctx context.Context, cause string) {
 	for _, c := range []struct {
 		layer string
@@ -253,12 +251,12 @@ func (p *prober) cpu(ctx context.Context, cause string) {
 			p.skips(cause, c.layer)
 		default:
 			_, err := probeJail(ctx, p.cfg, c.alone)
-			p.tried(c.layer, "as the settings ask", err)
+			p.tried(c.layer, "enabled by a setting", err)
 		}
 	}
 }
 
-// blame finds the layer for which no jail starts. It is required, however well it looked before.
+// blame records and returns the layer because of which no jail starts. It replaces an earlier result of that layer.
 func (p *prober) blame(err error) string {
 	name := LayerRoot
 	var failed *sandbox.SetupError
@@ -272,18 +270,18 @@ func (p *prober) blame(err error) string {
 	return name
 }
 
-// hostIDs finds out which uids runs can have outside. It returns nil if there are none.
+// hostIDs finds out which host uids runs can have. It returns nil if there are none.
 func (p *prober) hostIDs() *hostid.Pool {
 	ids, err := hostid.NewPool(p.cfg.UIDs)
 	if err != nil {
 		p.found[LayerHostUID] = Layer{Name: LayerHostUID, Required: true, Err: err}
 		return nil
 	}
-	p.tried(LayerHostUID, fmt.Sprintf("each run has a host uid of its own, from %d", ids.Range().First), ids.Shared())
+	p.tried(LayerHostUID, fmt.Sprintf("each run has its own host uid, from %d on", ids.Range().First), ids.Shared())
 	return ids
 }
 
-// sharedInodes names the trees whose inodes all runs have in common.
+// sharedInodes returns an error that names the directories whose inodes all runs share, or nil if there are none.
 func sharedInodes(plan []inside.Node) error {
 	var shared []string
 	for _, n := range plan {
@@ -294,7 +292,7 @@ func sharedInodes(plan []inside.Node) error {
 	if shared == nil {
 		return nil
 	}
-	return fmt.Errorf("something is mounted below %s: two runs that cooperate can talk by locks on files in there",
+	return fmt.Errorf("something is mounted below %s, so cooperating runs can communicate through locks on files there",
 		strings.Join(shared, ", "))
 }
 
@@ -309,20 +307,20 @@ func Missing(layers []Layer) []Layer {
 	return missing
 }
 
-// needsError says that a layer could not be tried without another.
+// needsError means that a layer was not tried because it needs another one.
 type needsError struct{ layer string }
 
 func (e *needsError) Error() string { return "not tried: it needs the layer " + e.layer }
 
-// namespaces tries each kind. What clones for it is gone afterwards: a cgroup in which there is anybody but
-// us cannot be divided.
+// namespaces tries each kind of namespace. It ends its zygotes before it returns, because the probe of the cgroup needs the daemon to be
+// alone in its cgroup.
 func (p *prober) namespaces(ids *hostid.Pool) {
 	zygotes, err := spawn.NewZygotes(patience)
 	if err == nil {
 		defer zygotes.Close()
 		err = probeClone(zygotes, "user", unix.CLONE_NEWUSER, ids)
 	}
-	if err == nil { // no layer of its own
+	if err == nil { // the time namespace has no layer of its own
 		err = probeClone(zygotes, "time", unix.CLONE_NEWUSER|unix.CLONE_NEWTIME, nil)
 	}
 	var refused *hostid.HelperError
@@ -332,7 +330,7 @@ func (p *prober) namespaces(ids *hostid.Pool) {
 	}
 	p.tried(LayerUserNS, "made by clone", err)
 	for _, ns := range namespaceLayers {
-		// Without a user namespace there is no right to any other: that one error is all there is to say.
+		// Without a user namespace, the daemon may not create other namespaces, so their errors would add nothing.
 		if err != nil {
 			p.skips(cmp.Or(p.broken(LayerHostUID), LayerUserNS), ns.name)
 		} else {
@@ -341,8 +339,8 @@ func (p *prober) namespaces(ids *hostid.Pool) {
 	}
 }
 
-// probeClone clones an init into namespaces of the given kinds, a user namespace among them, and maps an id of the pool into it if
-// there is a pool. The init ends without a script.
+// probeClone clones an init into new namespaces, which include a user namespace. If ids is not nil, it maps an id of the pool into the
+// user namespace. The init ends without a script.
 func probeClone(z *spawn.Zygotes, kind string, flags uintptr, ids *hostid.Pool) error {
 	var mapErr error
 	init, err := z.Spawner(func(pid int, _ hostid.ID) error {
@@ -360,9 +358,9 @@ func probeClone(z *spawn.Zygotes, kind string, flags uintptr, ids *hostid.Pool) 
 	return init.Discard()
 }
 
-// cloneError says which kind of namespace a clone could not make.
+// cloneError is the error of a clone with a new namespace of one kind.
 type cloneError struct {
-	kind string // as in user.max_KIND_namespaces
+	kind string // KIND in user.max_KIND_namespaces
 	err  error
 }
 
@@ -396,22 +394,22 @@ func (p *prober) cgroup() {
 		case !tree.Has(c.controller):
 			p.fails(c.layer, &cgroup.MissingControllersError{Controllers: []string{c.controller}, Base: tree.Base()})
 		case set == "" || strings.HasPrefix(set, "max"):
-			p.fails(c.layer, fmt.Errorf("%s did not take the limit: %q", c.file, set))
+			p.fails(c.layer, fmt.Errorf("the limit was written to %s, but the file contains %q", c.file, set))
 		default:
 			p.works(c.layer, c.file+" = "+set)
 		}
 	}
 }
 
-// probeJail runs probeProgram.
+// probeJail runs probeProgram in a jail with these settings of the processor.
 func probeJail(ctx context.Context, cfg jail.Config, cpu jail.CPU) (view, error) {
 	var seen view
 	cfg.CPU = cpu
-	cfg.BestEffort = true            // what is missing of the controllers is found elsewhere
-	cfg.Templates, cfg.Warm = nil, 0 // what the operator's modules do says nothing of a layer
+	cfg.BestEffort = true            // cgroup reports missing controllers
+	cfg.Templates, cfg.Warm = nil, 0 // the operator's modules are not part of any layer
 	cfg.Log = quiet
 	cfg.Limits.Wall = max(cfg.Limits.Wall, python.Patience)
-	cfg.Limits.Output = max(cfg.Limits.Output, 64<<10) // what the program reports
+	cfg.Limits.Output = max(cfg.Limits.Output, 64<<10) // bytes; enough for the output of the program
 	j, err := jail.New(ctx, cfg)
 	if err != nil {
 		return seen, err
@@ -429,23 +427,22 @@ func probeJail(ctx context.Context, cfg jail.Config, cpu jail.CPU) (view, error)
 	return seen, json.Unmarshal(result.Stdout.Kept, &seen)
 }
 
-// claim is one layer as seen from inside.
+// claim is the result for one layer as seen from inside.
 type claim struct {
 	layer string
 	holds bool
 	seen  string
 }
 
-// claims judges what was seen, where this was planned.
+// claims compares the view from inside with the limits and the plan.
 func (i view) claims(limits sandbox.Limits, plan []inside.Node) []claim {
-	strangers := i.Root.beyond(plan)
+	unplanned := i.Root.unplanned(plan)
 	return []claim{
-		// First: what it takes to start any jail shows here.
-		{LayerRoot, i.RootWrite == "Read-only file system" && len(strangers) == 0,
-			fmt.Sprintf("of the host's files there are %v that nobody planned; writing to /: %q", strangers, i.RootWrite)},
+		{LayerRoot, i.RootWrite == "Read-only file system" && len(unplanned) == 0,
+			fmt.Sprintf("unplanned files %v; writing to /: %q", unplanned, i.RootWrite)},
 		{LayerCgroupNS, !slices.ContainsFunc(i.Cgroup, func(line string) bool { return line != "0::/" }),
 			fmt.Sprintf("cgroup path %v", i.Cgroup)},
-		{LayerNetwork, i.Connect != "", fmt.Sprintf("connecting outwards: %q", i.Connect)},
+		{LayerNetwork, i.Connect != "", fmt.Sprintf("connecting to the network: %q", i.Connect)},
 		{LayerCapabilities, i.UID != 0 && strings.Trim(i.Capabilities, "0") == "" && i.Capabilities != "",
 			fmt.Sprintf("uid %d, capabilities %s", i.UID, i.Capabilities)},
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
@@ -458,5 +455,5 @@ func (i view) claims(limits sandbox.Limits, plan []inside.Node) []claim {
 // patience bounds each step of the probe.
 const patience = 20 * time.Second
 
-// quiet is for the probe's own jails: what it finds is in the layers.
+// quiet discards the log of the probe's own jails, because the results are in the layers.
 var quiet = slog.New(slog.DiscardHandler)

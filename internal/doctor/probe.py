@@ -1,4 +1,4 @@
-# Run in a jail by the probe: prints as JSON what holds in here, as seen from inside.
+# The probe runs this program in a jail. It prints as JSON how the isolation looks from inside.
 import json
 import os
 import resource
@@ -11,7 +11,7 @@ status = dict(
 
 
 def refused(call, *args):
-    """Name the error that a call ends in; "" when it succeeds."""
+    """Return the error message of a call, or "" if it succeeds."""
     try:
         call(*args)
     except OSError as error:
@@ -20,7 +20,7 @@ def refused(call, *args):
 
 
 def entries(directory):
-    """What is in a directory; the error's name in brackets when it cannot be listed."""
+    """Return the names in a directory. If it cannot be listed, return the error message in parentheses."""
     try:
         return sorted(os.listdir(directory))
     except OSError as error:
@@ -29,15 +29,13 @@ def entries(directory):
 
 print(json.dumps({
     "uid": os.getuid(),
-    "pid": os.getpid(),
     "capabilities": max(status[f"Cap{s}"] for s in ("Inh", "Prm", "Eff", "Bnd", "Amb")),
     "no_new_privs": status["NoNewPrivs"],
     "seccomp": status["Seccomp"],
-    "hostname": socket.gethostname(),
     "cgroup": [line.strip() for line in open("/proc/self/cgroup") if line.startswith("0::")],
     "root": {path: entries(path) for path in (
         "/boot", "/dev", "/etc", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/sys", "/var") if os.path.exists(path)},
-    "smaps": refused(open, "/proc/self/smaps"),  # there, its own, and not in the plan
+    "smaps": refused(open, "/proc/self/smaps"),  # only Landlock forbids it: the file is the program's own, and not in the plan
     "root_write": refused(os.mkdir, "/probe"),
     "connect": refused(lambda: socket.create_connection(("192.0.2.1", 9), timeout=1).close()),
     "nproc": resource.getrlimit(resource.RLIMIT_NPROC)[1],

@@ -14,81 +14,82 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// failure is a layer that does not work, on its host.
+// failure describes a layer that does not work, and its host.
 type failure struct {
 	layer string
-	stage string // of the set-up, "" where it was not a jail that failed
+	stage string // of the set-up; "" if the failure is not that of a jail
 	err   error
 	host  host
 }
 
-// cause is a reason for which layers are known not to work.
+// cause is a known reason why layers do not work.
 type cause struct {
-	sign   string // by which an operator knows it: docs/operations.md lists them
+	sign   string // how an operator recognizes it; docs/operations.md lists the signs
 	holds  func(failure) bool
 	remedy string // KIND stands for the kind of namespace
 }
 
 const (
-	systempaths = "in a container --security-opt systempaths=unconfined (Podman: unmask=ALL; Kubernetes: procMount: Unmasked); " +
-		"in a unit without ProtectKernelTunables=, ProtectKernelLogs= and ProcSubset="
-	outerFilter = "a seccomp filter around the daemon refuses it: in a container --security-opt seccomp=unconfined, " +
-		"or a profile that allows what the init calls; in a unit see SystemCallFilter= and RestrictNamespaces="
+	systempaths = "in a container, use --security-opt systempaths=unconfined (Podman: unmask=ALL; Kubernetes: procMount: Unmasked); " +
+		"in a unit, remove ProtectKernelTunables=, ProtectKernelLogs= and ProcSubset="
+	outerFilter = "the daemon is under a seccomp filter that denies it: in a container, use --security-opt seccomp=unconfined, " +
+		"or a profile that allows the calls of the init; in a unit, see SystemCallFilter= and RestrictNamespaces="
 )
 
-// causes are tried in this order. A cause that is told by a fact comes before those that are told by an errno alone.
+// causes lists the known causes in the order in which they are checked. A cause that a fact proves comes before causes that only an errno
+// suggests.
 var causes = []cause{
 	{"`/proc` is not mounted, or shows the processes of another pid namespace",
 		func(f failure) bool { return errors.Is(f.err, errNoProc) },
-		"mount one: mount -t proc proc /proc (unshare: --mount-proc); container runtimes do that by themselves"},
+		"mount it: mount -t proc proc /proc (with unshare: --mount-proc). Container runtimes do this themselves"},
 	{"`host-uid … do not exist in the daemon's user namespace`",
 		func(f failure) bool { return errors.Is(f.err, hostid.ErrNotMapped) },
-		"name uids from 100000 on that /proc/self/uid_map has, with --uid-first and --uid-count; under systemd, PrivateUsers=no. " +
-			"Or take CAP_SETUID away (docker run --cap-drop=SETUID), and all runs share the daemon's uid"},
-	{"`host-uid … newuidmap`, and what it says",
+		"set --uid-first and --uid-count to uids from 100000 on that are mapped in /proc/self/uid_map; under systemd, set PrivateUsers=no. " +
+			"Or remove CAP_SETUID (docker run --cap-drop=SETUID): then all runs share the daemon's uid"},
+	{"`host-uid … newuidmap` and its message",
 		func(f failure) bool { return f.layer == LayerHostUID && asType[*hostid.HelperError](f.err) },
-		"newuidmap and newgidmap want the setuid bit (apt-get install --reinstall uidmap) and a file system without nosuid; " +
-			"or take the daemon's user out of /etc/subuid and /etc/subgid, and all runs share its uid"},
+		"newuidmap and newgidmap need the setuid bit (apt-get install --reinstall uidmap) and a file system without nosuid. " +
+			"Or remove the daemon's user from /etc/subuid and /etc/subgid: then all runs share its uid"},
 	{"`user-namespace … uid_map: operation not permitted` as root",
 		func(f failure) bool {
 			return f.host.root && !f.host.setfcap && errors.Is(f.err, unix.EPERM) && says(f, "uid_map")
 		},
-		"uid 0 can be mapped only with CAP_SETFCAP: add it (docker run --cap-add=SETFCAP), or run sandboxd as another user than root (docker run --user=1000)"},
+		"root can map uid 0 only with CAP_SETFCAP: add it (docker run --cap-add=SETFCAP), or run sandboxd as another user (docker run --user=1000)"},
 	{"`landlock … function not implemented` under a filter",
 		func(f failure) bool {
 			return errors.Is(f.err, rootfs.ErrNoLandlock) && f.host.filtered && (refused(f) || errors.Is(f.err, unix.ENOSYS))
 		},
-		"the kernel has no Landlock (see lsm= on its command line), or a seccomp filter around the daemon hides it: " +
-			"in a container --security-opt seccomp=unconfined, or a profile that allows landlock_create_ruleset, landlock_add_rule and landlock_restrict_self"},
+		"the kernel has no Landlock (see lsm= on its command line), or the daemon is under a seccomp filter that hides it: " +
+			"in a container, use --security-opt seccomp=unconfined, or a profile that allows landlock_create_ruleset, landlock_add_rule and landlock_restrict_self"},
 	{"`landlock … the kernel offers no Landlock`",
 		func(f failure) bool { return errors.Is(f.err, rootfs.ErrNoLandlock) },
 		"the kernel has no Landlock, or it is off: add landlock to the lsm= list of its command line (cat /sys/kernel/security/lsm shows the list)"},
 	{"`make overlay: no such device`",
 		func(f failure) bool { return says(f, "overlay") && errors.Is(f.err, unix.ENODEV) },
-		"load the module overlay: modprobe overlay"},
+		"load the kernel module overlay: modprobe overlay"},
 	{"`make overlay: invalid argument`",
 		func(f failure) bool { return says(f, "overlay") && errors.Is(f.err, unix.EINVAL) },
-		"the file system below /usr is as many overlays already as the kernel stacks, which is two: start the daemon from one that is fewer, such as a volume"},
-	{"controllers missing, and `/proc/self/cgroup` has them on a line of their own",
+		"the kernel stacks at most two overlays, and the file system of /usr is already two: run the daemon on a file system with fewer overlays, such as a volume"},
+	{"controllers missing, and `/proc/self/cgroup` lists them on another line than `0::`",
 		func(f failure) bool { return onV1(f) },
-		"the controllers are on cgroup v1 here: boot with systemd.unified_cgroup_hierarchy=1, or accept less with --isolation=best-effort"},
+		"the controllers are attached to cgroup v1: boot with systemd.unified_cgroup_hierarchy=1, or accept weaker limits with --isolation=best-effort"},
 	{"controllers missing, cgroup v2 in use",
 		func(f failure) bool { return asType[*cgroup.MissingControllersError](f.err) },
 		"let systemd delegate them: Delegate=yes in the unit, or systemd-run --user --scope -p Delegate=yes sandboxd; or run as root. " +
-			"In a container sandboxd must be the first process, and alone (no shell around it)"},
+			"In a container, sandboxd must be the only process (start it without a shell)"},
 	{"`cgroup-kill … no cgroup v2 hierarchy is mounted`",
 		func(f failure) bool { return errors.Is(f.err, cgroup.ErrNotMounted) },
-		"mount it: mount -t cgroup2 none /sys/fs/cgroup; a machine that uses cgroup v1 wants systemd.unified_cgroup_hierarchy=1 at boot"},
+		"mount it: mount -t cgroup2 none /sys/fs/cgroup. On a machine with cgroup v1, boot with systemd.unified_cgroup_hierarchy=1"},
 	{"`cgroup-kill … read-only file system`",
 		func(f failure) bool { return f.layer == LayerCgroupKill && errors.Is(f.err, unix.EROFS) },
-		"the cgroup file system is read-only here: mount -o remount,rw, and its mount point; Docker 28: --security-opt writable-cgroups=true; " +
-			"Podman: --security-opt unmask=/sys/fs/cgroup; under systemd see ReadWritePaths= of the unit"},
+		"the cgroup file system is mounted read-only: mount -o remount,rw and its mount point; Docker 28: --security-opt writable-cgroups=true; " +
+			"Podman: --security-opt unmask=/sys/fs/cgroup; under systemd, see ReadWritePaths= of the unit"},
 	{"`cgroup-kill … no cgroup to divide`",
 		func(f failure) bool { return f.layer == LayerCgroupKill && f.stage == "" },
 		cgroupRemedy},
 	{"`… namespace: no space left on device`",
 		func(f failure) bool { return errors.Is(f.err, unix.ENOSPC) && kind(f) != "" },
-		"raise the limit: sysctl -w user.max_KIND_namespaces=65536, here and in the user namespaces around"},
+		"raise the limit: sysctl -w user.max_KIND_namespaces=65536, in the daemon's user namespace and in all its parents"},
 	{"`user-namespace … function not implemented`, or `operation not permitted` under a filter",
 		func(f failure) bool { return f.layer == LayerUserNS && f.host.noClone3 },
 		outerFilter},
@@ -104,37 +105,37 @@ var causes = []cause{
 		"AppArmor restricts user namespaces here: give sandboxd a profile with \"userns,\" or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
 	{"`user-namespace … operation not permitted` in a chroot",
 		func(f failure) bool { return f.layer == LayerUserNS && refused(f) && f.host.chrooted },
-		"the kernel makes no user namespace for a process in a chroot: make the directory the root, as container runtimes do (pivot_root)"},
+		"the kernel does not create a user namespace for a process in a chroot: change the root with pivot_root instead, as container runtimes do"},
 	{"`user-namespace … setgroups: operation not permitted`",
 		func(f failure) bool { return says(f, "setgroups") && f.host.setting("/proc/self/setgroups") == "deny" },
-		"the user namespace around the daemon has \"deny\" in /proc/self/setgroups: let newgidmap make its maps, as Podman and unshare --map-auto do; " +
-			"or take CAP_SETGID away, and all runs share the daemon's uid"},
+		"the daemon's user namespace has \"deny\" in /proc/self/setgroups: let newgidmap write its gid map, as Podman and unshare --map-auto do. " +
+			"Or remove CAP_SETGID: then all runs share the daemon's uid"},
 	{"`/proc/sys/…: read-only file system`, or `no such file`",
 		func(f failure) bool { return says(f, "/proc/sys/") },
-		"the init writes to /proc/sys, in namespaces of its own. Let it be there and writable: " + systempaths},
-	{"`fsmount proc: operation not permitted`: something is mounted over parts of `/proc`, and there is no other",
+		"the init writes to /proc/sys, in its own namespaces, so /proc/sys must exist and be writable: " + systempaths},
+	{"`fsmount proc: operation not permitted`: parts of every `/proc` are covered by mounts",
 		func(f failure) bool { return says(f, "fsmount proc") && errors.Is(f.err, unix.EPERM) },
-		"the kernel refuses a new /proc where parts of the old one are mounted over. Let nothing be: " + systempaths +
-			". A second procfs that shows everything will do as well, as in sandboxd.service"},
-	{"`open … permission denied`, `open_tree … no such file` for a directory of the host",
+		"the kernel allows a new /proc only if a procfs is visible that no mount covers: " + systempaths +
+			". Or mount a second procfs that nothing covers, as in sandboxd.service"},
+	{"`open … permission denied` or `open_tree … no such file` for a directory of the host",
 		func(f failure) bool {
 			return f.stage == inside.StageRoot && says(f, "open") && (errors.Is(f.err, unix.EACCES) || errors.Is(f.err, unix.ENOENT))
 		},
-		"every directory down to that path must be there and searchable by others: a run has a uid of its own"},
-	{"`operation not permitted` where an AppArmor profile is enforced",
+		"all directories on that path must exist and be searchable by others, because a run has another uid"},
+	{"`operation not permitted` under an enforced AppArmor profile",
 		func(f failure) bool {
 			return refused(f) && strings.HasSuffix(f.host.setting("/proc/self/attr/current"), "(enforce)")
 		},
-		"the AppArmor profile of the daemon (cat /proc/self/attr/current) refuses it: in a container --security-opt apparmor=unconfined; " +
-			"else see journalctl -k for the rule that the profile lacks"},
-	{"`operation not permitted`, `function not implemented` under a filter",
+		"the AppArmor profile of the daemon (cat /proc/self/attr/current) denies it: in a container, use --security-opt apparmor=unconfined; " +
+			"otherwise journalctl -k shows which rule the profile lacks"},
+	{"`operation not permitted` or `function not implemented` under a filter",
 		func(f failure) bool {
 			return f.host.filtered && f.stage != "" && (refused(f) || errors.Is(f.err, unix.ENOSYS))
 		},
 		outerFilter},
 }
 
-// remedy tells the operator what to do about a layer that does not work.
+// remedy returns what the operator can do about a layer that does not work.
 func remedy(l layer, err error, h host) string {
 	f := failure{layer: l.name, err: err, host: h}
 	var failed *sandbox.SetupError
@@ -150,17 +151,18 @@ func remedy(l layer, err error, h host) string {
 	case l.remedy != "":
 		return l.remedy
 	case refused(f):
-		return "the kernel or a security module refuses it: see the audit log (journalctl -k)"
+		return "the kernel or a security module denies it: see the audit log (journalctl -k)"
 	case errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL):
-		return "the kernel is too old or was built without it; Linux 6.1 is the oldest that is supported"
+		return "the kernel is too old or was built without this feature; the oldest supported version is Linux 6.1"
 	default:
-		return "the cause is not a known one: docs/operations.md, \"When the sandbox fails\", says what each stage needs"
+		return "the cause is unknown: docs/operations.md, \"When the sandbox fails\", says what each stage needs"
 	}
 }
 
-// refused reports whether somebody said no. A security module says EACCES, the kernel and its filters EPERM.
+// refused reports whether a permission was missing. Security modules return EACCES, the kernel and seccomp filters EPERM.
 func refused(f failure) bool { return errors.Is(f.err, unix.EPERM) || errors.Is(f.err, unix.EACCES) }
 
+// says reports whether the error message contains a text.
 func says(f failure, text string) bool { return strings.Contains(f.err.Error(), text) }
 
 func asType[E error](err error) bool {
@@ -168,7 +170,7 @@ func asType[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// kind is the kind of namespace that could not be made, "" if it was none.
+// kind returns the kind of the namespace that could not be created, or "" if the failure is another one.
 func kind(f failure) string {
 	var failed *cloneError
 	switch {

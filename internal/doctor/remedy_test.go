@@ -19,8 +19,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Each cause is known by its facts, also where those of a later one hold as well. TestDoctorNamesTheCause in cmd/sandboxd
-// makes most of them; the others take another machine.
+// Each failure gets the remedy of its cause, even if the signs of a later cause hold too. TestDoctorNamesTheCause in cmd/sandboxd creates
+// most of these failures; the others need another machine.
 func TestRemedies(t *testing.T) {
 	step := func(stage, object string, err error) error {
 		return &sandbox.SetupError{Stage: stage, Err: fmt.Errorf("%s: %w", object, err)}
@@ -42,60 +42,60 @@ func TestRemedies(t *testing.T) {
 		settings []string // path=content
 		want     string   // a part of the remedy
 	}{
-		{"no proc comes before everything", LayerUserNS, fmt.Errorf("%w: %w", errNoProc, unix.EPERM), host{root: true, filtered: true, noClone3: true}, nil, "mount -t proc"},
+		{"no /proc comes before all other causes", LayerUserNS, fmt.Errorf("%w: %w", errNoProc, unix.EPERM), host{root: true, filtered: true, noClone3: true}, nil, "mount -t proc"},
 		{"no interpreter", LayerPython, unix.ENOENT, host{}, nil, "install python3"},
-		{"uids of a container", LayerHostUID, fmt.Errorf("uids 1 to 2 %w", hostid.ErrNotMapped), host{root: true}, nil, "--uid-first"},
-		{"newuidmap", LayerHostUID, &hostid.HelperError{Helper: "newuidmap", Err: unix.EPERM}, host{}, nil, "setuid bit"},
-		{"shared uid", LayerHostUID, errors.New("all runs share the daemon's uid 7"), host{}, nil, "nothing is wrong"},
+		{"uids that are not mapped in a container", LayerHostUID, fmt.Errorf("uids 1 to 2 %w", hostid.ErrNotMapped), host{root: true}, nil, "--uid-first"},
+		{"newuidmap fails", LayerHostUID, &hostid.HelperError{Helper: "newuidmap", Err: unix.EPERM}, host{}, nil, "setuid bit"},
+		{"a shared uid", LayerHostUID, errors.New("all runs share the daemon's uid 7"), host{}, nil, "works without it"},
 
 		{"root without CAP_SETFCAP", LayerUserNS, uidMap, host{root: true}, nil, "CAP_SETFCAP"},
-		{"the same under a filter", LayerUserNS, uidMap, host{root: true, filtered: true}, nil, "CAP_SETFCAP"},
-		{"root with it", LayerUserNS, uidMap, host{root: true, setfcap: true}, nil, "security module"},
+		{"root without CAP_SETFCAP, under a filter", LayerUserNS, uidMap, host{root: true, filtered: true}, nil, "CAP_SETFCAP"},
+		{"root with CAP_SETFCAP", LayerUserNS, uidMap, host{root: true, setfcap: true}, nil, "security module"},
 		{"not root", LayerUserNS, uidMap, host{}, nil, "security module"},
-		{"a limit", LayerNetNS, &cloneError{"net", unix.ENOSPC}, host{root: true}, nil, "user.max_net_namespaces=65536"},
-		{"a limit inside", LayerCgroupNS, step(inside.StageCgroupNS, "unshare(CLONE_NEWCGROUP)", unix.ENOSPC), host{}, nil, "user.max_cgroup_namespaces=65536"},
-		{"a limit of a jail", LayerUserNS, step(jail.StageClone, "clone", unix.ENOSPC), host{}, nil, "user.max_user_namespaces=65536"},
-		{"no space in the scratch space is no limit on namespaces", LayerRoot, step(inside.StageRoot, "mkdir /usr", unix.ENOSPC), host{}, nil, "When the sandbox fails"},
+		{"a limit on network namespaces", LayerNetNS, &cloneError{"net", unix.ENOSPC}, host{root: true}, nil, "user.max_net_namespaces=65536"},
+		{"a limit on cgroup namespaces", LayerCgroupNS, step(inside.StageCgroupNS, "unshare(CLONE_NEWCGROUP)", unix.ENOSPC), host{}, nil, "user.max_cgroup_namespaces=65536"},
+		{"a limit on user namespaces", LayerUserNS, step(jail.StageClone, "clone", unix.ENOSPC), host{}, nil, "user.max_user_namespaces=65536"},
+		{"a full scratch space is not a limit on namespaces", LayerRoot, step(inside.StageRoot, "mkdir /usr", unix.ENOSPC), host{}, nil, "When the sandbox fails"},
 
-		{"a filter of clone3", LayerUserNS, &cloneError{"user", unix.ENOSYS}, host{filtered: true, noClone3: true}, nil, "seccomp=unconfined"},
+		{"a filter that denies clone3", LayerUserNS, &cloneError{"user", unix.ENOSYS}, host{filtered: true, noClone3: true}, nil, "seccomp=unconfined"},
 		{"a filter comes before AppArmor", LayerUserNS, noClone, host{filtered: true, noClone3: true}, []string{apparmor, debian}, "seccomp=unconfined"},
-		{"a filter that lets clone3 through comes after AppArmor", LayerUserNS, noClone, host{filtered: true}, []string{apparmor}, "AppArmor restricts"},
+		{"a filter that allows clone3 comes after AppArmor", LayerUserNS, noClone, host{filtered: true}, []string{apparmor}, "AppArmor restricts"},
 		{"Debian's switch", LayerUserNS, noClone, host{}, []string{debian}, "unprivileged_userns_clone=1"},
-		{"Debian's switch is not to blame for what else fails", LayerUserNS, &cloneError{"user", unix.ENOMEM}, host{}, []string{debian}, "not a known one"},
-		{"AppArmor, when the user namespace is made", LayerUserNS, noClone, host{}, []string{apparmor}, "\"userns,\""},
-		{"AppArmor, when it is used", LayerMountNS, &cloneError{"mnt", unix.EPERM}, host{}, []string{apparmor}, "\"userns,\""},
+		{"Debian's switch does not explain another errno", LayerUserNS, &cloneError{"user", unix.ENOMEM}, host{}, []string{debian}, "the cause is unknown"},
+		{"AppArmor denies the user namespace", LayerUserNS, noClone, host{}, []string{apparmor}, "\"userns,\""},
+		{"AppArmor denies the use of the user namespace", LayerMountNS, &cloneError{"mnt", unix.EPERM}, host{}, []string{apparmor}, "\"userns,\""},
 		{"AppArmor does not restrict root", LayerUserNS, noClone, host{root: true, setfcap: true}, []string{apparmor}, "security module"},
 		{"a chroot", LayerUserNS, noClone, host{root: true, chrooted: true}, nil, "pivot_root"},
 
-		{"read-only proc sys", LayerUserNS, step(inside.StageUserNS, "/proc/sys/user/max_user_namespaces", unix.EROFS), host{filtered: true}, []string{docker}, "systempaths=unconfined"},
-		{"the same of the network", LayerNetwork, step(inside.StageNetwork, "/proc/sys/net/ipv4/tcp_rmem", unix.EACCES), host{}, nil, "systempaths=unconfined"},
-		{"masked proc", LayerRoot, step(inside.StageRoot, "fsmount proc", unix.EPERM), host{filtered: true}, []string{docker}, "systempaths=unconfined"},
-		{"no setgroups", LayerUserNS, step(inside.StageIDs, "setgroups", unix.EPERM), host{root: true}, []string{"/proc/self/setgroups=deny"}, "newgidmap"},
-		{"a closed directory", LayerRoot, step(inside.StageRoot, "open /opt/python", unix.EACCES), host{}, nil, "searchable by others"},
+		{"a read-only /proc/sys", LayerUserNS, step(inside.StageUserNS, "/proc/sys/user/max_user_namespaces", unix.EROFS), host{filtered: true}, []string{docker}, "systempaths=unconfined"},
+		{"a read-only /proc/sys/net", LayerNetwork, step(inside.StageNetwork, "/proc/sys/net/ipv4/tcp_rmem", unix.EACCES), host{}, nil, "systempaths=unconfined"},
+		{"a /proc with covered files", LayerRoot, step(inside.StageRoot, "fsmount proc", unix.EPERM), host{filtered: true}, []string{docker}, "systempaths=unconfined"},
+		{"setgroups is denied", LayerUserNS, step(inside.StageIDs, "setgroups", unix.EPERM), host{root: true}, []string{"/proc/self/setgroups=deny"}, "newgidmap"},
+		{"a directory that others may not search", LayerRoot, step(inside.StageRoot, "open /opt/python", unix.EACCES), host{}, nil, "searchable by others"},
 		{"the AppArmor profile of a container", LayerRoot, step(inside.StageRoot, "private mounts", unix.EACCES), host{filtered: true}, []string{docker}, "apparmor=unconfined"},
-		{"a profile that only complains", LayerRoot, step(inside.StageRoot, "private mounts", unix.EACCES), host{}, []string{"/proc/self/attr/current=x (complain)"}, "security module"},
-		{"a filter of mounts", LayerRoot, step(inside.StageRoot, "fsopen tmpfs", unix.EPERM), host{filtered: true}, nil, "seccomp=unconfined"},
-		{"no filter", LayerRoot, step(inside.StageRoot, "fsopen tmpfs", unix.EPERM), host{}, nil, "security module"},
+		{"an AppArmor profile in complain mode", LayerRoot, step(inside.StageRoot, "private mounts", unix.EACCES), host{}, []string{"/proc/self/attr/current=x (complain)"}, "security module"},
+		{"a filter that denies mounts", LayerRoot, step(inside.StageRoot, "fsopen tmpfs", unix.EPERM), host{filtered: true}, nil, "seccomp=unconfined"},
+		{"mounts are denied without a filter", LayerRoot, step(inside.StageRoot, "fsopen tmpfs", unix.EPERM), host{}, nil, "security module"},
 		{"an old kernel", LayerRoot, step(inside.StageRoot, "fsopen tmpfs", unix.ENOSYS), host{}, nil, "Linux 6.1"},
-		{"no overlay", LayerRoot, step(inside.StageRoot, "/usr through make overlay", unix.ENODEV), host{filtered: true}, nil, "modprobe overlay"},
-		{"too many overlays", LayerRoot, step(inside.StageRoot, "/usr through make overlay", unix.EINVAL), host{}, nil, "two"},
+		{"no overlay module", LayerRoot, step(inside.StageRoot, "/usr through make overlay", unix.ENODEV), host{filtered: true}, nil, "modprobe overlay"},
+		{"too many overlays", LayerRoot, step(inside.StageRoot, "/usr through make overlay", unix.EINVAL), host{}, nil, "at most two overlays"},
 
 		{"Landlock off", LayerLandlock, noLandlock(unix.EOPNOTSUPP), host{filtered: true}, nil, "add landlock to the lsm="},
 		{"Landlock not built", LayerLandlock, noLandlock(unix.ENOSYS), host{}, nil, "add landlock to the lsm="},
-		{"Landlock hidden", LayerLandlock, noLandlock(unix.ENOSYS), host{filtered: true}, nil, "landlock_restrict_self"},
+		{"Landlock hidden by a filter", LayerLandlock, noLandlock(unix.ENOSYS), host{filtered: true}, nil, "landlock_restrict_self"},
 
-		{"controllers on v1", LayerCPU, missing, host{}, []string{"/proc/self/cgroup=2:cpu,cpuacct:/\n0::/"}, "unified_cgroup_hierarchy=1"},
-		{"another one on v1", LayerCPU, missing, host{}, []string{"/proc/self/cgroup=3:cpuset:/\n2:cpuacct:/\n0::/"}, "Delegate=yes"},
-		{"controllers not delegated", LayerCPU, missing, host{root: true}, []string{"/proc/self/cgroup=0::/"}, "alone"},
+		{"controllers on cgroup v1", LayerCPU, missing, host{}, []string{"/proc/self/cgroup=2:cpu,cpuacct:/\n0::/"}, "unified_cgroup_hierarchy=1"},
+		{"another controller on cgroup v1", LayerCPU, missing, host{}, []string{"/proc/self/cgroup=3:cpuset:/\n2:cpuacct:/\n0::/"}, "Delegate=yes"},
+		{"controllers not delegated", LayerCPU, missing, host{root: true}, []string{"/proc/self/cgroup=0::/"}, "the only process"},
 		{"no cgroup v2", LayerCgroupKill, cgroup.ErrNotMounted, host{}, nil, "mount -t cgroup2"},
 		{"read-only cgroups", LayerCgroupKill, &fs.PathError{Op: "mkdir", Path: "/sys/fs/cgroup/x", Err: unix.EROFS}, host{}, []string{docker}, "writable-cgroups=true"},
-		{"no right to cgroups", LayerCgroupKill, &fs.PathError{Op: "mkdir", Path: "/sys/fs/cgroup/x", Err: unix.EACCES}, host{}, []string{docker, apparmor}, "Delegate=yes"},
-		{"a limit that was not taken", LayerMemory, errors.New("memory.max did not take the limit"), host{}, nil, "run as root"},
+		{"no right to make cgroups", LayerCgroupKill, &fs.PathError{Op: "mkdir", Path: "/sys/fs/cgroup/x", Err: unix.EACCES}, host{}, []string{docker, apparmor}, "Delegate=yes"},
+		{"a limit that had no effect", LayerMemory, errors.New("the limit was written to memory.max, but the file contains \"max\""), host{}, nil, "run as root"},
 
 		{"no core scheduling", LayerCoreScheduling, step(inside.StageCPU, "PR_SCHED_CORE", unix.EINVAL), host{}, nil, "CONFIG_SCHED_CORE"},
 		{"no control of speculation", LayerSpeculation, unix.EINVAL, host{}, nil, "spectre_v2_user="},
 		{"mounts below a tree", LayerOwnInodes, errors.New("something is mounted below /usr"), host{}, nil, "mounted below"},
-		{"nothing known", LayerSeccomp, step(inside.StageSeccomp, "seccomp", unix.ENOMEM), host{}, nil, "not a known one"},
+		{"an unknown cause", LayerSeccomp, step(inside.StageSeccomp, "seccomp", unix.ENOMEM), host{}, nil, "the cause is unknown"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.host.setting = func(path string) string {
@@ -114,7 +114,7 @@ func TestRemedies(t *testing.T) {
 	}
 }
 
-// What is asked of this machine is what it says of itself elsewhere.
+// The facts about this machine agree with /proc/self/status.
 func TestFactsOfTheHost(t *testing.T) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -145,15 +145,15 @@ func TestFactsOfTheHost(t *testing.T) {
 		t.Errorf("root %v, chroot %v", h.root, h.chrooted)
 	}
 	if !h.filtered && h.noClone3 {
-		t.Error("clone3 is refused, and there is no filter")
+		t.Error("clone3 is denied, but there is no filter")
 	}
 	if err := procMounted(); err != nil {
 		t.Error(err)
 	}
 }
 
-// One cause that several layers have is told once; what was not tried refers to what it needs.
-func TestReportTellsEachCauseOnce(t *testing.T) {
+// If several layers have the same cause, it is explained once. A layer that was not tried refers to the layer that it needs.
+func TestReportExplainsEachCauseOnce(t *testing.T) {
 	h := host{setting: func(string) string { return "" }}
 	p := prober{cfg: jail.Config{HostConfig: jail.HostConfig{BestEffort: true}}, found: map[string]Layer{}}
 	p.works(LayerPython, "/usr/bin/python3")
@@ -171,7 +171,7 @@ func TestReportTellsEachCauseOnce(t *testing.T) {
 		untried, required bool
 	}{
 		{LayerPython, "", false, true},
-		{LayerUserNS, "", false, true}, // what failed first stays
+		{LayerUserNS, "", false, true}, // skips does not replace the earlier failure
 		{LayerMountNS, LayerUserNS, true, true},
 		{LayerMemory, "", false, false},
 		{LayerCPU, LayerMemory, false, false},
@@ -186,8 +186,8 @@ func TestReportTellsEachCauseOnce(t *testing.T) {
 	}
 }
 
-// A failed jail is blamed on the layer whose stage it was, also if that layer looked well before.
-func TestStagesAreBlamedOnTheirLayer(t *testing.T) {
+// If a jail does not start, the layer that owns the failed stage is reported, even if that layer worked before.
+func TestFailedStageIsReportedForItsLayer(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want string

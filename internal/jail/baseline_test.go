@@ -2,7 +2,7 @@ package jail
 
 import "testing"
 
-// A baseline bounds what a run has from above, whatever its processes give back, and knows when it cannot.
+// A baseline is an upper bound for the memory of a run, even if processes give memory back. If a process has ended, there is no bound.
 func TestBaseline(t *testing.T) {
 	const unknown = 1<<63 - 1
 	process := func(faults int64) footprint { return footprint{faults: faults} }

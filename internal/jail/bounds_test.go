@@ -11,7 +11,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// A run that sets limits for itself has those, and takes a jail that waits all the same. The next one has none of them.
+// A run with its own limits has these limits, also in a waiting jail. They do not apply to the next run.
 //
 //lab:as user own
 func TestLimitsOfARun(t *testing.T) {
@@ -28,8 +28,15 @@ func testLimitsOfARun(t *testing.T, edit func(*jail.Config)) {
 		c.Max.Wall, c.Max.Memory, c.Max.Pids, c.Max.Output = time.Minute, 256<<20, 24, 10_000
 	})
 	const (
-		memory    = "x = bytearray(128 << 20)\nprint(len(x))"
-		holds     = "import time\nx = bytearray(64 << 20)\ntime.sleep(30)" // the watchdog looks every 40 ms at most
+		memory = `
+x = bytearray(128 << 20)
+print(len(x))
+`
+		holds = `
+import time
+x = bytearray(64 << 20)
+time.sleep(30)
+` // the watchdog looks every 40 ms at most
 		output    = "print('x' * 4999)"
 		processes = `
 import threading, time
@@ -49,8 +56,15 @@ print("few" if started < 5 else "some" if started < 10 else "many" if started < 
 		end    string
 		stdout string
 	}{
-		{"less time", "print(1)\nwhile True: pass", sandbox.Bounds{Wall: 500 * time.Millisecond}, "timeout", "1\n"},
-		{"more time", "import time\ntime.sleep(3.3)\nprint(1)", sandbox.Bounds{Wall: time.Minute}, "exit=0", "1\n"},
+		{"less time", `
+print(1)
+while True: pass
+`, sandbox.Bounds{Wall: 500 * time.Millisecond}, "timeout", "1\n"},
+		{"more time", `
+import time
+time.sleep(3.3)
+print(1)
+`, sandbox.Bounds{Wall: time.Minute}, "exit=0", "1\n"},
 		{"the memory of all runs", strings.ReplaceAll(holds, "64", "128"), sandbox.Bounds{}, "oom", ""},
 		{"more memory", memory, sandbox.Bounds{Memory: 256 << 20}, "exit=0", "134217728\n"},
 		{"less memory", holds, sandbox.Bounds{Memory: 48 << 20}, "oom", ""},
@@ -62,7 +76,7 @@ print("few" if started < 5 else "some" if started < 10 else "many" if started < 
 		{"less output", output, sandbox.Bounds{Output: 1}, "exit=0", "x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if warm { // one waits, and it was made before
+			if warm { // wait for a jail that was made with the configured limits
 				for j.Waiting() == 0 {
 					time.Sleep(time.Millisecond)
 				}

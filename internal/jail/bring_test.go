@@ -17,7 +17,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Arguments, variables, standard input and files are there as under `NAME=value python3 main.py args < stdin`.
+// A program sees arguments, variables, standard input and files as under `NAME=value python3 main.py args < stdin`.
 func TestArgsEnvStdinAndFiles(t *testing.T) {
 	underEngines(t, testBrings, "exec", "exec, warm", "fork", "fork, warm")
 }
@@ -116,7 +116,11 @@ import helper, package.part
 from package import part
 print(helper.x, part.y, os.path.relpath(helper.__file__) if (os := __import__("os")) else None)
 helper.fail()
-`, sandbox.Program{Files: []sandbox.File{file("helper.py", "x = 5\ndef fail():\n    1/0\n"), file("package/part.py", "y = 6"), file("package/__init__.py", "")}}},
+`, sandbox.Program{Files: []sandbox.File{file("helper.py", `
+x = 5
+def fail():
+    1/0
+`), file("package/part.py", "y = 6"), file("package/__init__.py", "")}}},
 		{"files by the names of modules", `
 import random, os
 print(random.x, os.sep, len(os.listdir(".")))
@@ -151,7 +155,7 @@ sys.exit(7)
 			cmd, dir := bareWith(t, tt.program)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			_ = cmd.Run() // its status is compared
+			_ = cmd.Run() // the error is the exit status, which is compared below
 			status := fmt.Sprintf("exit=%d", cmd.ProcessState.ExitCode())
 			there := strings.NewReplacer(dir+"/main.py", "main.py", dir, "/home/sandbox")
 			if end(r) != status || string(r.Stdout.Kept) != there.Replace(stdout.String()) || string(r.Stderr.Kept) != there.Replace(stderr.String()) {
@@ -161,7 +165,7 @@ sys.exit(7)
 	}
 }
 
-// bareWith is python3 with the same program outside, in a directory of its own.
+// bareWith runs the same program with python3 outside of a jail, in its own directory.
 func bareWith(t *testing.T, program sandbox.Program) (cmd *exec.Cmd, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -195,7 +199,7 @@ func bareWith(t *testing.T, program sandbox.Program) (cmd *exec.Cmd, dir string)
 	return cmd, dir
 }
 
-// Standard input and files take the scratch space, and no more.
+// Standard input and files count towards the scratch space and cannot exceed it.
 func TestFilesThatDoNotFit(t *testing.T) {
 	underEngines(t, testFilesThatDoNotFit, "exec", "exec, warm", "fork", "fork, warm")
 }
@@ -225,7 +229,10 @@ func testFilesThatDoNotFit(t *testing.T, edit func(*jail.Config)) {
 		{"a few files", sandbox.Program{Stdin: []byte("x"), Files: many(10)}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.program.Source = []byte("import os\nprint(len(os.listdir('.')))")
+			tt.program.Source = []byte(`
+import os
+print(len(os.listdir('.')))
+`)
 			r, err := j.Run(t.Context(), tt.program, nil)
 			if tt.fits {
 				if err != nil || string(r.Stdout.Kept) != "11\n" {
@@ -239,7 +246,7 @@ func testFilesThatDoNotFit(t *testing.T, edit func(*jail.Config)) {
 			}
 		})
 	}
-	// Without a source the file reaches the limit of a file (EFBIG) before the space is full.
+	// With an empty source, the file reaches RLIMIT_FSIZE (EFBIG) before the scratch space is full.
 	var invalid *sandbox.InvalidError
 	_, err := j.Run(t.Context(), sandbox.Program{Files: []sandbox.File{{Path: "a", Data: make([]byte, sandbox.MaxFileBytes)}}}, nil)
 	if !errors.As(err, &invalid) || invalid.Path[0] != "files" {
@@ -247,7 +254,7 @@ func testFilesThatDoNotFit(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// The attacks go by standard input and files too: neither leads out of the jail, nor to what the daemon has open.
+// Standard input and files give a program no access outside of the jail, and no open file of the daemon.
 func TestStdinAndFilesAreTheJailsOwn(t *testing.T) {
 	underEngines(t, testStdinAndFilesAreTheJailsOwn, "exec", "exec, warm", "fork", "fork, warm")
 }
@@ -269,20 +276,24 @@ print(sorted(os.listdir(".")), sorted(os.listdir("/proc/self/fd"))[:3], os.path.
 	if got := string(r.Stdout.Kept); got != "True True 0\n['f', 'main.py'] ['0', '1', '2'] False\n" {
 		t.Errorf("%s\n%s", got, r.Stderr.Kept)
 	}
-	// The next run finds nothing of them.
-	if got := jailtest.Output(t, j, "import os, sys\nprint(os.listdir('.'), sys.stdin.read(), sys.argv[1:])"); got != "['main.py']  []\n" {
+	// The next run does not find these files.
+	if got := jailtest.Output(t, j, `import os, sys
+print(os.listdir('.'), sys.stdin.read(), sys.argv[1:])`); got != "['main.py']  []\n" {
 		t.Errorf("the next run: %s", got)
 	}
 }
 
-// A jail that dies while it is handed a large program is replaced by another: the request does not notice.
+// If a waiting jail dies while it receives a large program, the program runs in another jail, and the request succeeds.
 func TestJailThatDiesAtTheHandOver(t *testing.T) {
 	underEngines(t, testJailThatDiesAtTheHandOver, "exec, warm", "fork, warm")
 }
 
 func testJailThatDiesAtTheHandOver(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
-	program := sandbox.Program{Source: []byte("import os\nprint(os.path.getsize('a'))"), Files: []sandbox.File{{Path: "a", Data: make([]byte, sandbox.MaxFileBytes)}}}
+	program := sandbox.Program{Source: []byte(`
+import os
+print(os.path.getsize('a'))
+`), Files: []sandbox.File{{Path: "a", Data: make([]byte, sandbox.MaxFileBytes)}}}
 	for range 20 {
 		var kill sync.WaitGroup
 		kill.Go(func() { j.KillWaiting() })
@@ -294,7 +305,7 @@ func testJailThatDiesAtTheHandOver(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// Files that take more memory than the run may have end it as out of memory, also before it starts.
+// If the files of a program need more memory than its limit, the verdict is OOM, even if the program has not started.
 //
 //lab:as user
 func TestFilesBeyondTheMemory(t *testing.T) {

@@ -16,17 +16,17 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// A pair of programs, run together and one after the other: what the second sees must be the same
-// whether the first has done anything or not. Each channel is tried under the filter and without it,
-// where the namespaces must hold alone. What is open says so, and docs/threat-model.md with it.
+// Each channel is a pair of programs: a sender and a receiver. They run at the same time and one after the other. The receiver must see
+// the same, whether the sender has acted or not. Each channel is tried with the filter, and without it, where only the namespaces
+// separate the runs. Channels that are open are listed here and in docs/threat-model.md.
 var channels = []struct {
 	name string
-	send string // acts; then says so, and waits to be killed
-	look string // body of look(), which returns a dictionary: aspect → what is learnt
+	send string // the sender: acts; it then prints a line and waits until it is killed
+	look string // the receiver: body of look(), which returns a dictionary from aspects to what was seen
 
-	filtered []string // aspects that are open under the filter
-	bare     []string // and without it
-	perUID   bool     // open only where all runs have one uid: the daemon's
+	filtered []string // aspects that are open with the filter
+	bare     []string // aspects that are open without the filter
+	perUID   bool     // the aspects are open only if all runs have the daemon's uid
 }{
 	{
 		name: "keyring",
@@ -45,7 +45,8 @@ return found`,
 		name: "quota of keys",
 		send: `
 for i in range(150): call("add_key", b"user", b"%d" % i, b"x" * 60, 60, -2)`,
-		// Once: what is removed counts for a while. Never all, or the next run could not begin.
+		// Only at the first look, because removed keys count towards the quota for some time. At most sixty, because a run that starts
+		// needs a key too.
 		look: `
 global looks
 if looks == 0:
@@ -353,10 +354,10 @@ return found`,
 	},
 }
 
-// quietFile is a file of the tree that nothing on a host reads or maps.
+// quietFile is a file of the system tree that no other process reads or maps.
 const quietFile = "this.py"
 
-// lookAtLocks asks for each file what stands against a lock on the whole of it.
+// lookAtLocks returns a receiver that asks, for each file, which lock conflicts with a lock on the whole file.
 func lookAtLocks(get string) string {
 	return `
 found = {}
@@ -368,7 +369,7 @@ for key, path in FILES.items():
 return found`
 }
 
-// common is what both programs begin with.
+// common is the beginning of both programs.
 var common = `
 import ctypes, errno, fcntl, json, os, signal, socket, struct, sys, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -391,7 +392,7 @@ for path in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/fonts", "/etc/matplo
 FILES = dict(SHARED)
 FILES.update({p: p for p in ("/usr", "/etc", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/proc", "/proc/self/status", "/proc/self/ns", "/tmp/mine", "/dev/shm")})
 for path in ("/tmp/mine", "/dev/shm/mine"): open(path, "wb").write(bytes(4096))
-# What has no path. Most of these are of one inode, which the kernel has once for all processes (fs/anon_inodes.c).
+# Descriptors without a path. Most of them share one inode, which the kernel has once for all processes (fs/anon_inodes.c).
 PATHLESS = {"pipe": lambda: os.pipe()[1], "socket": lambda: socket.socket().detach(), "standard output": lambda: os.dup(1)}
 PATHLESS.update({name: lambda name=name, args=args: call(name, *args)[0] for name, args in
     {"epoll_create1": (0,), "eventfd2": (0, 0), "timerfd_create": (1, 0), "signalfd4": (-1, b"\0" * 8, 8, 0), "inotify_init1": (0,), "pidfd_open": (os.getpid(), 0)}.items()})
@@ -412,7 +413,7 @@ def mapped(path):
 looks, notify, seen = 0, None, {"inotify": False, "fanotify": False, "dnotify": False}
 `
 
-// numbers are the system calls of this architecture that the programs make by number.
+// numbers returns the system call numbers of this architecture that the programs use, as JSON.
 func numbers() string {
 	list, err := json.Marshal(map[string]int{
 		"add_key": unix.SYS_ADD_KEY, "keyctl": unix.SYS_KEYCTL, "request_key": unix.SYS_REQUEST_KEY,
@@ -432,7 +433,7 @@ func numbers() string {
 
 func TestChannels(t *testing.T) { underEngines(t, testChannels, "exec", "fork") }
 
-// In brief each channel is tried with the filter under one engine and without it under the other.
+// Unless testenv.All, each channel is tried with the filter under one engine, and without the filter under the other.
 func testChannels(t *testing.T, edit func(*jail.Config)) {
 	var engine jail.Config
 	edit(&engine)
@@ -452,7 +453,7 @@ func testChannels(t *testing.T, edit func(*jail.Config)) {
 			// holds them all. Each run tries to take them. In the lab the service holds them throughout.
 			for begin := time.Now(); !testenv.InLab() && !j.HoldsLocks(); time.Sleep(10 * time.Millisecond) {
 				if time.Since(begin) > time.Minute {
-					t.Fatal("another process holds locks on what runs share")
+					t.Fatal("another process holds locks on inodes that runs share")
 				}
 				jailtest.Output(t, j, "pass")
 			}
@@ -507,13 +508,20 @@ func TestChannelsAreDocumented(t *testing.T) {
 	}
 }
 
-// tryChannel compares what a receiver learns before, while and after a sender acts.
+// tryChannel compares what a receiver sees before, while and after a sender acts.
 func tryChannel(t *testing.T, j *jail.Runner, send, look string, open []string) {
-	receive := common + "def look():\n    " + strings.ReplaceAll(strings.TrimSpace(look), "\n", "\n    ") +
-		"\nwhile True:\n    begin = time.monotonic()\n    print(json.dumps(look()), flush=True)\n    time.sleep(max(0.01, time.monotonic() - begin))\n"
+	receive := common + "def look():\n    " + strings.ReplaceAll(strings.TrimSpace(look), "\n", "\n    ") + `
+while True:
+    begin = time.monotonic()
+    print(json.dumps(look()), flush=True)
+    time.sleep(max(0.01, time.monotonic() - begin))
+`
 	receiver := talk(t, j, receive)
 	alone := receiver.line(t)
-	sender := talk(t, j, common+send+"\nprint('sent', flush=True)\nwhile True: signal.pause()\n")
+	sender := talk(t, j, common+send+`
+print('sent', flush=True)
+while True: signal.pause()
+`)
 	sender.line(t)
 	together := receiver.news(t)
 	late := talk(t, j, receive)
@@ -521,7 +529,7 @@ func tryChannel(t *testing.T, j *jail.Runner, send, look string, open []string) 
 	late.end()
 	for aspect := range alone {
 		if slices.Contains(open, aspect) {
-			// The sender may have said so a moment before it acted.
+			// The effect may become visible some time after the sender has printed its line.
 			for range 500 {
 				if together[aspect] != alone[aspect] || arrived[aspect] != alone[aspect] {
 					break
@@ -541,16 +549,16 @@ func tryChannel(t *testing.T, j *jail.Runner, send, look string, open []string) 
 		t.Run(aspect, func(t *testing.T) {
 			if slices.Contains(open, aspect) {
 				if together[aspect] == before && arrived[aspect] == before {
-					t.Errorf("this is on the list of open channels, and closed: always %s", before)
+					t.Errorf("this channel is listed as open but is closed: the receiver always sees %s", before)
 				}
 				return
 			}
 			for _, saw := range []struct{ when, what string }{
-				{"while the sender was there", together[aspect]}, {"begun while it was there", arrived[aspect]},
-				{"when it had gone", parted[aspect]}, {"begun when it had gone", later[aspect]},
+				{"while the sender runs", together[aspect]}, {"a receiver that starts while the sender runs", arrived[aspect]},
+				{"after the sender has ended", parted[aspect]}, {"a receiver that starts after the sender has ended", later[aspect]},
 			} {
 				if saw.what != before {
-					t.Errorf("%s: learnt %s, without a sender it is %s", saw.when, saw.what, before)
+					t.Errorf("%s: saw %s, but %s without a sender", saw.when, saw.what, before)
 				}
 			}
 		})

@@ -15,13 +15,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Every test that the documents name to show a claim is there.
+// Every test that the documents name as the proof of a claim exists.
 func TestClaimsNameTests(t *testing.T) {
 	const root = "../.."
 	var sources strings.Builder
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrPermission): // lost+found of a disk
+		case errors.Is(err, fs.ErrPermission): // such as lost+found of a disk
 			return fs.SkipDir
 		case err != nil:
 			return err
@@ -48,7 +48,7 @@ func TestClaimsNameTests(t *testing.T) {
 			}
 		}
 	}
-	// Each claim has one.
+	// Each claim names a test.
 	text, _ := os.ReadFile(filepath.Join(root, "docs/threat-model.md"))
 	_, table, _ := strings.Cut(string(text), "| claim |")
 	table, _, _ = strings.Cut(table, "\n\n")
@@ -64,13 +64,13 @@ func TestClaimsNameTests(t *testing.T) {
 	}
 }
 
-// The numbers of the threat model are those of the program and of its tests.
+// The numbers in the threat model are those of the program and of its tests.
 func TestNumbersOfTheThreatModel(t *testing.T) {
 	text, err := os.ReadFile("../../docs/threat-model.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := strings.Join(strings.Fields(string(text)), " ") // wherever the lines end
+	said := strings.Join(strings.Fields(string(text)), " ") // without line breaks
 	for _, want := range []string{
 		fmt.Sprintf("has less than %g%% of its memory left", 100*jail.HostReserve),
 		fmt.Sprintf("killed %d to %d ms after", jail.WatchInterval.Milliseconds(), jail.LongestRest.Milliseconds()),

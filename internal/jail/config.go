@@ -35,7 +35,7 @@ type HostConfig struct {
 	// slow, not broken. Optional: 20 s.
 	SetUpPatience time.Duration
 
-	// KillPatience is how long the kernel may take to end killed processes. Optional: 10 s.
+	// KillPatience bounds the time until killed processes have ended. Optional: 10 s.
 	KillPatience time.Duration
 }
 
@@ -44,7 +44,7 @@ type EnvironmentConfig struct {
 	Python string            // path of the interpreter on the host
 	Limits sandbox.Limits    // of each run that sets none for itself
 	Filter []unix.SockFilter // seccomp program
-	CPU    CPU               // settings against leaks through the processor
+	CPU    CPU               // settings against side channels through the processor
 
 	// Max are the limits that a run may set for itself: wall clock, memory, processes, output. Optional: Limits.
 	Max sandbox.Limits
@@ -55,8 +55,8 @@ type EnvironmentConfig struct {
 	// RenewTemplates is how long a template lives. Optional: an hour.
 	RenewTemplates time.Duration
 
-	// Alter is for tests. It changes the order of each run's init, to take one layer away and look at another, or to make a step
-	// fail. Optional.
+	// Alter is for tests. It changes the order of each run's init, to remove a layer so that another one is tested alone, or to
+	// make a step fail. Optional.
 	Alter func(*inside.Order)
 }
 
@@ -66,7 +66,7 @@ const (
 	renewTemplates = time.Hour
 )
 
-// complete checks a Config and sets what is optional.
+// complete checks a Config and sets the defaults of optional fields.
 func (c *Config) complete() error {
 	if err := c.Limits.Validate(); err != nil {
 		return err

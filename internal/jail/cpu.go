@@ -8,24 +8,23 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// CPU are settings against what leaks through a processor. They cost speed, and not every machine
-// has them: with one set, a machine that cannot do it is an error, not a shrug.
+// CPU holds settings against side channels through the processor. They make runs slower. A setting that the machine does not support
+// is an error.
 type CPU struct {
-	// CoreScheduling keeps everything but the run off the other hardware threads of the core
-	// that it is on (Linux 5.14, CONFIG_SCHED_CORE, SMT switched on).
+	// CoreScheduling keeps other processes off the hardware threads of the core on which the run is (Linux 5.14 with
+	// CONFIG_SCHED_CORE, and SMT switched on).
 	CoreScheduling bool
 
-	// RestrictSpeculation switches off, for the run, the speculation that the kernel leaves to
-	// each task: store bypass (Spectre 4) and indirect branches (Spectre 2) (prctl(2),
-	// PR_SET_SPECULATION_CTRL).
+	// RestrictSpeculation disables, for the run, the kinds of speculation that the kernel lets each task control: store bypass
+	// (Spectre variant 4) and indirect branches (Spectre variant 2). See PR_SET_SPECULATION_CTRL in prctl(2).
 	RestrictSpeculation bool
 }
 
-// prctls are what the init does for these settings.
+// prctls returns the prctl calls that the init makes for these settings.
 func (c CPU) prctls() ([]inside.Prctl, error) {
 	var list []inside.Prctl
 	if c.CoreScheduling {
-		// A cookie of its own, which its children inherit.
+		// The init gets a new core scheduling cookie, which its children inherit.
 		list = append(list, inside.Prctl{Name: "PR_SCHED_CORE", Args: [5]uint64{
 			unix.PR_SCHED_CORE, unix.PR_SCHED_CORE_CREATE, 0, unix.PR_SCHED_CORE_SCOPE_THREAD_GROUP}})
 	}
@@ -47,9 +46,9 @@ func (c CPU) prctls() ([]inside.Prctl, error) {
 			list = append(list, inside.Prctl{Name: "PR_SET_SPECULATION_CTRL", Args: [5]uint64{
 				unix.PR_SET_SPECULATION_CTRL, uint64(kind.which), unix.PR_SPEC_FORCE_DISABLE}})
 		case state&unix.PR_SPEC_ENABLE != 0:
-			return nil, fmt.Errorf("speculation of %s: the processor does it, and the kernel has no control of it for single tasks here", kind.name)
+			return nil, fmt.Errorf("speculation of %s is on, and this kernel cannot disable it for single tasks", kind.name)
 		}
-		// Else the processor does not do it, or the kernel has it off for all.
+		// Otherwise the processor does not speculate in this way, or the kernel has disabled it for all tasks.
 	}
 	return list, nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// coreCookie reads the core scheduling cookie of a process (PR_SCHED_CORE_GET); 0 is none.
+// coreCookie returns the core scheduling cookie of a process (PR_SCHED_CORE_GET), or 0 if it has none.
 func coreCookie(pid int) (cookie uint64, err error) {
 	_, _, errno := unix.Syscall6(unix.SYS_PRCTL, unix.PR_SCHED_CORE, unix.PR_SCHED_CORE_GET, uintptr(pid),
 		unix.PR_SCHED_CORE_SCOPE_THREAD, uintptr(unsafe.Pointer(&cookie)), 0)
@@ -28,8 +28,8 @@ func coreCookie(pid int) (cookie uint64, err error) {
 	return cookie, nil
 }
 
-// With the setting each run has a cookie of its own, and no hardware thread of its core is for
-// anybody else; where the machine cannot do it, nothing runs.
+// With --core-scheduling each run has its own core scheduling cookie, so the kernel runs no other process on the hardware threads of its
+// core. On a machine without core scheduling, no run starts.
 //
 //lab:as root
 //lab:all own
@@ -52,7 +52,11 @@ func TestCoreScheduling(t *testing.T) {
 	for _, asked := range []bool{false, true, true} {
 		j := jailtest.New(t, func(c *jail.Config) { c.CPU.CoreScheduling = asked })
 		before := jailtest.Children(os.Getpid())
-		p := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
+		p := talk(t, j, `
+import time
+print('{}', flush=True)
+time.sleep(60)
+`)
 		p.line(t)
 		for _, pid := range jailtest.Children(os.Getpid()) {
 			if slices.Contains(before, pid) {
@@ -73,8 +77,8 @@ func TestCoreScheduling(t *testing.T) {
 	}
 }
 
-// With the setting nothing of the processor's speculation that a task can switch off is on; where
-// there is no such switch, and the processor is not safe without, nothing starts.
+// With --restrict-speculation all speculation that a task can disable is disabled. If the kernel cannot disable it for a task, and the
+// processor speculates, nothing starts.
 func TestRestrictSpeculation(t *testing.T) {
 	config := jailtest.Config(t)
 	config.CPU.RestrictSpeculation = true

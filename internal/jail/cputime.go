@@ -10,14 +10,15 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
 )
 
+// Bounds of the pause between two reads of the CPU time.
 const (
 	shortestCPULook = 5 * time.Millisecond
 	longestCPULook  = 250 * time.Millisecond
 )
 
-// watchCPU closes exceeded when the processes of the jail have taken more CPU time than limit, besides what was spent before. A limit
-// of 0 is none. The daemon looks at the time that the kernel counts: no controller stops a cgroup at a total (cgroups(7)), and
-// RLIMIT_CPU counts each process for itself. It looks again when the limit can be reached at the earliest.
+// watchCPU closes exceeded when the processes of the jail have used more CPU time than limit, in addition to spent. A limit of 0 means
+// no limit. The daemon has to read the time repeatedly: no cgroup controller bounds the total CPU time (cgroups(7)), and RLIMIT_CPU
+// counts each process alone. The next read is when the limit can be reached at the earliest, within the bounds above.
 func (p *process) watchCPU(limit, spent time.Duration) (exceeded <-chan struct{}) {
 	if limit == 0 {
 		return nil
@@ -40,8 +41,8 @@ func (p *process) watchCPU(limit, spent time.Duration) (exceeded <-chan struct{}
 	return over
 }
 
-// cpuTime is what the jail's processes have taken: by its leaf, or without one by those that live, and the children for which these
-// have waited.
+// cpuTime returns the CPU time of the jail's processes so far, from the leaf. Without a leaf it is the time of the living processes and
+// of the children that they have waited for.
 func (p *process) cpuTime() (total time.Duration) {
 	if p.leaf != nil {
 		return p.leaf.CPUTime()
@@ -54,12 +55,12 @@ func (p *process) cpuTime() (total time.Duration) {
 	return total
 }
 
-// userHZ is the number of clock ticks in a second in files of /proc; the same on every architecture that Go knows (sysconf(3),
-// _SC_CLK_TCK).
+// userHZ is the number of clock ticks per second in files of /proc (sysconf(3), _SC_CLK_TCK). It is the same on all architectures that
+// Go supports.
 const userHZ = 100
 
-// cpuOf is the user and system time of a process and of the children that it has waited for: fields 14 to 17 of its stat file
-// (proc_pid_stat(5)). The second field is the name of the program, in parentheses, and may contain anything.
+// cpuOf returns the user and system time of a process and of the children that it has waited for: fields 14 to 17 of its stat file
+// (proc_pid_stat(5)). The second field is the name of the process in parentheses, and may contain spaces and parentheses.
 func cpuOf(stat []byte) (total time.Duration) {
 	_, rest, found := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
 	fields := bytes.Fields(rest)

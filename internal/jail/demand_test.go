@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// As many wait as were taken in the busiest second of the last minute, and one more.
+// The pool keeps one jail more than were taken in the busiest second of the last minute.
 func TestDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(5, nil)
@@ -48,8 +48,7 @@ func TestDemand(t *testing.T) {
 	})
 }
 
-// A pool whose jails do not start tries as many as are started at once, and from then on one in nine
-// tenths of a second.
+// If no jail starts, the pool first tries as many as it starts at once, and then one every 0.9 s.
 func TestPoolBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var starts atomic.Int64
@@ -58,7 +57,7 @@ func TestPoolBacksOff(t *testing.T) {
 			return nil, errors.New("no")
 		})
 		p.open()
-		for range 100 { // runs, which all wake it
+		for range 100 { // runs, each of which wakes the pool
 			p.take()
 			time.Sleep(100 * time.Millisecond)
 		}

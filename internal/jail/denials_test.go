@@ -22,8 +22,7 @@ import (
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
-// byNumber lets a program make system calls that Python has no function for: call returns the
-// name of the errno.
+// byNumber is Python code for system calls without a Python function: call() returns the name of the errno.
 const byNumber = `
 import ctypes, errno, os, signal, sys, threading
 libc = ctypes.CDLL(None, use_errno=True)
@@ -33,11 +32,11 @@ def call(number, *args):
     return errno.errorcode.get(ctypes.get_errno(), ctypes.get_errno())
 `
 
-// patient is for programs that take long where computing is slow, as in the lab.
+// patient gives programs more time, because the lab computes slowly.
 func patient(c *jail.Config) { c.Limits.Wall = time.Minute }
 
-// What another filter below answers, a systemd unit's, is never ours to count: what is denied in these
-// tests is in the sets that systemd/sandboxd.service allows.
+// A call that an outer filter denies, such as that of a systemd unit, is not counted by the daemon. So these tests use only calls that
+// systemd/sandboxd.service allows.
 func TestDenialsAreCountedByName(t *testing.T) {
 	j := jailtest.New(t, patient)
 	for _, tt := range []struct {
@@ -50,13 +49,27 @@ func TestDenialsAreCountedByName(t *testing.T) {
 		{"for its arguments", "print(call(FCNTL, 0, 8), call(FCNTL, 0, 1))", "EPERM 0\n", map[string]int{"fcntl": 1}},
 		{"with the errno of the rule", "print(call(FCNTL, 0, 8), call(FCNTL, 0, 9999))", "EPERM ENOSYS\n", map[string]int{"fcntl": 2}},
 		{"the flags of clone", "print(call(CLONE, 0x10000000), call(CLONE, 0x20000))", "EPERM EPERM\n", map[string]int{"clone": 2}},
-		{"a type of socket", "import socket\ntry: socket.socket(socket.AF_UNIX, socket.SOCK_RAW)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EPERM\n", map[string]int{"socket": 1}},
-		{"by Python's own function", "try: os.mknod('x', 0o20600)\nexcept OSError as e: print(errno.errorcode[e.errno])", "EPERM\n", map[string]int{"mknodat": 1}},
+		{"a type of socket", `
+import socket
+try: socket.socket(socket.AF_UNIX, socket.SOCK_RAW)
+except OSError as e: print(errno.errorcode[e.errno])
+`, "EPERM\n", map[string]int{"socket": 1}},
+		{"by Python's own function", `
+try: os.mknod('x', 0o20600)
+except OSError as e: print(errno.errorcode[e.errno])
+`, "EPERM\n", map[string]int{"mknodat": 1}},
 		{"new ones that are not there are not", "print(call(461), call(900), call(-1), call(1 << 29))", "ENOSYS ENOSYS ENOSYS ENOSYS\n", map[string]int{}},
 		{"quiet ones are not", "print(call(MEMBARRIER, 0), call(CLONE3, 0), call(SETXATTR, 0))", "ENOSYS ENOSYS ENOTSUP\n", map[string]int{}},
 		{"whatever is above 32 bits", "print(call(PRCTL, 1, 0), call(PRCTL, 1 | 1 << 32, 0))", "EPERM EPERM\n", map[string]int{"prctl": 2}},
-		{"in a child", "if os.fork() == 0: call(SETUID, 0); os._exit(0)\nos.wait(); print(call(SETUID, 0))", "EPERM\n", map[string]int{"setuid": 2}},
-		{"in threads", "ts = [threading.Thread(target=call, args=(INOTIFY, 0)) for i in range(20)]\nfor t in ts: t.start()\nfor t in ts: t.join()", "", map[string]int{"inotify_init1": 20}},
+		{"in a child", `
+if os.fork() == 0: call(SETUID, 0); os._exit(0)
+os.wait(); print(call(SETUID, 0))
+`, "EPERM\n", map[string]int{"setuid": 2}},
+		{"in threads", `
+ts = [threading.Thread(target=call, args=(INOTIFY, 0)) for i in range(20)]
+for t in ts: t.start()
+for t in ts: t.join()
+`, "", map[string]int{"inotify_init1": 20}},
 		{"after an exec", "sys.stdout.flush(); os.execv(sys.executable, [sys.executable, '-c', 'import os\\ntry: os.setuid(0)\\nexcept OSError as e: print(e.errno)'])", "1\n", map[string]int{"setuid": 1}},
 		{"before another end", "call(SETUID, 0); os._exit(3)", "", map[string]int{"setuid": 1}},
 	} {
@@ -76,7 +89,7 @@ func TestDenialsAreCountedByName(t *testing.T) {
 var deniedNumbers = fmt.Sprintf("SETUID, INOTIFY, FCNTL, CLONE, MEMBARRIER, CLONE3, PRCTL, SETXATTR = %d, %d, %d, %d, %d, %d, %d, %d\n",
 	unix.SYS_SETUID, unix.SYS_INOTIFY_INIT1, unix.SYS_FCNTL, unix.SYS_CLONE, unix.SYS_MEMBARRIER, unix.SYS_CLONE3, unix.SYS_PRCTL, unix.SYS_SETXATTR)
 
-// A number that has no name. A filter below ours has none for it either, and answers first.
+// A system call number without a name is counted as DenialUnknown, unless an outer filter denies it first.
 func TestDenialsWithoutAName(t *testing.T) {
 	if mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0); err != nil || mode != 0 {
 		t.Logf("there is a filter below ours: mode %d, %v", mode, err)
@@ -89,20 +102,54 @@ func TestDenialsWithoutAName(t *testing.T) {
 	}
 }
 
-// A program that does nothing out of the ordinary is never made to wait for the daemon.
+// An ordinary program makes no denied call that waits for the daemon.
 func TestUsualProgramsCauseNoDenial(t *testing.T) {
 	jailtest.RequireModules(t, "numpy", "pandas", "matplotlib")
 	j := jailtest.New(t, patient)
 	for _, tt := range []struct{ name, source string }{
-		{"threads", "import concurrent.futures as c\nwith c.ThreadPoolExecutor() as e: print(list(e.map(abs, [1])))"},
-		{"subprocess", "import subprocess\nprint(subprocess.run(['/bin/ls', '-l'], capture_output=True).returncode)"},
-		{"multiprocessing", "import multiprocessing\nwith multiprocessing.Pool(2) as p: print(p.map(abs, [1, 2]))"},
-		{"files", "import pathlib, shutil\npathlib.Path('a').mkdir(); pathlib.Path('a/x').write_text('1')\nshutil.copytree('a', 'b'); shutil.make_archive('c', 'gztar', 'a'); shutil.rmtree('a')"},
-		{"sqlite3", "import sqlite3\nc = sqlite3.connect('x.db'); c.execute('create table x(a)'); c.commit()"},
-		{"asyncio", "import asyncio\nasync def main():\n    async def answer(r, w): w.write(b'x'); w.close()\n    s = await asyncio.start_server(answer, '127.0.0.1', 0)\n    r, w = await asyncio.open_connection(*s.sockets[0].getsockname())\n    print(await r.read())\nasyncio.run(main())"},
-		{"numpy", "import numpy\na = numpy.random.rand(300, 300)\nprint((a @ a).sum(), numpy.linalg.svd(a)[1][0])"},
-		{"pandas", "import pandas\nprint(pandas.DataFrame({'a': [1, 2]}).describe())"},
-		{"matplotlib", "import matplotlib.pyplot as p\np.plot([1, 2]); p.savefig('x.png')"},
+		{"threads", `
+import concurrent.futures as c
+with c.ThreadPoolExecutor() as e: print(list(e.map(abs, [1])))
+`},
+		{"subprocess", `
+import subprocess
+print(subprocess.run(['/bin/ls', '-l'], capture_output=True).returncode)
+`},
+		{"multiprocessing", `
+import multiprocessing
+with multiprocessing.Pool(2) as p: print(p.map(abs, [1, 2]))
+`},
+		{"files", `
+import pathlib, shutil
+pathlib.Path('a').mkdir(); pathlib.Path('a/x').write_text('1')
+shutil.copytree('a', 'b'); shutil.make_archive('c', 'gztar', 'a'); shutil.rmtree('a')
+`},
+		{"sqlite3", `
+import sqlite3
+c = sqlite3.connect('x.db'); c.execute('create table x(a)'); c.commit()
+`},
+		{"asyncio", `
+import asyncio
+async def main():
+    async def answer(r, w): w.write(b'x'); w.close()
+    s = await asyncio.start_server(answer, '127.0.0.1', 0)
+    r, w = await asyncio.open_connection(*s.sockets[0].getsockname())
+    print(await r.read())
+asyncio.run(main())
+`},
+		{"numpy", `
+import numpy
+a = numpy.random.rand(300, 300)
+print((a @ a).sum(), numpy.linalg.svd(a)[1][0])
+`},
+		{"pandas", `
+import pandas
+print(pandas.DataFrame({'a': [1, 2]}).describe())
+`},
+		{"matplotlib", `
+import matplotlib.pyplot as p
+p.plot([1, 2]); p.savefig('x.png')
+`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := jailtest.Run(t, j, tt.source)
@@ -116,7 +163,7 @@ func TestUsualProgramsCauseNoDenial(t *testing.T) {
 	}
 }
 
-// The daemon gives the very answers that the kernel gives under the filter without a listener.
+// The daemon answers denied calls with the same errnos that the kernel returns under the same filter without a listener.
 func TestAnswersAreThoseOfTheKernel(t *testing.T) {
 	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
 	if err != nil {
@@ -142,7 +189,7 @@ func TestAnswersAreThoseOfTheKernel(t *testing.T) {
 	}
 	for i := range got {
 		number, _ := strconv.Atoi(strings.Fields(got[i])[0])
-		// An answer that is neither counted nor quiet is one of a filter below ours.
+		// An answer that is neither counted nor quiet comes from an outer filter.
 		if name := seccompprofiles.Name(uint32(number)); got[i] != want[i] && denials[name] > 0 {
 			t.Errorf("%s: by the daemon %q, by the kernel %q", name, got[i], want[i])
 		}
@@ -159,14 +206,18 @@ func TestKilledByTheFilter(t *testing.T) {
 	if r.Verdict != sandbox.Signaled || r.Signal != unix.SIGSYS || !maps.Equal(r.Denials, map[string]int{sandbox.DenialKilled: 1}) {
 		t.Errorf("%s, %v, %v", r.Verdict, r.Signal, r.Denials)
 	}
-	// It cannot pretend that.
-	r = jailtest.Run(t, j, "import os, signal\nif os.fork() == 0: os.kill(1, signal.SIGSYS); os._exit(0)\nos.kill(1, signal.SIGSYS); os.wait()")
+	// A program cannot fake this by sending itself SIGSYS.
+	r = jailtest.Run(t, j, `
+import os, signal
+if os.fork() == 0: os.kill(1, signal.SIGSYS); os._exit(0)
+os.kill(1, signal.SIGSYS); os.wait()
+`)
 	if r.Verdict != sandbox.Exited || len(r.Denials) > 0 {
 		t.Errorf("%s, %v", r.Verdict, r.Denials)
 	}
 }
 
-// An operator's profile may have other answers than an errno.
+// An operator's profile may use other actions than an errno.
 func TestProfileWithTrap(t *testing.T) {
 	filter, err := seccompprofiles.Compile([]byte(`{"extends":"default","syscalls":[{"names":["inotify_init1"],"action":"SCMP_ACT_TRAP"}]}`))
 	if err != nil {
@@ -179,7 +230,7 @@ func TestProfileWithTrap(t *testing.T) {
 	}
 }
 
-// A program that does nothing but what is denied costs the daemon little, and dies as any other.
+// A program that makes denied calls in a loop costs the daemon little processor time, and can be killed like any other.
 func TestFloodOfDenials(t *testing.T) {
 	const wall = 3 * time.Second
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = wall })
@@ -197,9 +248,9 @@ print("up", flush=True)
 		if r.Verdict != sandbox.Timeout || took > wall+grace {
 			t.Errorf("verdict %s after %v", r.Verdict, took)
 		}
-		share := took / 3 // unpaced, it takes more than all of it
+		share := took / 3 // without the pace, the daemon would use more than one whole processor
 		if testenv.InLab() {
-			share *= 2 // switching between processes is dear there
+			share *= 2 // switching between processes is expensive there
 		}
 		if cpu > share {
 			t.Errorf("the daemon's CPU time is %v of %v", cpu, took)
@@ -246,7 +297,7 @@ print("up", flush=True)
 	})
 }
 
-// cpuTime is what this process has used, all threads together.
+// cpuTime returns the CPU time of all threads of this process.
 func cpuTime(t *testing.T) time.Duration {
 	t.Helper()
 	var u unix.Rusage
@@ -256,8 +307,8 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// The kernel has room for one listener in all filters of a process. Where the daemon's container
-// has it, the jail holds all the same, and nothing is counted.
+// The kernel allows one listener among all filters of a process. If the filter of the daemon's container has it, jails work, and
+// denials are not counted.
 func TestUnderAnotherListener(t *testing.T) {
 	if os.Getenv("SANDBOXD_TEST_UNDER_LISTENER") == "" {
 		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestUnderAnotherListener$", "-test.v")
@@ -277,8 +328,8 @@ func TestUnderAnotherListener(t *testing.T) {
 	}
 }
 
-// The kernel bounds the descriptors in flight over sockets by host uid. Where runs share one, a run
-// that uses them up keeps the listener of another from the daemon: that one runs, uncounted.
+// The kernel limits the descriptors in flight for each host uid. If runs share a uid and one run reaches the limit, another run cannot
+// send its listener to the daemon. That run works, and its denials are not counted.
 func TestDescriptorsInFlightOfAnotherRun(t *testing.T) {
 	j := jailtest.New(t, patient)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -2,8 +2,8 @@
 //
 // # Three types
 //
-// A host is what belongs to the machine: the cgroup tree, the host ids, the zygotes. There is one for each Runner. An environment is
-// an interpreter with its packages: the root file system, the filter, the template, the jails that wait. There is one for each name
+// A host holds what belongs to the machine: the cgroup tree, the host ids, the zygotes. There is one for each Runner. An environment
+// is an interpreter with its packages: the root file system, the filter, the template, the waiting jails. There is one for each name
 // that a program may choose. A jail belongs to one run: its leaf, its host id, its processes, its streams.
 //
 // # Theory of operation
@@ -27,7 +27,7 @@
 //	                                      the child: landlock, rlimits,
 //	                                      descriptors, seccomp
 //	  ◄────── "go", its listener ───────
-//	  answer what the filter denies       the child: execve python3
+//	  answer denied system calls          the child: execve python3
 //	  ◄──────────── "ready" ────────────  the launcher waits     (a waiting jail is here)
 //	  the program ──────────────────────► main.py, compiled
 //	  ◄── "started", end of file ───────
@@ -44,7 +44,7 @@
 //
 // # The packages
 //
-// Packages sandbox (what goes in and what comes out) and these, each of which knows nothing of jails:
+// Package sandbox defines the program and its outcome. The following packages do not depend on this one:
 //
 //	cgroup    the tree, its leaves, their limits
 //	hostid    host uids for the runs, and id maps
@@ -54,15 +54,17 @@
 //	spawn     the first process of a jail: by a zygote, by a template
 //	denials   the system calls that the filter denies
 //	output    the streams of a program
+//	display   the displays of a program, as they come over the hand-off socket
+//	collect   the files that a run returns
 //	kernfs    small files of /proc and of cgroups
 //
-// Read the files of this package in this order: runner, host, environment, jail (the story of a run), process, handoff, pool, keeper,
-// template; then verdict, watchdog, footprint, reserve, stop and janitor. Package doctor tries every layer before the daemon promises
-// it.
+// Read the files of this package in this order: runner, host, environment, jail (the steps of a run), process, handoff, pool, keeper,
+// template; then verdict, watchdog, footprint, reserve, stop and janitor. Package doctor tries every layer before the daemon serves.
 //
-// # Who trusts whom
+// # Trust
 //
-// The daemon trusts nothing that a program made. It derives no path of the host from it, opens no file that it wrote, and reads its two
-// streams with a cap. The filter, the plan and the limits come from the daemon. Package jail needs no privilege but the right to create
-// user namespaces. As root, it gives each run a host uid that is neither root's nor the daemon's.
+// The daemon trusts no data of a program. It derives no path of the host from such data. It reads the two streams, the displays and the
+// returned files with a cap, and opens a returned file with the rights of the run's host uid (package collect). The filter, the plan and
+// the limits come from the daemon. Package jail needs no privilege except the right to create user namespaces. As root, it gives each run
+// a host uid that is neither root's nor the daemon's.
 package jail

@@ -20,7 +20,7 @@ import (
 type environment struct {
 	host    *host
 	name    string
-	modules []string // that a template imports
+	modules []string // imported by the template
 	cfg     EnvironmentConfig
 	python  python.Interpreter
 	cpu     []inside.Prctl
@@ -28,11 +28,11 @@ type environment struct {
 
 	root    atomic.Pointer[root]
 	spawner spawn.Spawner
-	keeper  *keeper // of the template; nil without engine fork
+	keeper  *keeper // keeps the template; nil without engine fork
 	pool    *pool
 }
 
-// root is the file system of the runs to come. It is replaced, and never changed.
+// root is the root file system of later runs. A root is never changed: a new one replaces it.
 type root struct {
 	plan   []inside.Node
 	files  inside.Ruleset // what Landlock allows of the plan
@@ -69,7 +69,7 @@ func (e *environment) close() {
 	e.keeper.close()
 }
 
-// use makes a plan that of the runs to come.
+// use makes a plan the root of later runs.
 func (e *environment) use(plan []inside.Node) error {
 	files, err := rootfs.Landlock(plan)
 	if err != nil {
@@ -81,7 +81,7 @@ func (e *environment) use(plan []inside.Node) error {
 	return nil
 }
 
-// add adds nodes to the root of the runs to come.
+// add adds nodes to the root of later runs.
 func (e *environment) add(nodes ...inside.Node) error {
 	plan := e.root.Load().plan
 	if err := e.use(append(plan[:len(plan):len(plan)], nodes...)); err != nil {
@@ -91,7 +91,7 @@ func (e *environment) add(nodes ...inside.Node) error {
 	return nil
 }
 
-// most are the limits that no run exceeds.
+// most returns the largest limits that a run may have.
 func (e *environment) most() sandbox.Limits {
 	most := e.cfg.Limits
 	most.Wall = max(most.Wall, e.cfg.Max.Wall)
@@ -102,7 +102,7 @@ func (e *environment) most() sandbox.Limits {
 	return most
 }
 
-// leafLimits are the limits of the cgroup of a run.
+// leafLimits returns the limits of a run's leaf.
 func leafLimits(l sandbox.Limits) cgroup.Limits {
 	return cgroup.Limits{Memory: l.Memory, Pids: l.Pids + OwnProcesses, CPU: l.CPU}
 }
@@ -139,7 +139,7 @@ func (e *environment) compile(r *root) *inside.Script {
 	return inside.Compile(order)
 }
 
-// script is that of the next run.
+// script returns the script of the next run.
 func (e *environment) script() *inside.Script {
 	if e.cfg.Alter == nil {
 		return e.root.Load().script
@@ -192,7 +192,7 @@ func (e *environment) run(ctx context.Context, program sandbox.Program, live *sa
 		if !errors.Is(err, errDied) {
 			return result, err
 		}
-		// It died before it took the program, so the program can run in another one.
+		// The waiting jail died before it took the program, so the program can run in another jail.
 	}
 	j, err := e.start()
 	if err != nil {

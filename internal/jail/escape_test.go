@@ -35,16 +35,16 @@ import (
 
 // The attacks are testdata/escape/FAMILY/NAME.py, one each, with a head of comments:
 //
-//	# expect: held [END|END...]   how the run may end: exit=N, signal=SIGNAME, timeout, oom, any; exit=0 unless given
-//	# what it is, which CVE or peer it is from
-//	# weakened: oom               how it may end as well in a jail that lacks layers (optional)
-//	# layers: mounts seccomp      the layers that each stop it alone, see layers_test.go
-//	# arch: amd64                 the only architecture that has it (optional)
+//	# expect: held [END|END...]   how the run may end: exit=N, signal=SIGNAME, timeout, oom, any; exit=0 by default
+//	# a description, with the CVE or the project from which it comes
+//	# weakened: oom               another end that is allowed in a jail without some layers (optional)
+//	# layers: mounts seccomp      the layers each of which stops it alone; see layers_test.go
+//	# arch: amd64                 the only architecture on which it exists (optional)
 //	# limits: wall=1s memory=64MiB cpu=0.5 pids=20 scratch=4MiB inodes=100 output=1KiB   (optional)
 //
-// prelude.py comes before each of them. An attack looks at what it achieved, and prints "held: why",
-// "ESCAPED: what", "UNCLEAR: what" where it did not come to its point, or "absent: why" where this
-// kernel or host has nothing to attack. One that ends by itself must have said that something held.
+// prelude.py is put before each attack. An attack checks what it achieved, and prints "held: why", "ESCAPED: what", "UNCLEAR: what" if it
+// could not be carried out, or "absent: why" if this kernel or host does not have its target. An attack that ends by itself must have
+// printed "held" at least once.
 const escapeDir = "testdata/escape"
 
 // engines are the ways in which a jail can be started.
@@ -61,8 +61,8 @@ var engines = []struct {
 type attack struct {
 	family, name string
 	source       string
-	ends         []string // allowed ones
-	weakened     []string // allowed as well in a jail that lacks layers
+	ends         []string // allowed ends
+	weakened     []string // further allowed ends in a jail without some layers
 	layers       []string
 	arch         string
 	limits       string
@@ -128,7 +128,7 @@ func loadAttacks(t *testing.T) (attacks []attack) {
 	return attacks
 }
 
-// limit sets what the head of an attack says.
+// limit sets the limits from the head of an attack.
 func (a attack) limit(t *testing.T, l *sandbox.Limits) {
 	t.Helper()
 	l.Wall = time.Minute // the lab computes slowly
@@ -160,14 +160,13 @@ func (a attack) limit(t *testing.T, l *sandbox.Limits) {
 	}
 }
 
-// judgeWeakened is judge for a jail that lacks layers, where an attack may end otherwise: what it
-// says counts.
+// judgeWeakened does the same as judge for a jail without some layers. There an attack may end in another way, and only its output counts.
 func (a attack) judgeWeakened(r *jail.Result) string {
 	a.ends = slices.Concat(a.ends, a.weakened, []string{"exit=0"})
 	return a.judge(r)
 }
 
-// judge says why an attack's run is no proof that it was held, "" if it is.
+// judge returns why a run does not prove that the attack was stopped, or "" if it does.
 func (a attack) judge(r *jail.Result) string {
 	if said := bad.Find(r.Stdout.Kept); said != nil {
 		return string(said)
@@ -182,7 +181,7 @@ func (a attack) judge(r *jail.Result) string {
 	return ""
 }
 
-// jails makes one jail for each set of limits that attacks ask for.
+// jails makes a Runner for each set of limits in the heads of the attacks.
 func jails(t *testing.T, attacks []attack, edit func(*jail.Config)) map[string]*jail.Runner {
 	t.Helper()
 	made := map[string]*jail.Runner{}
@@ -207,7 +206,7 @@ func TestEscape(t *testing.T) {
 			for _, a := range attacks {
 				t.Run(a.String(), func(t *testing.T) {
 					t.Parallel()
-					// On the jail that the attack before left behind: each run shows that one ended well.
+					// On the Runner that the previous attack has used: this also shows that the previous attack did not damage it.
 					why := a.judge(host.attack(t, jails[a.limits], a))
 					if why != "" {
 						t.Error(why)
@@ -226,9 +225,9 @@ func TestEscape(t *testing.T) {
 	score.print("Attacks held, of those tried, over all ways to start a jail")
 }
 
-// chosen returns the attacks for one of the ways to start a jail. Natively each attack is tried in one way, and the
-// ways take turns along the list, so every family is tried in all four. The lab tries one attack of each
-// family under both engines. With SANDBOXD_TEST_ALL=1 testenv.Tries chooses.
+// chosen returns the attacks for one of the four ways to start a jail. Outside of the lab each attack is tried in one way. The ways
+// alternate along the list, so each family is tried in all four. The lab tries one attack of each family under both engines. With
+// SANDBOXD_TEST_ALL=1, testenv.Tries chooses.
 func chosen(attacks []attack, way int) (picked []attack) {
 	if testenv.Brief() {
 		attacks = firstOfEachFamily(attacks)
@@ -245,7 +244,7 @@ func chosen(attacks []attack, way int) (picked []attack) {
 	return picked
 }
 
-// firstOfEachFamily are the attacks before which there is none of the same family.
+// firstOfEachFamily returns the first attack of each family.
 func firstOfEachFamily(attacks []attack) (first []attack) {
 	for _, a := range attacks {
 		if !slices.ContainsFunc(first, func(b attack) bool { return b.family == a.family }) {
@@ -255,17 +254,17 @@ func firstOfEachFamily(attacks []attack) (first []attack) {
 	return first
 }
 
-// No attack is left out: natively each is tried once, and each family in all four ways; with
-// SANDBOXD_TEST_ALL=1 each attack in all four. The lab tries one attack of each family, or each with
-// SANDBOXD_TEST_ALL=1, once under each engine.
+// chosen leaves no attack out. Outside of the lab each attack is tried once, and each family in all four ways; with SANDBOXD_TEST_ALL=1
+// each attack is tried in all four. In the lab one attack of each family, or each attack with SANDBOXD_TEST_ALL=1, is tried once under
+// each engine.
 func TestChosenAttacks(t *testing.T) {
 	attacks := loadAttacks(t)
 	families := firstOfEachFamily(attacks)
 	for _, tt := range []struct {
 		name, lab, all string
-		attacks        int // different ones
-		times          int // that each is tried
-		everyFamily    int // ways to start a jail in which every family is tried
+		attacks        int // number of different attacks
+		times          int // how often each attack is tried
+		everyFamily    int // number of ways to start a jail in which every family is tried
 	}{
 		{"natively", "", "", len(attacks), 1, 4},
 		{"natively, all", "", "1", len(attacks), 4, 4},
@@ -322,7 +321,7 @@ func (s *score) add(name string, held bool) {
 	}
 }
 
-// print is for `make escape`.
+// print prints the score for `make escape`.
 func (s *score) print(title string) {
 	if !testing.Verbose() {
 		return
@@ -336,21 +335,20 @@ func (s *score) print(title string) {
 	fmt.Printf("  %-14s %4d of %d\n", "all", held, tried)
 }
 
-// host is what there is to be had outside: each thing holds the secret, or notices a visitor.
+// host holds the targets outside of the jail: each of them contains the secret, or counts accesses.
 type host struct {
 	secret    string
-	file      string // readable by everybody; its directory holds private, and a link
-	private   string // readable by its owner
+	file      string // readable by everybody; its directory also contains private and a link
+	private   string // readable by its owner only
 	process   *exec.Cmd
 	visitors  atomic.Int64 // connections and datagrams that came from inside
-	constants string       // all of it in Python
+	constants string       // the targets as Python constants
 }
 
-// hostFacts of prelude.py: paths, numbers and addresses, and the digest of the secret, never the
-// secret itself.
+// The constants of prelude.py are paths, numbers and addresses, and a digest of the secret. They never contain the secret itself.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	runtime.LockOSThread() // for good: it is what our process dies with
+	runtime.LockOSThread() // without an unlock: the target process dies with this thread
 	random := make([]byte, 16)
 	_, _ = rand.Read(random)
 	h := &host{secret: "sandboxd-secret-" + hex.EncodeToString(random)}
@@ -362,14 +360,14 @@ func newHost(t *testing.T) *host {
 		}
 	}
 
-	// Not below /tmp, which the init covers while it builds the root: a weakened jail shows the rest.
+	// Not below /tmp, because the init mounts over /tmp, so a weakened jail would not show it.
 	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-escape-")
 	must(err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	must(os.Chmod(dir, 0o755))
 	h.file, h.private = dir+"/secret", dir+"/private"
 	must(os.WriteFile(h.file, []byte(h.secret), 0o644))
-	must(os.Chmod(h.file, 0o644)) // whatever the umask
+	must(os.Chmod(h.file, 0o644)) // independent of the umask
 	must(os.WriteFile(h.private, []byte(h.secret), 0o600))
 	shared := fmt.Sprintf("/dev/shm/sandboxd-escape-%d", os.Getpid())
 	must(os.WriteFile(shared, []byte(h.secret), 0o666))
@@ -443,7 +441,7 @@ func newHost(t *testing.T) *host {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	must(err)
 
-	// No t.Setenv: what runs beside this may not change it.
+	// Not by t.Setenv, which parallel tests may not use.
 	must(os.Setenv("SANDBOXD_ESCAPE_SECRET", h.secret))
 	t.Cleanup(func() { _ = os.Unsetenv("SANDBOXD_ESCAPE_SECRET") })
 
@@ -491,11 +489,11 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// interfaces, namespaces and routed tell of the host's network, as Python.
+// interfaces, namespaces and routed return facts about the host's network, as Python constants.
 func interfaces(t *testing.T) string {
 	list, err := net.Interfaces()
 	if errors.Is(err, unix.EAFNOSUPPORT) {
-		return `["lo"]` // a unit forbids to ask, and has no other
+		return `["lo"]` // a systemd unit denies netlink, and has no other interface
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -519,7 +517,7 @@ func namespaces(t *testing.T) string {
 	return "{" + strings.Join(links, ", ") + "}"
 }
 
-// routed reports whether the host knows a way to an address. Nothing is sent.
+// routed reports whether the host has a route to an address. It sends nothing.
 func routed(network, address string) string {
 	c, err := net.Dial(network, address)
 	if err != nil {
@@ -529,7 +527,7 @@ func routed(network, address string) string {
 	return "True"
 }
 
-// key makes a key that everybody may read who knows its number, in the key ring that all processes inherit.
+// key adds a key to the session keyring, which all processes inherit. Everybody who knows its number may read it.
 func (h *host) key(t *testing.T) int {
 	t.Helper()
 	serial, err := unix.AddKey("user", "sandboxd-escape", []byte(h.secret), unix.KEY_SPEC_SESSION_KEYRING)
@@ -543,7 +541,7 @@ func (h *host) key(t *testing.T) int {
 	return serial
 }
 
-// semaphore and queue make System V objects under a key, which everybody may read and change.
+// semaphore and queue create System V objects that everybody may read and change.
 func semaphore(t *testing.T, key int) int {
 	t.Helper()
 	id, _, errno := unix.Syscall(unix.SYS_SEMGET, uintptr(key), 1, unix.IPC_CREAT|0o666)
@@ -570,10 +568,10 @@ func (h *host) attack(t *testing.T, j *jail.Runner, a attack) *jail.Result {
 	return jailtest.Run(t, j, h.program(a))
 }
 
-// names matches what may be the name of a system call in an attack.
+// names matches words of an attack that may be names of system calls.
 var names = regexp.MustCompile(`"([a-z][a-z0-9_]+)"`)
 
-// program is an attack with what comes before it.
+// program returns the source of an attack, with the constants and prelude.py before it.
 func (h *host) program(a attack) string {
 	prelude, err := os.ReadFile(escapeDir + "/prelude.py")
 	if err != nil {
@@ -588,7 +586,7 @@ func (h *host) program(a attack) string {
 	return fmt.Sprintf("%sNR = {%s}\n%s%s", h.constants, numbers.String(), prelude, a.source)
 }
 
-// unharmed checks from outside what an attack may have done.
+// unharmed checks from outside that an attack has not changed or accessed a target.
 func (h *host) unharmed(t *testing.T) {
 	t.Helper()
 	for _, file := range []string{h.file, h.private} {

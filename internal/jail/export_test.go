@@ -17,10 +17,10 @@ func (r *Runner) each(do func(*environment)) {
 	}
 }
 
-// main is the environment of programs that name none.
+// main returns the environment of programs that name none.
 func (r *Runner) main() *environment { return r.environments[sandbox.DefaultTemplate] }
 
-// Expose weakens the mounts: the new root gets nodes that nobody planned, and that Landlock does not know of.
+// Expose weakens the mounts: it adds nodes to the root that are not in the plan and have no Landlock rule.
 func (r *Runner) Expose(nodes ...inside.Node) {
 	r.each(func(e *environment) {
 		root := e.root.Load()
@@ -29,7 +29,7 @@ func (r *Runner) Expose(nodes ...inside.Node) {
 	r.Recompile()
 }
 
-// Recompile takes into account what a test has changed in the Parts.
+// Recompile applies the changes that a test has made to the Parts.
 func (r *Runner) Recompile() {
 	r.each(func(e *environment) {
 		root := e.root.Load()
@@ -37,17 +37,17 @@ func (r *Runner) Recompile() {
 	})
 }
 
-// ShareNamespaces leaves the runs in the daemon's own namespaces of these kinds (CLONE_NEW*).
+// ShareNamespaces makes runs share the daemon's namespaces of these kinds (CLONE_NEW*).
 func (r *Runner) ShareNamespaces(kinds uintptr) { r.host.namespaces &^= kinds }
 
-// LeaveCgroup makes no leaves, until the function that it returns is called.
+// LeaveCgroup disables leaves until the returned function is called.
 func (r *Runner) LeaveCgroup() (restore func()) {
 	tree := r.host.tree
 	r.host.tree = nil
 	return func() { r.host.tree = tree }
 }
 
-// Parts are what the runs share, for tests that break them.
+// Parts holds state that runs share, for tests that change it.
 type Parts struct {
 	Plan   *[]inside.Node
 	Filter *[]byte
@@ -56,29 +56,29 @@ type Parts struct {
 	Limits *sandbox.Limits
 }
 
-// Parts of the environment of programs that name none. Nothing may run.
+// Parts returns the Parts of the default environment. No run may be in progress.
 func (r *Runner) Parts() Parts {
 	e := r.main()
 	return Parts{&e.root.Load().plan, &e.filter, &e.python.Path, r.host.zygotes.Program(), &e.cfg.Limits}
 }
 
-// Zygotes are the processes that clone.
+// Zygotes returns the process ids of the zygotes.
 func (r *Runner) Zygotes() []int {
 	pids, release := r.host.zygotes.Hold()
 	release()
 	return pids
 }
 
-// HoldZygotes keeps the zygotes busy, until the function that it returns is called.
+// HoldZygotes keeps the zygotes from serving until the returned function is called.
 func (r *Runner) HoldZygotes() (release func()) {
 	_, release = r.host.zygotes.Hold()
 	return release
 }
 
-// Warm is how many jails wait at most.
+// Warm returns the maximum number of waiting jails.
 func (r *Runner) Warm() int { return r.main().cfg.Warm }
 
-// WaitingPIDs are the interpreters that wait for a program.
+// WaitingPIDs returns the process ids of the interpreters in waiting jails.
 func (r *Runner) WaitingPIDs() (pids []int) {
 	r.each(func(e *environment) {
 		e.pool.mu.Lock()
@@ -92,7 +92,7 @@ func (r *Runner) WaitingPIDs() (pids []int) {
 	return pids
 }
 
-// KillWaiting kills all jails that wait at this moment, and returns how many. None of them gets a program.
+// KillWaiting kills all waiting jails and returns their number. None of them gets a program.
 func (r *Runner) KillWaiting() (n int) {
 	r.each(func(e *environment) {
 		e.pool.mu.Lock()
@@ -106,8 +106,8 @@ func (r *Runner) KillWaiting() (n int) {
 	return n
 }
 
-// WantWaiting does what the pools do when they look: they give up the jails that are too many, all of them if the host is short of
-// memory. It returns how many more they want.
+// WantWaiting makes the pools discard jails that are too many, or all of them if the host is short of memory. It returns how many jails
+// the pools lack.
 func (r *Runner) WantWaiting(short bool) (n int) {
 	r.each(func(e *environment) {
 		e.pool.mu.Lock()
@@ -117,18 +117,18 @@ func (r *Runner) WantWaiting(short bool) (n int) {
 	return n
 }
 
-// TemplatePID is the interpreter of a template.
+// TemplatePID returns the process id of a template.
 func (r *Runner) TemplatePID(name string) int {
 	return r.environments[name].keeper.get().jail.process.program()
 }
 
-// RenewTemplates has the next run of each environment come from another template.
+// RenewTemplates replaces the template of each environment.
 func (r *Runner) RenewTemplates() (err error) {
 	r.each(func(e *environment) { err = errors.Join(err, e.keeper.renew(e.keeper.get())) })
 	return err
 }
 
-// Leaves is the directory of the leaves, "" if there is none.
+// Leaves returns the directory of the leaves, or "" if there is none.
 func (r *Runner) Leaves() string {
 	if r.host.tree == nil {
 		return ""
@@ -136,12 +136,12 @@ func (r *Runner) Leaves() string {
 	return r.host.tree.Dir()
 }
 
-// What the threat model gives numbers of.
+// Constants whose values are in the threat model.
 const (
 	HostReserve   = hostReserve
 	WatchInterval = watchInterval
 	LongestRest   = longestRest
 )
 
-// HoldsLocks reports whether the daemon holds every lock on what runs share. Another daemon of the machine may hold some.
+// HoldsLocks reports whether the daemon holds all locks on inodes that runs share. Another daemon of the machine may hold some of them.
 func (r *Runner) HoldsLocks() bool { return r.host.locks.Complete() }

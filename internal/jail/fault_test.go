@@ -31,9 +31,9 @@ func TestWithoutALayer(t *testing.T) {
 	}
 }
 
-// Faults of the host and of its configuration, each real: the SetupError names the stage, the object
-// and the errno, nothing is left, and the next run of the same jail works. Those that are put
-// into the init at each of its steps are in cmd/sandboxd.
+// Each case creates a real fault of the host or of its configuration. The SetupError must name the stage, the object and the errno. No
+// process or leaf may be left, and the next run must work. Faults that are injected into the steps of the init are tested in
+// cmd/sandboxd.
 func TestFaultsOfTheHost(t *testing.T) {
 	j := jailtest.New(t, nil)
 	parts := j.Parts()
@@ -61,7 +61,7 @@ func TestFaultsOfTheHost(t *testing.T) {
 		name   string
 		fault  func()
 		stage  string
-		errno  unix.Errno // 0 for none
+		errno  unix.Errno // 0 if the error has none
 		object string     // part of the error
 	}{
 		{"a directory of the host is gone", add(inside.Node{Op: inside.Dir, Path: "/x", Mode: 0o755}, inside.Node{Op: inside.Tree, Path: "/x", Source: "/nonexistent"}),
@@ -98,7 +98,10 @@ func TestFaultsOfTheHost(t *testing.T) {
 			plan, filter, python, init, limits := *parts.Plan, *parts.Filter, *parts.Python, *parts.Init, *parts.Limits
 			tt.fault()
 			j.Recompile()
-			_, err := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, "print(1)\n# %s", bytes.Repeat([]byte("x"), 1<<16))}, nil)
+			_, err := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, `
+print(1)
+# %s
+`, bytes.Repeat([]byte("x"), 1<<16))}, nil)
 			if jailtest.SetupStage(err) != tt.stage || (tt.errno != 0 && !errors.Is(err, tt.errno)) || !strings.Contains(fmt.Sprint(err), tt.object) {
 				t.Errorf("got %v; want stage %s, %q, %v", err, tt.stage, tt.object, tt.errno)
 			}
@@ -112,7 +115,7 @@ func TestFaultsOfTheHost(t *testing.T) {
 	}
 }
 
-// requireLeaves skips a test where runs have no cgroup at all.
+// requireLeaves skips the test if runs have no cgroup.
 func requireLeaves(t *testing.T, j *jail.Runner) {
 	t.Helper()
 	if j.Leaves() == "" {
@@ -141,7 +144,7 @@ func TestNoLeafIsToBeHad(t *testing.T) {
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// What is in the leaf and is no process of the run keeps it from being removed. It goes with the jail.
+// A process in the leaf that does not belong to the run prevents the removal of the leaf. Runner.Close removes it.
 func TestLeafThatCannotBeRemoved(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root moves a process to another's cgroup: the same suite runs as root")
@@ -178,7 +181,7 @@ func TestLeafThatCannotBeRemoved(t *testing.T) {
 	if got := jailtest.Output(t, j, "print(1)"); got != "1\n" {
 		t.Errorf("the next run: %q", got)
 	}
-	if err := j.Close(); err != nil { // which kills whatever is in there
+	if err := j.Close(); err != nil { // kills all processes in the tree
 		t.Error(err)
 	}
 	if err := stranger.Wait(); err == nil {
@@ -191,9 +194,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// A process that SIGKILL does not end holds its leaf and its uid, and no run gets that uid before it
-// has ended. Here a tracer outside of the jail keeps a dead child from being reaped, for which the
-// end of the pid namespace waits.
+// If a process survives SIGKILL, its leaf and its uid are not released, and no run gets that uid before the process has ended. In this
+// test a tracer outside of the jail prevents that a dead child is reaped, and the end of the pid namespace waits for that.
 func TestSurvivorOfAKill(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root traces what is in a jail: the same suite runs as root")
@@ -204,7 +206,7 @@ func TestSurvivorOfAKill(t *testing.T) {
 		c.KillPatience = 300 * time.Millisecond
 	})
 	before := jailtest.Count(t, os.Getpid())
-	runtime.LockOSThread() // the tracer is a thread
+	runtime.LockOSThread() // the kernel identifies a tracer by its thread
 	defer runtime.UnlockOSThread()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -212,7 +214,12 @@ func TestSurvivorOfAKill(t *testing.T) {
 	up := &notifyWriter{written: make(chan struct{})}
 	failed := make(chan error, 1)
 	go func() {
-		r, err := j.Run(ctx, sandbox.Program{Source: []byte("import os, time\nif os.fork() == 0: time.sleep(3600)\nprint('up', flush=True)\ntime.sleep(3600)")}, jailtest.Live(up, nil))
+		r, err := j.Run(ctx, sandbox.Program{Source: []byte(`
+import os, time
+if os.fork() == 0: time.sleep(3600)
+print('up', flush=True)
+time.sleep(3600)
+`)}, jailtest.Live(up, nil))
 		if err != nil || r.Verdict != sandbox.Cancelled {
 			t.Errorf("the answer, which need not wait: %+v, %v", r, err)
 		}
@@ -245,7 +252,7 @@ func TestSurvivorOfAKill(t *testing.T) {
 	}
 }
 
-// childOfTheProgram is the one process that the one program has started which runs under this process.
+// childOfTheProgram returns the process id of the only child of the only program that runs.
 func childOfTheProgram(t *testing.T) int {
 	t.Helper()
 	for _, init := range jailtest.Children(os.Getpid()) {
@@ -259,7 +266,7 @@ func childOfTheProgram(t *testing.T) int {
 	return 0
 }
 
-// The kernel kills an init that its cgroup has no memory for.
+// If the memory limit of the leaf is too small for the init, the kernel kills it.
 //
 //lab:as user
 func TestInitOutOfMemory(t *testing.T) {
@@ -290,7 +297,7 @@ func TestInitOutOfMemory(t *testing.T) {
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// Every step at once: an init that gets no further is given up when the patience is over.
+// An init that hangs at any step is given up after SetUpPatience. All steps are tested at the same time.
 func TestStuckInit(t *testing.T) {
 	patience := 3 * time.Second
 	if testenv.InLab() {
@@ -306,7 +313,7 @@ func TestStuckInit(t *testing.T) {
 	failed := make(map[string]chan error)
 	for _, stage := range inside.Stages {
 		if stage == inside.StageExec {
-			continue // it goes by the name of the step before
+			continue // at this step the process still has the name of the step before
 		}
 		fault.Set(stage, inside.FaultHang)
 		done := make(chan error, 1)

@@ -8,13 +8,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// feed passes input to the program while it runs, until it has ended. Standard input is the program's end of the hand-off socket. A
-// program that reads nothing holds up its standard input, and nothing else.
+// feed passes input to the program until it has ended. The program's standard input is its end of the hand-off socket. If the program
+// does not read, only the goroutine of its standard input waits.
 func (p *process) feed(input *sandbox.Input) {
 	if input == nil {
 		return
 	}
-	_ = p.Channel.SetWriteDeadline(time.Time{}) // fails for no open socket
+	_ = p.Channel.SetWriteDeadline(time.Time{}) // fails only for a closed file
 	go p.feedStdin(input.Stdin)
 	go p.interrupt(input.Interrupt)
 }
@@ -36,7 +36,7 @@ func (p *process) feedStdin(from <-chan []byte) {
 	}
 }
 
-// drain takes what nobody will read until the channel is closed or done is, so that the sender need not know.
+// drain discards input until from or done is closed, so that the sender does not block. It returns from.
 func drain(from <-chan []byte, done <-chan struct{}) <-chan []byte {
 	for {
 		select {
@@ -50,14 +50,14 @@ func drain(from <-chan []byte, done <-chan struct{}) <-chan []byte {
 	}
 }
 
-// endStdin has the program read the end of its standard input.
+// endStdin shuts down the daemon's direction of the socket, so that the program reads end of file.
 func (p *process) endStdin() {
 	if conn, err := p.Channel.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) }) // fails when the program has ended
 	}
 }
 
-// interrupt sends SIGINT to the program, as a terminal does for Ctrl-C.
+// interrupt sends SIGINT to the program for each value that it receives, as a terminal does for Ctrl-C.
 func (p *process) interrupt(asked <-chan struct{}) {
 	for {
 		select {

@@ -15,10 +15,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// taken is what this process, which is the daemon of these tests, has taken so far.
+// taken is the resource use so far of this process, which is the daemon of these tests.
 type taken struct {
 	cpu   time.Duration
-	waits int64 // how often one of its threads went to sleep, to be woken again
+	waits int64 // voluntary context switches of its threads
 }
 
 func takenSoFar(t *testing.T) taken {
@@ -30,7 +30,7 @@ func takenSoFar(t *testing.T) taken {
 	return taken{time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), usage.Nvcsw}
 }
 
-// pieces counts how often a live writer is called, and what it gets.
+// pieces counts the calls of a live writer and the bytes that it gets.
 type pieces struct{ calls, bytes atomic.Int64 }
 
 func (p *pieces) Write(b []byte) (int, error) {
@@ -39,7 +39,7 @@ func (p *pieces) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A line is no piece of work for the daemon: lines are read many at a time, and none of them wakes it.
+// The daemon reads many lines at a time, and a single line does not wake it.
 func TestLinesAreReadManyAtATime(t *testing.T) {
 	underEngines(t, testLinesAreReadManyAtATime, "exec", "fork")
 }
@@ -51,7 +51,8 @@ func testLinesAreReadManyAtATime(t *testing.T, edit func(*jail.Config)) {
 		t.Run(stream, func(t *testing.T) {
 			var out, err pieces
 			before := takenSoFar(t)
-			r, runErr := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, "import sys\nfor i in range(%d): print(i, file=sys.%s)", lines, stream)}, jailtest.Live(&out, &err))
+			r, runErr := j.Run(t.Context(), sandbox.Program{Source: fmt.Appendf(nil, `import sys
+for i in range(%d): print(i, file=sys.%s)`, lines, stream)}, jailtest.Live(&out, &err))
 			if runErr != nil || r.Verdict != sandbox.Exited {
 				t.Fatalf("%+v, %v", r, runErr)
 			}
@@ -73,8 +74,8 @@ func testLinesAreReadManyAtATime(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// A program that floods its streams is the one that waits: the daemon spends a small share of a processor on it, and
-// the program ends at its clock all the same.
+// A program that floods its streams has to wait for the reader. The daemon uses a small share of one processor for it, and the wall clock
+// still ends the program.
 func TestFloodCostsTheDaemonLittle(t *testing.T) {
 	const half = `
 import os, sys
@@ -95,8 +96,14 @@ def flood(fd, piece):
 		{"a byte and a page in turn", half + "while True: os.write(1, b'x'); os.write(1, bytes(4095))", alone},
 		{"MiBs", half + "flood(1, bytes(1 << 20))", alone},
 		{"single bytes", half + "flood(1, b'x')", alone},
-		{"single bytes, with a moment between", "import os, time\nwhile True: os.write(1, b'x'); time.sleep(0.0002)", alone},
-		{"half a pipe, with a moment between", "import os, time\nwhile True: os.write(1, bytes(1 << 15)); time.sleep(0.0002)", alone},
+		{"single bytes, with a moment between", `
+import os, time
+while True: os.write(1, b'x'); time.sleep(0.0002)
+`, alone},
+		{"half a pipe, with a moment between", `
+import os, time
+while True: os.write(1, bytes(1 << 15)); time.sleep(0.0002)
+`, alone},
 		{"packets", half + "import fcntl\nfcntl.fcntl(1, fcntl.F_SETFL, os.O_DIRECT | os.O_WRONLY)\nflood(1, b'x')", alone},
 		{"by eight processes", half + "[os.fork() for _ in range(3)]\nflood(1, bytes(1 << 16))", alone},
 		{"lines", "while True: print(1)", alone},
@@ -118,7 +125,7 @@ def flood(fd, piece):
 				if share := cpu.Seconds() / took.Seconds(); share > slowdown*maxFloodShare {
 					t.Errorf("the daemon took %.0f%% of a processor", 100*share)
 				}
-				// Two streams, each read every five milliseconds; and as fast as it comes while it is kept.
+				// Two streams, each read every 5 ms, and more reads until the cap of a stream is reached.
 				if most := 2*int64(took/(5*time.Millisecond)) + 500; reader.calls.Load() > most {
 					t.Errorf("%d reads, want at most %d", reader.calls.Load(), most)
 				}
@@ -130,16 +137,21 @@ def flood(fd, piece):
 	}
 }
 
-// maxFloodShare is what docs/threat-model.md says that a program's output may cost.
+// maxFloodShare is the share of a processor that a program's output may cost, as in docs/threat-model.md.
 const maxFloodShare = .15
 
-// What is not kept is counted to the byte.
+// Output that is not kept is counted exactly.
 func TestFloodIsCounted(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
 	for _, piece := range []int{1000, 4096, 1 << 16, 1<<16 + 1, 1 << 20} {
 		for _, fd := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d bytes to %d", piece, fd), func(t *testing.T) {
-				r := jailtest.Run(t, j, fmt.Sprintf("import os\nwritten = 0\nwhile written < 20_000_000: written += os.write(%d, bytes(%d))\nos.write(%d, str(written).encode())", fd, piece, 3-fd))
+				r := jailtest.Run(t, j, fmt.Sprintf(`
+import os
+written = 0
+while written < 20_000_000: written += os.write(%d, bytes(%d))
+os.write(%d, str(written).encode())
+`, fd, piece, 3-fd))
 				flooded, told := r.Stdout, r.Stderr
 				if fd == 2 {
 					flooded, told = r.Stderr, r.Stdout

@@ -40,7 +40,7 @@ func (r *Runner) PrepareFonts(ctx context.Context) error {
 	var list struct{ Name, Content string }
 	err = json.Unmarshal(result.Stdout.Kept, &list)
 	if err == nil && (!fontsName.MatchString(list.Name) || len(list.Content) > maxFonts || !json.Valid([]byte(list.Content))) {
-		err = fmt.Errorf("%.40q, of %d bytes, is none", list.Name, len(list.Content))
+		err = fmt.Errorf("%.40q with %d bytes is not a valid font list", list.Name, len(list.Content))
 	}
 	if err != nil {
 		return fmt.Errorf("matplotlib's list of fonts: %w", err)

@@ -8,7 +8,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-// The list of fonts is made once: the runs after that find it, cannot change it, and plot as ever.
+// The font list is made once. Later runs find it, cannot change it, and can plot.
 func TestPrepareFonts(t *testing.T) { underEngines(t, testPrepareFonts, "exec", "fork, warm") }
 
 func testPrepareFonts(t *testing.T, edit func(*jail.Config)) {
@@ -33,7 +33,7 @@ print(os.path.getsize("plot.png") > 5000, [entry.is_symlink() for entry in os.sc
 	if err := j.PrepareFonts(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// A list that matplotlib does not take, it would make anew, and say that it cannot write it.
+	// If matplotlib did not accept the list, it would make a new one and warn that it cannot write it.
 	check("a plot", plots, "True [True]\n")
 	check("an attempt to change it", `
 import glob, os

@@ -17,23 +17,23 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
 )
 
-// What the processes of a run hold, as /proc shows it. Pages of the system tree are not in it: they are the
-// host's cache.
+// This file measures the memory of a run's processes in /proc. Pages of the system tree do not count: they belong to the host's page
+// cache.
 
-// footprint is what one process holds.
+// footprint is the memory of one process.
 type footprint struct {
-	parent     int   // process id, 0 for none that we see
-	resident   int64 // bytes of private and of shared memory, swapped out or not
-	private    int64 // the part of it that cannot be mapped twice in one process
-	pageTables int64 // bytes: a program can make many of them with no resident page at all
-	faults     int64 // pages that it has taken so far; valid when the run is over its limit by the sums
-	thread     int   // the id of a thread that has the memory: the first one's may have ended
+	parent     int   // process id; 0 if the daemon cannot see the parent
+	resident   int64 // private and shared memory without files, in memory or swapped out; in bytes
+	private    int64 // anonymous and swapped memory, which one process cannot map twice; part of resident
+	pageTables int64 // bytes; a program can make many page tables without a resident page
+	faults     int64 // page faults so far; only valid if the run's sums are over its limit
+	thread     int   // id of a thread that still has the memory; the first thread may have ended
 }
 
-// errAway says that a process has ended.
-var errAway = errors.New("the process is away")
+// errAway means that a process has ended.
+var errAway = errors.New("the process has ended")
 
-// footprintOf reads /proc/PID/status. No lock is taken for it that a program could hold.
+// footprintOf reads /proc/PID/status. The kernel takes no lock for it that a program could hold.
 func footprintOf(pid int) (footprint, error) {
 	f, err := readStatus(pid)
 	if !errors.Is(err, errAway) {
@@ -49,7 +49,7 @@ func footprintOf(pid int) (footprint, error) {
 	return footprint{}, errAway
 }
 
-// readStatus fails with errAway for a thread that has ended, or has given up its memory.
+// readStatus reads the status of a thread. The error is errAway if the thread has ended, or has released its memory while it ends.
 func readStatus(thread int) (f footprint, err error) {
 	f.thread = thread
 	status, err := kernfs.Read(fmt.Sprintf("/proc/%d/status", thread))
@@ -75,7 +75,7 @@ func readStatus(thread int) (f footprint, err error) {
 	return f, err
 }
 
-// awayOr makes errAway of the errors that the files of an ended process have, and those of a leaf that was removed.
+// awayOr returns errAway if the error means that a process has ended or a leaf has been removed. It returns other errors unchanged.
 func awayOr(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENODEV) {
 		return errAway
@@ -83,8 +83,8 @@ func awayOr(err error) error {
 	return err
 }
 
-// faultsOf is how many pages a process has taken so far, by whatever means (proc_pid_stat(5): minor and major
-// faults are the 10th and the 12th field, of which the first two come before the last bracket).
+// faultsOf returns the number of page faults of a process so far: minor and major faults, the fields 10 and 12 of /proc/PID/stat
+// (proc_pid_stat(5)). The third field is the first one after the last bracket.
 func faultsOf(pid int) (int64, error) {
 	stat, err := kernfs.Read(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -97,8 +97,9 @@ func faultsOf(pid int) (int64, error) {
 	return kernfs.Number(fields[7]) + kernfs.Number(fields[9]), nil
 }
 
-// proportionalSet is the share of a process in the memory of all who map it, in bytes: /proc/PID/smaps_rollup, private and
-// shared memory apart from files (Linux 5.3). The kernel walks through all that the process maps, and waits for who changes that.
+// proportionalSet returns the proportional set size of a process without files, in bytes: each page counts divided by the number of
+// processes that map it (/proc/PID/smaps_rollup; Linux 5.3). The kernel walks through all mappings of the process, and waits for the
+// lock that a change of the mappings holds.
 func proportionalSet(thread int) (share int64, err error) {
 	rollup, err := kernfs.Read(fmt.Sprintf("/proc/%d/smaps_rollup", thread))
 	if err != nil {
@@ -120,21 +121,22 @@ func sameMemory(a, b int) bool {
 	return errno == 0 && order == 0
 }
 
-// look is what a cheap look at a run saw.
+// look is the result of a quick measurement of a run.
 type look struct {
 	processes  map[int]footprint // by process id
-	resident   int64             // the sum of resident sets, without page tables
-	private    int64             // the largest private part of them
-	pageTables int64             // the sum of page tables
-	ended      bool              // a process was listed, and away when its turn came
+	resident   int64             // sum of the resident sets, without page tables
+	private    int64             // the largest private part
+	pageTables int64             // sum of the page tables
+	ended      bool              // a listed process had ended before it was measured
 }
 
-// most and least are what the run has at most, as if no page were shared, and at least: page tables never are, nor is
-// one process's private memory mapped twice.
-func (l look) most() int64  { return l.resident + l.pageTables }
+// most returns an upper bound for the memory of the run: no page is shared.
+func (l look) most() int64 { return l.resident + l.pageTables }
+
+// least returns a lower bound: processes do not share page tables, and one process cannot map a private page twice.
 func (l look) least() int64 { return l.private + l.pageTables }
 
-// baseline is what the run had at the moment of the look.
+// baseline returns a baseline from this measurement and the sum of proportional sets.
 func (l look) baseline(share int64) *baseline {
 	b := &baseline{share: share, faults: map[int]int64{}}
 	for pid, f := range l.processes {
@@ -143,8 +145,8 @@ func (l look) baseline(share int64) *baseline {
 	return b
 }
 
-// look looks at all processes of a run. Where their sum is over the limit it looks closer: at which share an address space,
-// and at what they have taken so far.
+// look measures all processes of a run. If their sum is over the limit, it also finds out which processes share an address space, and
+// reads the page faults.
 func (p *process) look(limit int64) (look, error) {
 	pids, err := p.pids()
 	if err != nil {
@@ -162,7 +164,7 @@ func (p *process) look(limit int64) (look, error) {
 	closer := look{processes: make(map[int]footprint, len(pids)), ended: l.ended}
 	for pid, f := range l.processes {
 		if parent, ours := l.processes[f.parent]; ours && sameMemory(f.thread, parent.thread) {
-			continue // between vfork and execve: it has its parent's memory, which is counted
+			continue // between vfork and execve it uses the memory of its parent, which is counted already
 		}
 		err := closer.add(pid, func(pid int) (footprint, error) {
 			f.faults, err = faultsOf(pid)
@@ -175,7 +177,7 @@ func (p *process) look(limit int64) (look, error) {
 	return closer, nil
 }
 
-// add counts one process, unless it is away.
+// add measures one process and adds it, unless it has ended.
 func (l *look) add(pid int, read func(pid int) (footprint, error)) error {
 	f, err := read(pid)
 	switch {
@@ -192,19 +194,20 @@ func (l *look) add(pid int, read func(pid int) (footprint, error)) error {
 	return nil
 }
 
-// shared is what the processes of a look hold together, each page counted once.
+// shared is the result of a full measurement.
 type shared struct {
-	bytes int64
-	cost  time.Duration // of processor time, to find out
+	bytes int64         // memory of all processes; each page counts once
+	cost  time.Duration // processor time of the measurement
 }
 
+// share adds up the proportional sets of the processes of a quick measurement.
 func (p *process) share(l look) (all shared) {
-	runtime.LockOSThread() // whose time it is
+	runtime.LockOSThread() // threadTime is the time of this thread
 	defer runtime.UnlockOSThread()
 	begin := threadTime()
 	for pid, f := range l.processes {
 		share, err := proportionalSet(f.thread)
-		if err != nil { // it has ended, or its thread has
+		if err != nil { // the process or this thread has ended
 			f, _ = footprintOf(pid)
 			share = f.resident
 		}
@@ -214,23 +217,23 @@ func (p *process) share(l look) (all shared) {
 	return all
 }
 
-// threadTime is the processor time that this thread has taken.
+// threadTime returns the processor time that the calling thread has used.
 func threadTime() time.Duration {
 	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) // it knows this clock
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &now) // fails only for an unknown clock
 	return time.Duration(now.Nano())
 }
 
-// sawMemory remembers the most memory that was seen.
+// sawMemory raises the peak to this value if it is higher.
 func (p *process) sawMemory(bytes int64) { p.peak.Store(max(p.peak.Load(), bytes)) }
 
-// pids lists the jail's processes but for the init, which is ours: those of the leaf, or where there is none the init's
-// descendants (the init adopts every orphan).
+// pids lists the processes of the jail without the init: those in the leaf, or without a leaf the descendants of the init. The list is
+// complete, because the init adopts every orphan.
 func (p *process) pids() ([]int, error) {
 	if p.leaf != nil {
 		pids, err := p.leaf.Procs()
 		if errors.Is(awayOr(err), errAway) {
-			return nil, nil // the leaf is
+			return nil, nil // the leaf has been removed
 		}
 		return slices.DeleteFunc(pids, func(pid int) bool { return pid == p.PID }), err
 	}

@@ -19,14 +19,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// The daemon's side of the hand-off; the protocol is in inside, wire.go.
+// This file is the daemon's side of the hand-off. inside/wire.go describes the protocol.
 
 var errDied = errors.New("died without a report")
 
-// getReady sends the script and waits until python3 waits for its program, as long as patience. A run
-// that is cancelled meanwhile has been stopped; any other error is a SetupError. The ends of the processes are
-// waited for from then on. listen is called with the descriptor of the filter's listener as soon as that is
-// there: the init may need an answer to get any further.
+// getReady sends the script and returns when python3 waits for its program, at most after patience. If ctx ends first, the error is
+// stopped; any other error is a SetupError. In any case getReady starts to wait for the end of the init. listen is called with the
+// descriptor of the filter's listener as soon as it arrives, because a denied call of the init or of python3 waits for an answer.
 func (p *process) getReady(ctx context.Context, script *inside.Script, patience time.Duration, listen func(fd int) error) error {
 	defer p.watch()
 	return p.converse(ctx, patience, script, net.Buffers{script.Image()}, func() (stage string, err error) {
@@ -50,21 +49,21 @@ func (p *process) getReady(ctx context.Context, script *inside.Script, patience 
 	})
 }
 
-// handOver gives python3 its program and waits until that runs. The program may keep the other end of the socket.
+// handOver sends the program to python3 and waits until it starts. The program keeps its end of the socket if KeepsChannel says so.
 func (p *process) handOver(ctx context.Context, what inside.Handover, patience time.Duration) error {
 	return p.converse(ctx, patience, nil, what.Encode(), func() (stage string, err error) {
 		err = placed(p.Channel)
 		if err == nil && !what.KeepsChannel() {
 			if _, end := inside.ReadReport(p.Channel); !errors.Is(end, io.EOF) {
-				err = errNonsense
+				err = errUnexpected
 			}
 		}
 		return StageInterpreter, err
 	})
 }
 
-// placed waits until the launcher has written the program and its files. If the scratch space has no room for them, the request
-// is at fault, not the sandbox.
+// placed waits until the launcher has written the program and its files. If they do not fit into the scratch space, the error is an
+// InvalidError, because the request is at fault and not the sandbox.
 func placed(channel io.Reader) error {
 	r, err := inside.ReadReport(channel)
 	switch {
@@ -83,8 +82,8 @@ func files(of []sandbox.File) (wire []inside.ProgramFile) {
 	return wire
 }
 
-// converse says something and listens to the answer. An error without a stage of its own is of the
-// step of the script that the jail is at, or of the stage that listen says.
+// converse sends a message and calls listen, which reads the answer. If an error of listen is not a SetupError, converse makes one.
+// Its stage is the step of the script that the jail is at, or else the stage that listen returns.
 func (p *process) converse(ctx context.Context, patience time.Duration, script *inside.Script, say net.Buffers, listen func() (stage string, err error)) error {
 	stop := context.AfterFunc(ctx, func() { p.Channel.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -94,7 +93,7 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 	}
 	_, err := say.WriteTo(p.Channel)
 	stage := StageHandOff
-	if err == nil || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) { // of one that failed early: it says why
+	if err == nil || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) { // an init that fails early reports why
 		stage, err = listen()
 	}
 	var failed *sandbox.SetupError
@@ -120,9 +119,9 @@ func (p *process) converse(ctx context.Context, patience time.Duration, script *
 	return &sandbox.SetupError{Stage: stage, Err: err}
 }
 
-// step is the step that the jail is at or died at; "" before the first step and after the last one. Where the child
-// of the init died, the init says at which call. Otherwise the process of the step goes by its name: the init before the
-// split, and its child after it.
+// step returns the step that the jail is at or died at, or "" before the first step and after the last one. If the init's child
+// died, the report of the init contains the number of its last call. Otherwise a process has the name of its current step
+// (PR_SET_NAME): the init before the split, and its child after it.
 func (p *process) step(script *inside.Script, died bool) string {
 	if died {
 		select {
@@ -131,7 +130,7 @@ func (p *process) step(script *inside.Script, died bool) string {
 		}
 		if p.hasEnded() && p.reported {
 			stage, _, _ := script.Step(p.said.Call)
-			if script.IsLast(p.said.Call) { // from then on it is python3
+			if script.IsLast(p.said.Call) { // after its last call, the child is python3
 				return ""
 			}
 			return stage
@@ -146,18 +145,18 @@ func (p *process) step(script *inside.Script, died bool) string {
 	return ""
 }
 
-var errNonsense = errors.New("no report that makes sense")
+var errUnexpected = errors.New("unexpected report")
 
-// await reads one report, which should be of a kind.
+// await reads one report and checks its kind.
 func await(channel io.Reader, script *inside.Script, kind byte) error {
 	r, err := inside.ReadReport(channel)
 	return expect(r, err, script, kind)
 }
 
-// expect is await for a report that was read.
+// expect checks the result of inside.ReadReport: it returns nil for a report of this kind, and an error otherwise.
 func expect(r inside.Report, err error, script *inside.Script, kind byte) error {
 	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET): // reset: it had not read all
+	case errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET): // ECONNRESET if the process had not read everything
 		return errDied
 	case err != nil:
 		return fmt.Errorf("report: %w", err)
@@ -168,5 +167,5 @@ func expect(r inside.Report, err error, script *inside.Script, kind byte) error 
 			return &sandbox.SetupError{Stage: stage, Err: fmt.Errorf("%s: %w", object, r.Err)}
 		}
 	}
-	return errNonsense
+	return errUnexpected
 }

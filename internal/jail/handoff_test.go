@@ -18,7 +18,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// told is our end of a socket on which an init has said something and then ended.
+// told returns the daemon's end of a socket to which an init has written some bytes before it ended.
 func told(t *testing.T, reports ...[]byte) *os.File {
 	t.Helper()
 	ours, theirs, err := spawn.HandOffPair()
@@ -35,7 +35,7 @@ func told(t *testing.T, reports ...[]byte) *os.File {
 	return ours
 }
 
-// script is one of two calls.
+// script returns a script for these tests.
 func script(t *testing.T) *inside.Script {
 	t.Helper()
 	skipped := map[string]int{}
@@ -68,7 +68,7 @@ func TestAwait(t *testing.T) {
 		kind   byte
 		stage  string
 		errno  unix.Errno
-		text   string // part of the error; "" for none
+		text   string // part of the error; "" for no error
 	}{
 		{"go", said(inside.Go), inside.Go, "", 0, ""},
 		{"started", said(inside.Started), inside.Started, "", 0, ""},
@@ -77,8 +77,8 @@ func TestAwait(t *testing.T) {
 		{"a failed step", failure(call, unix.EPERM), inside.Go, inside.StageHostname, unix.EPERM, "sethostname: operation not permitted"},
 		{"a failed step after go", failure(call, unix.ENOENT), inside.Ready, inside.StageHostname, unix.ENOENT, "sethostname: no such file"},
 		{"a report cut short", said(inside.Go)[:5], inside.Go, "", 0, "malformed"},
-		{"a step that does not exist", failure(1<<32-1, unix.EIO), inside.Go, "", 0, "no report that makes sense"},
-		{"another report", said(inside.Started), inside.Ready, "", 0, "no report that makes sense"},
+		{"a step that does not exist", failure(1<<32-1, unix.EIO), inside.Go, "", 0, "unexpected report"},
+		{"another report", said(inside.Started), inside.Ready, "", 0, "unexpected report"},
 		{"what is no report", bytes.Repeat([]byte("x"), 5000), inside.Go, "", 0, "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,8 +101,8 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// FuzzReport: what is taken for a report is one of the four, and reads the same byte by byte; no
-// more is read than it has bytes; and a failure says nothing but a step of the script.
+// FuzzReport checks, for any bytes, that only reports of a known kind are accepted, that reading byte by byte has the same result, that no
+// more bytes are read than a report has, and that the error of a failure only names a step of the script.
 func FuzzReport(f *testing.F) {
 	s := inside.Compile(&inside.Order{Argv: []string{"x"}})
 	for _, kind := range []byte{inside.Go, inside.Ready, inside.Started, 'X', 0} {
@@ -135,13 +135,13 @@ func FuzzReport(f *testing.F) {
 	})
 }
 
-// What comes with the init's words: its filter's listener, and nothing else.
+// A report of the init may come with one descriptor. Further descriptors are closed.
 func TestDescriptorsOfTheHandOff(t *testing.T) {
 	goAhead := inside.Report{Kind: inside.Go}.Encode()
 	for _, tt := range []struct {
 		name string
-		send int  // descriptors with the report
-		want bool // one arrives
+		send int  // number of descriptors with the report
+		want bool // a descriptor is received
 		text string
 	}{
 		{"none", 0, false, ""},
@@ -176,7 +176,7 @@ func TestDescriptorsOfTheHandOff(t *testing.T) {
 			if tt.text == "" && err != nil || tt.text != "" && (err == nil || !strings.Contains(err.Error(), tt.text)) {
 				t.Errorf("got %v, want %q", err, tt.text)
 			}
-			if err != nil && arrived >= 0 { // for whoever closes it
+			if err != nil && arrived >= 0 { // release would return it to a caller that closes it
 				unix.Close(arrived)
 				arrived = -1
 			}
@@ -190,7 +190,7 @@ func TestDescriptorsOfTheHandOff(t *testing.T) {
 				unix.Close(arrived)
 			}
 			r.close()
-			if after := openDescriptors(t); after >= before { // one less: theirs
+			if after := openDescriptors(t); after >= before { // one less, because the other end of the socket is closed
 				t.Errorf("%d descriptors are open, %d were", after, before)
 			}
 		})
@@ -206,7 +206,7 @@ func openDescriptors(t *testing.T) int {
 	return len(list)
 }
 
-// An init that says nothing keeps nobody longer than the deadline.
+// If the init sends nothing, converse returns at the deadline.
 func TestReportsHaveADeadline(t *testing.T) {
 	ours, theirs, err := spawn.HandOffPair()
 	if err != nil {

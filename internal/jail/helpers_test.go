@@ -28,7 +28,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// documented are the first columns of the table below a heading of the threat model.
+// documented returns the first columns of the table below a heading of the threat model.
 func documented(t *testing.T, heading string, columns int) (rows [][]string) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/threat-model.md")
@@ -53,17 +53,17 @@ func documented(t *testing.T, heading string, columns int) (rows [][]string) {
 	if len(rows) < 3 {
 		t.Fatalf("no table in section %q", heading)
 	}
-	return rows[2:] // after the head and its line
+	return rows[2:] // without the header and the line below it
 }
 
-// talker is a program under way, whose lines are read as it prints them.
+// talker is a running program whose lines are read when it prints them.
 type talker struct {
 	lines  chan string
 	end    func() // kills it and waits for its end
 	ended  chan struct{}
 	result *jail.Result
 	err    error
-	rest   []byte // of a line that has not ended
+	rest   []byte // an incomplete line
 }
 
 func talk(t *testing.T, j *jail.Runner, source string) *talker {
@@ -91,13 +91,13 @@ func (p *talker) Write(b []byte) (int, error) {
 	}
 }
 
-// line is the next line: aspects and what was learnt of them.
+// line returns the next line, which maps aspects to what the program saw.
 func (p *talker) line(t *testing.T) map[string]string {
 	t.Helper()
 	select {
 	case line := <-p.lines:
 		raw := map[string]json.RawMessage{}
-		_ = json.Unmarshal([]byte(line), &raw) // "sent" has none
+		_ = json.Unmarshal([]byte(line), &raw) // fails for the line "sent" of a sender
 		found := map[string]string{}
 		for aspect, what := range raw {
 			found[aspect] = string(what)
@@ -112,7 +112,7 @@ func (p *talker) line(t *testing.T) map[string]string {
 	}
 }
 
-// news is a line whose look began after now.
+// news returns the first line for which the program looked after this call.
 func (p *talker) news(t *testing.T) map[string]string {
 	t.Helper()
 	for len(p.lines) > 0 {
@@ -122,7 +122,7 @@ func (p *talker) news(t *testing.T) map[string]string {
 	return p.line(t)
 }
 
-// compareWithBare runs a program inside and as `python3 main.py`. Both must end alike and write the same to both streams.
+// compareWithBare runs a program in a jail and as `python3 main.py`. Both must end in the same way and write the same to both streams.
 func compareWithBare(t *testing.T, j *jail.Runner, source string) {
 	t.Helper()
 	want, status := bareOnce(t, source)
@@ -140,7 +140,7 @@ func compareWithBare(t *testing.T, j *jail.Runner, source string) {
 	}
 }
 
-// ended says how a process ended, in the words of end.
+// ended returns how a process ended, in the form of end.
 func ended(status unix.WaitStatus) string {
 	if status.Signaled() {
 		return "signal=" + unix.SignalName(status.Signal())
@@ -148,7 +148,7 @@ func ended(status unix.WaitStatus) string {
 	return "exit=" + strconv.Itoa(status.ExitStatus())
 }
 
-// bareOnce is bare for both engines together: python3 says the same to both.
+// bareOnce calls bare once for both engines, since python3 behaves in the same way for both.
 func bareOnce(t *testing.T, source string) (said [2]string, status unix.WaitStatus) {
 	type end struct {
 		said   [2]string
@@ -163,7 +163,7 @@ func bareOnce(t *testing.T, source string) (said [2]string, status unix.WaitStat
 	return said, status
 }
 
-// bare is what python3 says to a program, on both streams, and how it ends.
+// bare runs a program with python3 outside of a jail and returns both streams and how it ended.
 func bare(t *testing.T, source string) (said [2]string, status unix.WaitStatus) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "main.py")
@@ -174,14 +174,14 @@ func bare(t *testing.T, source string) (said [2]string, status unix.WaitStatus) 
 	cmd := exec.Command(jailtest.Config(t).Python, "main.py")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(path), &stdout, &stderr
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as in a jail: a signal to its group is for it alone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as in a jail, so that a signal to its process group reaches only the program
 	err := cmd.Run()
 	var exited *exec.ExitError
 	if err != nil && !errors.As(err, &exited) {
 		t.Fatal(err)
 	}
 	status = unix.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
-	// Its tracebacks have the whole path.
+	// Outside of a jail, tracebacks contain the whole path.
 	return [2]string{stdout.String(), strings.ReplaceAll(stderr.String(), path, "main.py")}, status
 }
 
@@ -195,7 +195,7 @@ func underEngines(t *testing.T, test func(t *testing.T, edit func(*jail.Config))
 	}
 }
 
-// end says how a run ended, in the words of an expectation.
+// end returns how a run ended, in the form of an expectation of an attack: "exit=N", "signal=SIGNAME" or the verdict.
 func end(r *jail.Result) string {
 	switch r.Verdict {
 	case sandbox.Exited:
@@ -207,10 +207,10 @@ func end(r *jail.Result) string {
 	}
 }
 
-// bad matches what an attack says that did not hold, or did not come to its point.
+// bad matches the output of an attack that succeeded or could not be carried out.
 var bad = regexp.MustCompile(`(?m)^(ESCAPED|UNCLEAR): .*$`)
 
-// denyAllButReports is a filter under which the init can only report and leave.
+// denyAllButReports is a filter under which the init can only report and exit.
 var denyAllButReports = assemble(
 	bpf.LoadAbsolute{Off: 0, Size: 4}, // the number of the system call
 	bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SYS_EXECVE, SkipTrue: 0, SkipFalse: 1},
@@ -218,10 +218,10 @@ var denyAllButReports = assemble(
 	bpf.RetConstant{Val: 0x7fff_0000},                       // SECCOMP_RET_ALLOW
 )
 
-// allowAll is no filter, in the form of one.
+// allowAll is a filter that allows all calls.
 var allowAll = assemble(bpf.RetConstant{Val: 0x7fff_0000})
 
-// hostShm makes a System V shared memory segment on the host, which no jail may see.
+// hostShm creates a System V shared memory segment on the host. No jail may see it.
 func hostShm(t *testing.T) (key int) {
 	t.Helper()
 	key = 0x5a0d0000 | os.Getpid()&0xffff
@@ -233,10 +233,10 @@ func hostShm(t *testing.T) (key int) {
 	return key
 }
 
-// layersPage is what TestEachLayerAlone finds, for readers.
+// layersPage is the page with the results of TestEachLayerAlone.
 const layersPage = "../../SECURITY.md"
 
-// environmentInside is the environment of a run.
+// environmentInside returns the environment of a run.
 func environmentInside(t *testing.T, j *jail.Runner) (environment map[string]string) {
 	t.Helper()
 	said := jailtest.Output(t, j, "import json, os; print(json.dumps(dict(os.environ)))")
@@ -246,7 +246,7 @@ func environmentInside(t *testing.T, j *jail.Runner) (environment map[string]str
 	return environment
 }
 
-// eventually waits for something that happens in its own time.
+// eventually waits until a condition holds.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
@@ -257,11 +257,11 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 func alive(pid int) bool {
-	return unix.Kill(pid, 0) != unix.ESRCH // its files may be hidden from this test
+	return unix.Kill(pid, 0) != unix.ESRCH // by kill, because the files of the process in /proc may be hidden from this test
 }
 
-// self runs the test that calls it in a process of its own, with a variable in its environment. The
-// lines that it prints come until it has ended.
+// self runs the calling test again in another process, with a variable in its environment. It returns the lines that the process prints,
+// until it has ended.
 func self(t *testing.T, variable string) (cmd *exec.Cmd, lines <-chan string) {
 	t.Helper()
 	executable, err := os.Executable()
@@ -292,7 +292,7 @@ func self(t *testing.T, variable string) (cmd *exec.Cmd, lines <-chan string) {
 	return cmd, said
 }
 
-// grace is how far behind its limit a verdict may come. The lab computes several times slower.
+// grace bounds how long after its limit a run may end. The lab computes several times slower.
 const grace = 3 * time.Second
 
 type notifyWriter struct {
@@ -305,7 +305,7 @@ func (w *notifyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// table is that of a page which begins so, as cells.
+// table returns the cells of the table of a page that has this header.
 func table(t *testing.T, page, header string) (rows [][]string) {
 	t.Helper()
 	_, _, lines := cutTable(t, page, header)
@@ -319,8 +319,7 @@ func table(t *testing.T, page, header string) (rows [][]string) {
 	return rows
 }
 
-// virtualEnvironment makes an interpreter that has modules of its own, besides those of the
-// distribution: their source, by name, or that of other files by theirs.
+// virtualEnvironment makes a virtual environment with additional modules, given as source by name, or as other files by their names.
 func virtualEnvironment(t *testing.T, modules map[string]string) (python string) {
 	t.Helper()
 	return virtualEnvironmentBelow(t, "/var/tmp", modules) // not /tmp: see TestNewRefuses
@@ -345,13 +344,13 @@ func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]str
 			t.Fatal(err)
 		}
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // a run has a uid of its own
+	if err := os.Chmod(dir, 0o755); err != nil { // because a run has another uid
 		t.Fatal(err)
 	}
 	return dir + "/v/bin/python3"
 }
 
-// status is /proc/PID/status, by key.
+// status returns /proc/PID/status as a map.
 func status(t *testing.T, pid int) map[string]string {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -32,7 +32,7 @@ type host struct {
 	templateID hostid.ID
 	module     *os.File // the module that a template loads
 
-	background sync.WaitGroup // what goes on when a run has its result
+	background sync.WaitGroup // goroutines that continue after a run has its result
 }
 
 // namespaces are those that clone makes for a run. The cgroup namespace is not among them: it would have the daemon's cgroup as its
@@ -41,7 +41,7 @@ type host struct {
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWTIME
 
-// insideID is who a program is inside of its user namespace.
+// insideID holds the ids of a program in its user namespace.
 var insideID = hostid.ID{UID: inside.UID, GID: inside.GID}
 
 // openHost takes a place in the cgroup tree, removes what a killed daemon left there, and starts the zygotes. It fails if a cgroup
@@ -62,7 +62,7 @@ func openHost(cfg HostConfig) (_ *host, err error) {
 	if h.locks, err = rootfs.OpenLocks(); err != nil {
 		return nil, err
 	}
-	// The zygotes are in the daemon's place in the tree, which it has now.
+	// The zygotes start in the cgroup of the daemon, so they are started after openTree has moved the daemon into its own.
 	if h.zygotes, err = spawn.NewZygotes(cfg.SetUpPatience); err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (h *host) openTree() error {
 	return nil
 }
 
-// close ends everything. No run may be under way.
+// close waits for the clean-up of all runs, ends the zygotes and removes the cgroup tree. No run may be in progress.
 func (h *host) close() error {
 	h.background.Wait()
 	h.janitor.close()
@@ -113,7 +113,7 @@ func (h *host) close() error {
 // enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (h *host) enforced() bool { return h.tree != nil && len(h.tree.Missing()) == 0 }
 
-// giveID gives an id back when its run has ended. That of the templates is kept.
+// giveID gives the id of a run back when the run has ended. The id of the templates is never given back.
 func (h *host) giveID(id hostid.ID) {
 	if id != h.templateID {
 		h.ids.Give(id)
@@ -128,7 +128,7 @@ func (h *host) forRuns() spawn.Spawner {
 // forTemplates starts the inits of templates, which map the ids of their runs.
 func (h *host) forTemplates() spawn.Spawner { return h.zygotes.Spawner(h.ids.MapAll) }
 
-// templateUser is who may have runs be born in their leaves, nil if there are no templates.
+// templateUser returns the host id that may create processes in the leaves of runs, or nil if there are no templates.
 func (h *host) templateUser() *cgroup.User {
 	if !h.cfg.Fork {
 		return nil

@@ -19,8 +19,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-// everything is a program that prints all that can be read in the jail outside the system tree:
-// what it is called, and what it says.
+// everything is a program that prints the names and the contents of all files that it can read in the jail, except the system tree.
 const everything = `
 import os, resource, socket, sys
 seen = set()
@@ -53,8 +52,7 @@ say("arguments", sys.argv)
 say("modules", [m.__file__ for m in sys.modules.values() if getattr(m, "__file__", "") and not m.__file__.startswith("/usr/")])
 `
 
-// Nothing that names the host, its users, its files or its network is to be found anywhere in the
-// jail, with the filter and without.
+// No file in the jail contains a name of the host, its users, its files or its network, with the filter and without it.
 func TestHostIsNotShown(t *testing.T) { underEngines(t, testHostIsNotShown, "exec", "fork") }
 
 func testHostIsNotShown(t *testing.T, edit func(*jail.Config)) {
@@ -92,7 +90,7 @@ func testHostIsNotShown(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// The search would find a name: here one layer is away, and the host's name is there.
+// The search finds names: if one layer is removed, it finds the host's name.
 func TestHostIsShownWithoutALayer(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root gives the tests a host name: the same suite runs as root")
@@ -103,11 +101,11 @@ func TestHostIsShownWithoutALayer(t *testing.T) {
 	}
 }
 
-// words are what to look for.
+// words are the names to search for.
 type words []string
 
-// in is the first of the words that a text holds as a word of its own, "" if there is none. A regular expression
-// for all of them takes twenty times as long.
+// in returns the first of the words that a text contains as a whole word, or "". A regular expression for all words is twenty times
+// slower.
 func (w words) in(text string) string {
 	partOfWord := func(b byte) bool {
 		return b == '_' || '0' <= b && b <= '9' || 'A' <= b && b <= 'Z' || 'a' <= b && b <= 'z'
@@ -142,13 +140,13 @@ func TestWordsInText(t *testing.T) {
 	}
 }
 
-// hostNames are what names this host. Those with nothing to look for are left out.
+// hostNames returns the names of this host, by kind. Kinds without a name are left out.
 func hostNames(t *testing.T) map[string]words {
 	t.Helper()
 	names := map[string]words{}
 	add := func(kind string, candidates ...string) {
 		for _, w := range candidates {
-			if w = strings.TrimSpace(w); len(w) > 3 { // a shorter one is found everywhere
+			if w = strings.TrimSpace(w); len(w) > 3 { // shorter words occur everywhere by chance
 				names[kind] = append(names[kind], w)
 			}
 		}
@@ -224,8 +222,8 @@ func hostNames(t *testing.T) map[string]words {
 	return names
 }
 
-// overlayTellsIdentity reports whether statvfs of an overlay tells f_fsid of what is below it: until
-// Linux 6.6. It is in the threat model.
+// overlayTellsIdentity reports whether statvfs of an overlay returns f_fsid of the file system below it, as Linux does before 6.6. The
+// threat model lists it.
 func overlayTellsIdentity() bool {
 	var name unix.Utsname
 	var major, minor int
@@ -234,7 +232,7 @@ func overlayTellsIdentity() bool {
 	return major < 6 || major == 6 && minor < 6
 }
 
-// hostName is one that can be looked for: nothing if the host's is a common word.
+// hostName returns the host's name, or "" if it is a common word, which the search would find by chance.
 func hostName() string {
 	name, _ := os.Hostname()
 	if len(name) < 6 {
@@ -243,7 +241,7 @@ func hostName() string {
 	return name
 }
 
-// What of the host is not there at all.
+// These parts of the host do not exist in the jail.
 func TestHostIsNotThere(t *testing.T) { underEngines(t, testHostIsNotThere, "exec", "fork") }
 
 func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
@@ -261,7 +259,10 @@ func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			got := jailtest.Output(t, j, fmt.Sprintf("import os\nprint(os.path.lexists(%q))", path))
+			got := jailtest.Output(t, j, fmt.Sprintf(`
+import os
+print(os.path.lexists(%q))
+`, path))
 			if got != "False\n" {
 				t.Error("it is there")
 			}
@@ -269,9 +270,8 @@ func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// shown is what can be learned of the host all the same. Each fact is shown by a program that
-// prints the same inside and outside, or inside a number between what it prints before and after
-// outside. The same list is in docs/threat-model.md.
+// shown lists the facts about the host that a program can see. For each of them there is a program that prints the same inside and
+// outside, or that prints inside a number between those that it prints outside before and after. docs/threat-model.md has the same list.
 var shown = []struct {
 	fact, program string
 	between       bool
@@ -337,10 +337,14 @@ func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
 			}
 		})
 	}
-	// What the kernel numbers for the whole machine: the same from both sides.
+	// Numbers that the kernel assigns for the whole machine, so they are the same on both sides.
 	const numbers = "numbers of pipes, sockets, namespaces, mounts, devices, processes"
 	t.Run(numbers, func(t *testing.T) {
-		p := talk(t, j, "import json, os, time\nprint(json.dumps({'pipe': os.readlink('/proc/self/fd/1')}), flush=True)\ntime.sleep(60)")
+		p := talk(t, j, `
+import json, os, time
+print(json.dumps({'pipe': os.readlink('/proc/self/fd/1')}), flush=True)
+time.sleep(60)
+`)
 		number := strings.Trim(p.line(t)["pipe"], `"`)
 		ours, _ := filepath.Glob("/proc/self/fd/*")
 		if !slices.ContainsFunc(ours, func(fd string) bool { link, _ := os.Readlink(fd); return link == number }) {
@@ -358,7 +362,10 @@ func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
 			t.Skipf("/var/tmp has no attributes: %v", err)
 		}
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python = python })
-		if got := jailtest.Output(t, j, "import mine, os\nprint(os.getxattr(mine.__file__, 'user.note'))"); got != "b'of mine'\n" {
+		if got := jailtest.Output(t, j, `
+import mine, os
+print(os.getxattr(mine.__file__, 'user.note'))
+`); got != "b'of mine'\n" {
 			t.Errorf("no longer shown: %q", got)
 		}
 	})

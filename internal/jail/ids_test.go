@@ -12,11 +12,11 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// subordinate is set in the environment of a test that has subordinate ids.
+// subordinate is a variable that is set in the environment of a test process with subordinate ids.
 const subordinate = "SANDBOXD_TEST_SUBORDINATE"
 
-// The runs of an unprivileged daemon that has subordinate ids get a host uid each. Here as nobody,
-// with files of ids that only this test sees.
+// If an unprivileged daemon has subordinate ids, each of its runs gets its own host uid. The test runs as nobody, with an /etc/subuid and
+// /etc/subgid that only this test sees.
 func TestSubordinateIDs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("it takes root to become another user with ids of its own: the same suite runs as root")

@@ -11,8 +11,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-// An interpreter may live anywhere that has a directory for it, also below one that the root has only for that
-// reason. The probe finds every layer in place, and nothing of the host's but what was planned.
+// An interpreter may be installed in any directory of its own, also below a directory that the root has only for this purpose. The probe
+// finds that every layer works and that the root contains no unplanned file of the host.
 func TestInterpreterAnywhere(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes directories there: the same suite runs as root")
@@ -31,14 +31,17 @@ func TestInterpreterAnywhere(t *testing.T) {
 				t.Errorf("layer %s: %v", missing.Name, missing.Err)
 			}
 			j := jailtest.New(t, func(c *jail.Config) { c.Python, c.Fork = python, n%2 == 1 })
-			if got := jailtest.Output(t, j, "import mine, sys\nprint(mine.x, sys.executable)"); got != "7 "+python+"\n" {
+			if got := jailtest.Output(t, j, `
+import mine, sys
+print(mine.x, sys.executable)
+`); got != "7 "+python+"\n" {
 				t.Errorf("got %q", got)
 			}
 		})
 	}
 }
 
-// One that would bring along what others of the host keep in the same directory is refused.
+// An interpreter in a directory that also holds other files of the host is refused.
 func TestInterpreterWithoutADirectoryOfItsOwn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes files there: the same suite runs as root")

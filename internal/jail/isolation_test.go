@@ -21,8 +21,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// What a program sees and can reach. Each case asserts the effect from inside; none of them
-// has the scan's help, which is not part of this package.
+// Each case asserts from inside what a program can see and reach. The scan of the source plays no part, because this package does not use
+// it.
 //
 //lab:as user own
 //lab:all root
@@ -30,7 +30,7 @@ func TestIsolation(t *testing.T) { underEngines(t, testIsolation) }
 
 func testIsolation(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
-	// attempt prints the name of the error that a call ends in, or "ok".
+	// attempt prints the name of the error of a call, or "ok".
 	const attempt = `
 import errno, os, socket
 def attempt(call, *args, **kw):
@@ -123,8 +123,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 	}
 }
 
-// Layers whose neighbours are taken away: here the filter allows every system call, and there is
-// no Landlock.
+// The other layers also work without the filter and without Landlock.
 //
 //lab:as root
 //lab:all own
@@ -143,8 +142,11 @@ func TestWithoutTheFilter(t *testing.T) {
 		{"no chroot, no pivot_root", "print(libc.chroot(b'/tmp'), libc.syscall(" + strconv.Itoa(unix.SYS_PIVOT_ROOT) + ", b'/tmp', b'/tmp'), ctypes.get_errno() == errno.EPERM)", "-1 -1 True\n"},
 		{"no device", "print(libc.mknod(b'/tmp/kmem', 0o20666, 0x101), ctypes.get_errno() == errno.EPERM)", "-1 True\n"},
 		{"no other user", "print(libc.setuid(0), libc.setgid(0), libc.setgroups(0, None))", "-1 -1 -1\n"},
-		{"no setuid program", "import subprocess\nprint(subprocess.run(['/usr/bin/id', '-u'], capture_output=True, text=True).stdout.strip(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('NoNewPrivs')])", "1000 ['1']\n"},
-		// A unit's RestrictAddressFamilies=, where the tests run under one, answers EAFNOSUPPORT first.
+		{"no setuid program", `
+import subprocess
+print(subprocess.run(['/usr/bin/id', '-u'], capture_output=True, text=True).stdout.strip(), [l.split()[1] for l in open('/proc/self/status') if l.startswith('NoNewPrivs')])
+`, "1000 ['1']\n"},
+		// If the tests run under a systemd unit, RestrictAddressFamilies= answers first, with EAFNOSUPPORT.
 		{"no raw or packet socket", `
 import socket
 for family, refusals in ((socket.AF_INET, {errno.EPERM}), (socket.AF_PACKET, {errno.EPERM, errno.EAFNOSUPPORT})):
@@ -163,7 +165,7 @@ for family, refusals in ((socket.AF_INET, {errno.EPERM}), (socket.AF_PACKET, {er
 	}
 }
 
-// The daemon's own environment and secrets do not come along.
+// The environment of the daemon is not visible in a jail.
 func TestDaemonsEnvironmentStaysOutside(t *testing.T) {
 	t.Setenv("SANDBOXD_TEST_SECRET", "hunter2")
 	j := jailtest.New(t, nil)
@@ -173,7 +175,7 @@ func TestDaemonsEnvironmentStaysOutside(t *testing.T) {
 	}
 }
 
-// A listener on the host's loopback, and one on an abstract socket, are out of reach.
+// A program cannot reach a listener on the host's loopback or on an abstract socket.
 func TestHostListenersAreOutOfReach(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -197,7 +199,7 @@ for family, address in ((socket.AF_INET, ("127.0.0.1", %d)), (socket.AF_UNIX, "\
 	}
 }
 
-// Nothing that a run writes outlives it or reaches a later one, and nothing appears on the host.
+// Files that a run writes are deleted with it. A later run does not see them, and they do not appear on the host.
 func TestRunsShareNothing(t *testing.T) {
 	j := jailtest.New(t, nil)
 	const mark = "sandboxd-test-mark"
@@ -278,7 +280,7 @@ os._exit(0)`},
 	}
 }
 
-// What only the controllers can show.
+// The limits of the cgroup controllers, as a program sees them.
 //
 //lab:as user
 //lab:all own root
@@ -291,19 +293,33 @@ func TestCPUIsThrottled(t *testing.T) {
 	}
 }
 
-// One run's memory is its own ruin: a neighbour and the daemon live on.
+// If a run exceeds its memory limit, only that run is killed, and not another run or the daemon.
 //
 //lab:as user
 //lab:all own root
 func TestOutOfMemoryHitsOnlyItsRun(t *testing.T) {
 	jailtest.RequireControllers(t)
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Memory, c.Limits.Wall = 64<<20, 30*time.Second })
-	neighbour := talk(t, j, "import time\nwhile True:\n    print('{}', flush=True)\n    time.sleep(0.1)")
+	neighbour := talk(t, j, `
+import time
+while True:
+    print('{}', flush=True)
+    time.sleep(0.1)
+`)
 	neighbour.line(t)
 	for _, source := range []string{
 		"x = bytearray(1 << 30)",
-		"import os\nf = open('/tmp/x', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.seek(0, 1)\n",
-		"import mmap\nkeep = []\nwhile True:\n    m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); keep.append(m)",
+		`
+import os
+f = open('/tmp/x', 'wb')
+while True: f.write(bytes(1 << 20)); f.seek(0, 1)
+`,
+		`
+import mmap
+keep = []
+while True:
+    m = mmap.mmap(-1, 1 << 20); m.write(b'x' * (1 << 20)); keep.append(m)
+`,
 	} {
 		r := jailtest.Run(t, j, source)
 		if r.Verdict != sandbox.OOM && !strings.Contains(string(r.Stderr.Kept), "No space left") && !strings.Contains(string(r.Stderr.Kept), "File too large") {

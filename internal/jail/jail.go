@@ -30,23 +30,23 @@ type jail struct {
 	process *process
 	streams *output.Streams   // nil until the program has been handed over
 	mounts  *os.File          // its mount namespace; see janitor
-	denials *denials.Listener // nil until the filter is loaded, and where it counts nothing
+	denials *denials.Listener // nil until the filter is loaded, and if denials are not counted
 
-	displays *display.Collector // nil if the program shows nothing
+	displays *display.Collector // nil if the caller wants no displays
 	collect  []string           // patterns of the files to collect
 
-	spent time.Duration // CPU time before the program's own
+	spent time.Duration // CPU time that the jail had used before the program started
 
-	over   bool          // no process but the init was left when the answer was ready
-	gone   chan struct{} // closed when the run has ended as far as it will
+	over   bool          // no process except the init was left when the answer was ready
+	gone   chan struct{} // closed when clear has removed the jail, or has given up
 	goneBy error         // why something may be left; valid after gone
 
-	wasWarm bool // it waited for a program
+	wasWarm bool // it was a waiting jail
 	timing  sandbox.Timing
-	last    time.Time // where the part of timing begins that is under way
+	last    time.Time // start of the current part of timing
 }
 
-// newJail makes a leaf, and starts the first process of a jail in it. The caller must call finish. On success, the jail owns the id.
+// newJail makes a leaf, and starts the init of a jail in it. The caller must call finish. On success, the jail owns the id.
 func newJail(e *environment, id hostid.ID, limits sandbox.Limits, spawner spawn.Spawner) (*jail, error) {
 	h := e.host
 	j := &jail{env: e, id: id, last: time.Now(), gone: make(chan struct{})}
@@ -60,22 +60,22 @@ func newJail(e *environment, id hostid.ID, limits sandbox.Limits, spawner spawn.
 		return nil, errors.Join(atStage(StageClone, err), j.leaf.Remove(h.cfg.KillPatience))
 	}
 	j.process = newProcess(init, j.leaf)
-	j.mounts = keepMounts(init.PID) // now: later the init is not dumpable, and an unprivileged daemon cannot open its files
+	j.mounts = keepMounts(init.PID) // now, because later the init is not dumpable and an unprivileged daemon cannot open its files
 	j.lap(&j.timing.Clone)
 	return j, nil
 }
 
-// warm begins the timing anew: what was done before was not for the run that comes now.
+// warm restarts the timing, because the jail was prepared before its run arrived.
 func (j *jail) warm() { j.timing, j.last, j.wasWarm = sandbox.Timing{}, time.Now(), true }
 
-// lap adds the time since the last one to a part.
+// lap adds the time since the last call of lap to a part of the timing.
 func (j *jail) lap(part *time.Duration) {
 	now := time.Now()
 	*part += now.Sub(j.last)
 	j.last = now
 }
 
-// getReady has the init build the jail, and python3 start in it.
+// getReady returns when the init has built the jail and python3 has started in it.
 func (j *jail) getReady(ctx context.Context, script *inside.Script) error {
 	err := j.process.getReady(ctx, script, j.env.host.cfg.SetUpPatience, func(fd int) (err error) {
 		j.denials, err = denials.Listen(fd, j.env.cfg.Filter, j.env.host.pace)
@@ -85,10 +85,10 @@ func (j *jail) getReady(ctx context.Context, script *inside.Script) error {
 	return err
 }
 
-// prepare has python3 do now what every program needs. It goes on while the jail waits.
+// prepare makes python3 do the steps that every program needs. It does them while the jail waits for a program.
 func (j *jail) prepare() error {
 	p := j.process
-	_ = p.Channel.SetWriteDeadline(time.Now().Add(j.env.host.cfg.SetUpPatience)) // fails for no open socket
+	_ = p.Channel.SetWriteDeadline(time.Now().Add(j.env.host.cfg.SetUpPatience)) // fails only for a closed socket
 	message := inside.Prepare(j.env.python.Display())
 	_, err := message.WriteTo(p.Channel)
 	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
@@ -97,7 +97,7 @@ func (j *jail) prepare() error {
 	return atStage(StageInterpreter, err)
 }
 
-// execute hands the program over and waits for its end, or for a reason to end it.
+// execute hands the program over and waits until it has ended or must be ended. The error is the reason to end it.
 func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandbox.Stream) error {
 	limits := j.env.cfg.Limits.With(program.Limits)
 	j.streams = output.Collect(j.process.Stdout, j.process.Stderr, limits.Output, live)
@@ -113,7 +113,7 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 		Env:    program.Env,
 		Stdin:  program.Stdin,
 		Files:  files(program.Files),
-		Live:   program.Input != nil && program.Input.Stdin != nil && !program.Check,
+		Live:   program.Input != nil && !program.Check,
 	}
 	if program.Displays && !program.Check {
 		what.Display = inside.Loaded
@@ -135,8 +135,9 @@ func (j *jail) execute(ctx context.Context, program sandbox.Program, live *sandb
 	return j.process.attend(ctx, limits, j.spent)
 }
 
-// bound sets the limits of a run in a jail in which python3 waits. The jail was made with the limits of all runs, and its
-// processes have the rlimits of the largest run. The clock, the output and the watchdog's limit are only passed on.
+// bound applies the limits of one run to a jail in which python3 waits. The jail was made with the configured limits, and its
+// processes have the rlimits of the largest allowed run. Wall clock, output and the watchdog's limit need no change here: they are
+// arguments of later calls.
 func (j *jail) bound(limits sandbox.Limits) error {
 	if j.leaf != nil && (limits.Memory != j.env.cfg.Limits.Memory || limits.Pids != j.env.cfg.Limits.Pids) {
 		if err := j.leaf.Limit(leafLimits(limits)); err != nil {
@@ -149,7 +150,7 @@ func (j *jail) bound(limits sandbox.Limits) error {
 	// python3 is the only process, and it waits. The daemon owns its user namespace, or one above that, and so has all
 	// capabilities over it (user_namespaces(7)). Therefore it may set the limits of python3 (prlimit(2)).
 	pid := j.process.program()
-	if pid == 0 { // python3 has died; prlimit(0) would be for the daemon itself
+	if pid == 0 { // python3 has died; prlimit(0) would change the daemon's own limits
 		return errDied
 	}
 	n := uint64(limits.Pids + OwnProcesses)
@@ -157,9 +158,9 @@ func (j *jail) bound(limits sandbox.Limits) error {
 	return atStage(inside.StageRlimits, os.NewSyscallError("prlimit", err))
 }
 
-// finish ends what is left of the run, which an error has kept from going on if there is one, and says how it went. The
-// answer does not wait for the jail to be taken apart (see Result.Wait), since nothing that happens then changes it: for
-// an ordinary program that is the end of the init, and for a killed one with much memory the kernel may need seconds.
+// finish kills the processes that are left and returns the result. err is the error that stopped the run, or nil. finish does not
+// wait until the jail is removed (see Result.Wait): the kernel may need seconds to free the memory of a killed program, and
+// nothing that happens then changes the result.
 func (j *jail) finish(err error) (*Result, error) {
 	var cause stopped
 	if errors.As(err, &cause) {
@@ -168,7 +169,7 @@ func (j *jail) finish(err error) (*Result, error) {
 	p := j.process
 	patience, drain := min(lateEnd, j.env.host.cfg.KillPatience), drainLate
 	if err != nil {
-		patience = j.env.host.cfg.KillPatience // there is no answer that could come early
+		patience = j.env.host.cfg.KillPatience // the caller gets an error, and left waits for the removal in any case
 	}
 	last := time.Now().Add(j.env.host.cfg.KillPatience)
 	over := p.finish(patience)
@@ -178,14 +179,14 @@ func (j *jail) finish(err error) (*Result, error) {
 	j.lap(&j.timing.Program)
 	handedOver := j.streams != nil
 	if !handedOver {
-		j.streams = output.Collect(p.Stdout, p.Stderr, j.env.cfg.Limits.Output, nil) // what python3 said when it did not start
+		j.streams = output.Collect(p.Stdout, p.Stderr, j.env.cfg.Limits.Output, nil) // python3's message if it did not start
 	}
 	stdout, stderr := j.streams.Wait(drain)
 	shown, lost := j.displays.Wait(drain)
 	denied := j.denials.Stop()
 	account := j.leaf.Account()
 	how := p.howEnded()
-	if handedOver && errors.Is(err, errDied) && account.OOMKills > 0 { // the files of the program take more than its limit
+	if handedOver && errors.Is(err, errDied) && account.OOMKills > 0 { // the program's files need more memory than its limit
 		cause, err = stopped(sandbox.OOM), nil
 	}
 	files, lostFiles := j.collected()
@@ -197,7 +198,7 @@ func (j *jail) finish(err error) (*Result, error) {
 		fallthrough
 	case err != nil:
 		return nil, errors.Join(err, j.left())
-	case cause == "" && !p.hasEndedItself() && account.OOMKills == 0: // somebody outside ended the init, and so the program
+	case cause == "" && !p.hasEndedItself() && account.OOMKills == 0: // a process outside of the jail killed the init
 		return nil, p.whyLost()
 	}
 	j.lap(&j.timing.Teardown)
@@ -222,7 +223,8 @@ func (j *jail) finish(err error) (*Result, error) {
 	}, j}, nil
 }
 
-// collected reads the files that the program should return, when all its processes have ended: nothing changes a file meanwhile.
+// collected reads the files that the run returns. It first waits until all processes have ended, so that no file changes while it
+// is read.
 func (j *jail) collected() (files []sandbox.File, lost int) {
 	h := j.env.host
 	if len(j.collect) == 0 {
@@ -238,25 +240,25 @@ func (j *jail) collected() (files []sandbox.File, lost int) {
 		request.UID, request.GID = j.id.UID, j.id.GID
 	}
 	files, lost, err := collect.Files(j.process.scratch, inside.ScratchName(inside.Home), request)
-	if err != nil { // the program may have taken the right to list it from itself
+	if err != nil { // the program may have removed its own right to list the directory
 		return nil, 1
 	}
 	return files, lost
 }
 
 const (
-	// lateEnd is how long an answer waits for the end of the last process. Nearly all have ended by then.
+	// lateEnd bounds how long an answer waits for the end of the last process. Nearly all runs have ended by then.
 	lateEnd = 250 * time.Millisecond
 
-	// settlePatience is how long a display waits for what was printed before it.
+	// settlePatience bounds how long a display waits for the output that was printed before it.
 	settlePatience = 50 * time.Millisecond
 
-	// drainPatience is how long a stream may stay open after the program's end. It ends with its last writer. Only a zygote
-	// or template that did not answer can still hold it.
+	// drainPatience bounds how long a stream is read after all processes have ended. The stream ends when its last writer closes
+	// it. Only a zygote or template that did not answer can still have it open.
 	drainPatience = 2 * time.Second
 
-	// drainLate is how long the streams of a run are read whose processes are killed, but not gone: long enough
-	// for what is in the pipes.
+	// drainLate bounds how long the streams are read if processes have been killed but have not ended yet. It is long enough to
+	// read what the pipes hold.
 	drainLate = 50 * time.Millisecond
 )
 
@@ -265,8 +267,8 @@ func (j *jail) discard() {
 	j.env.host.background.Go(func() { _, _ = j.finish(stopped(sandbox.Cancelled)) })
 }
 
-// clear waits for the last process as long as patience, and then gives back what the run had. A process that survives keeps
-// the leaf and the host uid: nobody gets that uid before it has ended.
+// clear waits for the end of the last process, at most for patience, and then releases the leaf, the host uid and the descriptors.
+// If a process survives, clear does not release them before it ends, so that no other run gets its uid.
 func (j *jail) clear(patience time.Duration) {
 	defer close(j.gone)
 	p := j.process
@@ -281,19 +283,19 @@ func (j *jail) clear(patience time.Duration) {
 		return
 	}
 	j.goneBy = &sandbox.SetupError{Stage: StageKill, Err: fmt.Errorf("process %d survives SIGKILL for %v", p.PID, j.env.host.cfg.KillPatience)}
-	go func() { // for as long as it takes: the jail does not wait for it
+	go func() { // without a limit; nothing waits for this goroutine
 		<-p.exited
-		_ = release() // a leaf that is left goes with the tree
+		_ = release() // if the leaf cannot be removed, closing the tree removes it
 	}()
 }
 
-// left says why something of the run may be left, nil if nothing is. It waits until that is known.
+// left waits until clear has ended. The error says why something of the run may be left; it is nil if nothing is.
 func (j *jail) left() error {
 	<-j.gone
 	return j.goneBy
 }
 
-// howItDied is for the operator.
+// howItDied describes the end of python3 or the init, for the operator.
 func howItDied(e exit, a cgroup.Account, stderr sandbox.Output) string {
 	how := e.String()
 	if a.OOMKills > 0 {

@@ -5,17 +5,16 @@ import (
 	"os"
 )
 
-// janitor takes the dismantling of mount namespaces off the path of the runs. The kernel does it when
-// the last reference goes, for which it waits for its other processors; with the program's own that
-// would be before anybody is told that the program has ended. So the daemon keeps one, and lets go
-// of it here. There is no process in them any more.
+// janitor drops the last references to mount namespaces in the background. When the last reference is dropped, the kernel frees the
+// namespace and waits for the other processors. If that reference were the init's, the wait would delay the exit of the init and so
+// the answer. So the daemon holds a reference too, and the janitor drops it after the answer.
 type janitor struct {
 	kept chan *os.File
 	quit chan struct{}
 	done chan struct{}
 }
 
-// janitorBacklog bounds what waits to be dismantled. With more, runs wait for their own.
+// janitorBacklog bounds the references that wait to be dropped. If there are more, the run drops its own.
 const janitorBacklog = 64
 
 func newJanitor() *janitor {
@@ -31,7 +30,7 @@ func (j *janitor) work() {
 		case f := <-j.kept:
 			f.Close()
 			continue
-		default: // what is there goes first
+		default: // none waits, so quit may end the janitor
 		}
 		select {
 		case f := <-j.kept:
@@ -42,7 +41,7 @@ func (j *janitor) work() {
 	}
 }
 
-// release lets go of a reference; nil is none.
+// release drops a reference in the background. It does nothing for nil.
 func (j *janitor) release(f *os.File) {
 	if f == nil {
 		return
@@ -59,7 +58,7 @@ func (j *janitor) close() {
 	<-j.done
 }
 
-// keepMounts takes a reference to the mount namespace of a process; nil where that is not allowed.
+// keepMounts returns a reference to the mount namespace of a process, or nil if the daemon may not open it.
 func keepMounts(pid int) *os.File {
 	f, _ := os.Open(fmt.Sprintf("/proc/%d/ns/mnt", pid))
 	return f

@@ -131,7 +131,7 @@ func (k *keeper) close() {
 	k.end()
 	<-k.done
 	if k.current != nil {
-		k.current.Kill() // it has nothing to do, and may be stuck
+		k.current.Kill() // no run is in progress, and the template may be stuck
 		<-k.current.ended
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
-// Landlock alone, behind mounts that show a directory of the host and one more writable place, with no
-// filter and with the capabilities that an init keeps then: everything that these let pass ends at it. Without
-// it each attack succeeds, so that it is Landlock that is seen.
+// Landlock works alone: the mounts show a directory of the host and another writable directory, there is no filter, and the process has
+// the capabilities of an init. Landlock must stop each attack. Without Landlock each attack must succeed, which proves that no other layer
+// stops it.
 //
 //lab:all own root
 func TestLandlockBehindWeakMounts(t *testing.T) {
@@ -34,7 +34,8 @@ def run(path):
 `
 	for _, tt := range []struct{ name, source, want string }{
 		{"a file of the host", `print(attempt(open, "/host/secret"))`, "EACCES"},
-		// Who may list the root directory may list everywhere: landlock(7) knows no rule for one directory alone.
+		// A process that may list the root directory may list all directories, because a Landlock rule also holds for everything below its
+		// path (landlock(7)).
 		{"names on the host, which it does not hide", `print(attempt(os.listdir, "/host"))`, "ok"},
 		{"a write where it was not planned", `print(attempt(write, "/weak/x"))`, "EACCES"},
 		{"a directory there", `print(attempt(os.mkdir, "/weak/x"))`, "EACCES"},
@@ -68,7 +69,7 @@ def run(path):
 	}
 }
 
-// hostDirectory makes a directory on the host's root file system with a file that everybody may read.
+// hostDirectory creates a directory on the host's root file system with a file that everybody may read.
 func hostDirectory(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
@@ -80,7 +81,7 @@ func hostDirectory(t *testing.T) string {
 	if err := os.WriteFile(secret, []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// Whatever the umask: the unit's is 0077.
+	// Independent of the umask, which is 0077 under the unit.
 	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(secret, 0o644)); err != nil {
 		t.Fatal(err)
 	}

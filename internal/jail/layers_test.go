@@ -17,23 +17,23 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// layer is one of the table's that an attack can claim to be stopped by, and how to take it away. What cannot be
-// taken away is always there, beside any other.
+// layer is a layer that attacks can name in their heads, and the way to remove it. A layer that cannot be removed is present in every
+// test.
 type layer struct {
-	name       string                    // as the table has it for attacks
-	leaveOut   bool                      // the init leaves out its stages
-	namespaces uintptr                   // shared with the host
-	config     func(*jail.Config)        // changed
-	jail       func(*jail.Runner) func() // weakened, and restored before it is closed
-	note       string                    // what is left of it when it is taken away
-	here       func(*jail.Runner) bool   // whether this machine has it; nil: all do
+	name       string                    // column "attacked as" of the table of layers
+	leaveOut   bool                      // to remove it, the init leaves out its stages
+	namespaces uintptr                   // to remove it, runs share these namespaces with the host
+	config     func(*jail.Config)        // removes it in the configuration
+	jail       func(*jail.Runner) func() // removes it from a Runner; the returned function restores it
+	note       string                    // added to the text of the table: what remains if it is removed
+	here       func(*jail.Runner) bool   // reports whether this machine has it; nil if all machines do
 }
 
 func (l layer) removable() bool {
 	return l.leaveOut || l.namespaces != 0 || l.config != nil || l.jail != nil
 }
 
-// stages are those of the init that make it.
+// stages returns the stages of the init that belong to the layer.
 func (l layer) stages() (stages []string) {
 	for _, row := range doctor.Table() {
 		for _, stage := range row.Stages {
@@ -45,7 +45,7 @@ func (l layer) stages() (stages []string) {
 	return stages
 }
 
-// what is what the table says of it.
+// what returns the text of the table of layers.
 func (l layer) what() string {
 	var parts []string
 	for _, row := range doctor.Table() {
@@ -59,7 +59,7 @@ func (l layer) what() string {
 var layers = []layer{
 	{name: "seccomp", config: func(c *jail.Config) { c.Filter = allowAll }},
 	{name: "mounts", jail: func(j *jail.Runner) func() { showHost(j); return func() {} },
-		note: " (taken away: the host's root is there, read-only)"},
+		note: " (if removed: the host's root is mounted read-only below /host)"},
 	{name: "landlock", leaveOut: true},
 	{name: "credentials", leaveOut: true},
 	{name: "user-ns", leaveOut: true},
@@ -68,7 +68,7 @@ var layers = []layer{
 	{name: "cgroup", jail: (*jail.Runner).LeaveCgroup, here: (*jail.Runner).Enforced},
 	{name: "net-ns", namespaces: unix.CLONE_NEWNET, leaveOut: true},
 	{name: "ipc-ns", namespaces: unix.CLONE_NEWIPC},
-	// What cannot be taken away: without it there is no jail to start.
+	// Layers that cannot be removed, because no jail starts without them.
 	{name: "pid-ns"}, {name: "init"}, {name: "ids"}, {name: "attributes"}, {name: "descriptors"}, {name: "scratch"},
 	{name: "daemon"}, {name: "kernel"},
 }
@@ -82,8 +82,7 @@ func layerNamed(name string) *layer {
 	return nil
 }
 
-// showHost attaches what is in the host's root below /host, but for the directory in which the init
-// assembles the new one.
+// showHost mounts the directories of the host's root below /host, except the one over which the init builds the new root.
 func showHost(j *jail.Runner) {
 	const at = "/host"
 	nodes := []inside.Node{{Op: inside.Dir, Path: at, Mode: 0o755}}
@@ -96,7 +95,7 @@ func showHost(j *jail.Runner) {
 	j.Expose(nodes...)
 }
 
-// without makes the jails of attacks, less some layers.
+// without makes the Runners for attacks without some layers.
 func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.Config)) map[string]*jail.Runner {
 	t.Helper()
 	made := jails(t, attacks, func(c *jail.Config) {
@@ -118,14 +117,14 @@ func without(t *testing.T, attacks []attack, gone []layer, edits ...func(*jail.C
 		for _, l := range gone {
 			j.ShareNamespaces(l.namespaces)
 			if l.jail != nil {
-				t.Cleanup(l.jail(j)) // before New's, which closes it
+				t.Cleanup(l.jail(j)) // runs before the Cleanup of jailtest.New, which closes the Runner
 			}
 		}
 	}
 	return made
 }
 
-// others are the layers that can be taken away, but for those named.
+// others returns the layers that can be removed, except those named.
 func others(names ...string) (gone []layer) {
 	for _, l := range layers {
 		if l.removable() && !slices.Contains(names, l.name) {
@@ -135,9 +134,9 @@ func others(names ...string) (gone []layer) {
 	return gone
 }
 
-// Each attack is held by each layer that it names, with every other one gone that can be taken away. The result
-// is the table of SECURITY.md, which `make escape` writes. `make test` tries each attack on one of its layers,
-// and compares the table with what the attacks claim; `make test-all` and `make escape` try all claims.
+// Each attack is stopped by each layer that it names, when all other layers that can be removed are removed. The result is the table in
+// SECURITY.md, which `make escape` writes. `make test` tries each attack on one of its layers and compares the table with the heads of the
+// attacks. `make test-all` and `make escape` try each attack on all of its layers.
 //
 //lab:as user
 func TestEachLayerAlone(t *testing.T) {
@@ -147,7 +146,7 @@ func TestEachLayerAlone(t *testing.T) {
 	table := map[string]*score{}
 	claims, tried := 0, 0
 	isHere := func(l layer) bool { return l.here == nil || l.here(whole) }
-	layerToTry := map[string]string{} // of each attack, where it is tried on one
+	layerToTry := map[string]string{} // by attack: the only layer on which `make test` tries it
 	for n, a := range attacks {
 		names := slices.DeleteFunc(slices.Clone(a.layers), func(name string) bool { return !isHere(*layerNamed(name)) })
 		if len(names) > 0 {
@@ -156,8 +155,7 @@ func TestEachLayerAlone(t *testing.T) {
 	}
 	for _, l := range layers {
 		claiming := slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool { return !slices.Contains(a.layers, l.name) })
-		// The lab has what not every machine has, and is slow: it sees to that alone. What the page
-		// says of the others stays as it was.
+		// The lab is slow, so it only tries layers that not every machine has. The rows of other layers in the page are not changed.
 		if !isHere(l) || l.here == nil && testenv.InLab() {
 			continue
 		}
@@ -194,13 +192,13 @@ func TestEachLayerAlone(t *testing.T) {
 			tried += n
 		}
 	}
-	if tried == claims { // each claim was tried, or is left to make test-all
+	if tried == claims { // each claim was tried, or is only tried by make test-all
 		document(t, attacks, table)
 	}
 }
 
-// Process 1 is a program of C under the engine exec, as above. Under the engine fork it is the fork of a python3, which has
-// handlers of signals, and has to hold the same attacks alone. Its template is jailed already, so there are no mounts to take away.
+// With engine exec, which the test above uses, process 1 is the program sandboxd-init. With engine fork it is forked from a python3, which
+// has signal handlers. It must stop the same attacks alone. The mounts cannot be removed here, because the template is in a jail itself.
 func TestForkedInitAlone(t *testing.T) {
 	attacks := slices.DeleteFunc(loadAttacks(t), func(a attack) bool { return !slices.Contains(a.layers, "init") })
 	host := newHost(t)
@@ -215,15 +213,15 @@ func TestForkedInitAlone(t *testing.T) {
 	}
 }
 
-// An attack that nothing but removable layers stops gets through when they are all gone: it is
-// real, and the layers that it names are all that stop it.
+// If an attack names only layers that can be removed, it succeeds when all of them are removed. This proves that the attack is real and
+// that no other layer stops it.
 func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 	if status, _ := os.ReadFile("/proc/self/status"); !strings.Contains(string(status), "\nSeccomp:\t0\n") || os.Geteuid() != 0 {
 		t.Skip("there are layers around this test: the lab's root, and a native run, have none")
 	}
 	attacks := slices.DeleteFunc(loadAttacks(t), func(a attack) bool {
 		return slices.ContainsFunc(a.layers, func(name string) bool { return !layerNamed(name).removable() }) ||
-			a.family == "resources" || a.family == "daemon" // without a limit they are an attack on this machine
+			a.family == "resources" || a.family == "daemon" // without limits they would harm this machine
 	})
 	host := newHost(t)
 	var score score
@@ -236,7 +234,7 @@ func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 				said := "\n" + string(r.Stdout.Kept)
 				through := strings.Contains(said, "\nESCAPED: ")
 				if !through && strings.Contains(said, "\nabsent: ") {
-					t.Skip(said) // from this kernel, whatever the layers
+					t.Skip(said) // this kernel does not have the target of the attack
 				}
 				if !through {
 					t.Errorf("held by something that it does not name: %s%s", r.Stdout.Kept, r.Stderr.Kept)
@@ -249,7 +247,7 @@ func TestAttacksGetThroughWithoutLayers(t *testing.T) {
 	score.print("Attacks that get through when all layers are gone that can be, of those that only such layers stop")
 }
 
-// document compares the counts with the page that shows them, or writes it.
+// document compares the counts with the page, or writes the page with SANDBOXD_TEST_UPDATE=1.
 func document(t *testing.T, attacks []attack, table map[string]*score) {
 	t.Helper()
 	var families []string
@@ -296,14 +294,14 @@ func document(t *testing.T, attacks []attack, table map[string]*score) {
 	if os.Getenv("SANDBOXD_TEST_UPDATE") == "1" {
 		err = os.WriteFile(layersPage, []byte(page.String()), 0o644)
 	} else {
-		err = fmt.Errorf("%s is not what was found: `make escape` writes it anew", layersPage)
+		err = fmt.Errorf("the table in %s differs from the results; `make escape` updates it", layersPage)
 	}
 	if err != nil {
 		t.Error(err)
 	}
 }
 
-// rowOf is the line of a page that begins so; "" if there is none.
+// rowOf returns the line of a page that begins with a text, or "".
 func rowOf(page, begin string) string {
 	for line := range strings.Lines(page) {
 		if strings.HasPrefix(line, begin) {

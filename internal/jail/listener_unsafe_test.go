@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// underListener puts this process, all of its threads, under a filter that allows everything and has
-// a listener. It cannot be undone.
+// underListener installs a filter that allows all calls and has a listener, in all threads of this process. This cannot be undone.
 func underListener() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return err

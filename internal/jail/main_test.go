@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// canaryHost is the name that the tests give their host, where they have the right to: one that is found
-// nowhere by chance.
+// canaryHost is the host name of the tests, if they may set it. It occurs nowhere by chance.
 const canaryHost = "sandboxd-canary-host"
 
 // TestMain gives the tests a session key ring and, if they may, a host name. Both belong to a thread, and
@@ -19,7 +18,7 @@ func TestMain(m *testing.M) {
 	const done = "SANDBOXD_TEST_CANARIES"
 	if os.Getenv(done) == "" {
 		runtime.LockOSThread()
-		// Where there are no key rings the tests that need one fail, and say so.
+		// On a kernel without keyrings, the tests that need one fail with a message.
 		_, _ = unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // 0: anonymous
 		if unix.Unshare(unix.CLONE_NEWUTS) == nil {
 			_ = unix.Sethostname([]byte(canaryHost))

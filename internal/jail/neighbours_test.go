@@ -16,8 +16,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// While a run attacks the host's resources, another run works, and the host keeps its memory. Only attacks that
-// set limits for themselves take something. `make test` tries every second one of them.
+// While a run attacks the host's resources, another run works, and the host does not lose memory. Only attacks with limits in their heads
+// use resources. `make test` tries every second one of them.
 func TestNeighboursOfAttacks(t *testing.T) {
 	host := newHost(t)
 	neighbours := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = time.Minute })
@@ -49,7 +49,12 @@ func TestNeighboursOfAttacks(t *testing.T) {
 				}
 				least = min(least, available(t))
 				if attacked {
-					if got := jailtest.Output(t, neighbours, "import os\nos.fork() or os._exit(0)\nopen('/tmp/x', 'w').write('x' * 100000)\nprint(sum(range(10 ** 5)))"); got != "4999950000\n" {
+					if got := jailtest.Output(t, neighbours, `
+import os
+os.fork() or os._exit(0)
+open('/tmp/x', 'w').write('x' * 100000)
+print(sum(range(10 ** 5)))
+`); got != "4999950000\n" {
 						t.Errorf("the neighbour printed %q", got)
 					}
 				}
@@ -61,12 +66,10 @@ func TestNeighboursOfAttacks(t *testing.T) {
 	}
 }
 
-// watchEvery is how often the host is looked at while an attack goes on: often enough to see what it
-// takes, and no judge of anything.
+// watchEvery is the interval at which the host's memory is measured during an attack.
 const watchEvery = 20 * time.Millisecond
 
-// slack is what may be gone besides, in bytes: the neighbours, and on a machine that others use whatever
-// they do.
+// slack is the memory in bytes that other processes may use during an attack: the neighbours, and other programs of this machine.
 func slack(t *testing.T) int64 {
 	if testenv.InLab() {
 		return 256 << 20
@@ -76,7 +79,7 @@ func slack(t *testing.T) int64 {
 
 func available(t *testing.T) int64 { return meminfo(t, "MemAvailable") }
 
-// meminfo is a line of /proc/meminfo, in bytes.
+// meminfo returns the value of a line of /proc/meminfo, in bytes.
 func meminfo(t *testing.T, key string) int64 {
 	t.Helper()
 	data, err := os.ReadFile("/proc/meminfo")
@@ -92,8 +95,7 @@ func meminfo(t *testing.T, key string) int64 {
 	return 0
 }
 
-// Sources that are attacks in themselves: on the compiler that runs in the jail, on whoever
-// copies or quotes them.
+// Programs whose source is an attack: on the compiler in the jail, or on code that copies or quotes the source.
 func TestSourcesThatAreAttacks(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 5 * time.Second; c.Limits.Memory = 128 << 20 })
 	before := jailtest.Count(t, os.Getpid())
@@ -131,8 +133,10 @@ func TestSourcesThatAreAttacks(t *testing.T) {
 				}
 				return b.String()
 			}()},
-			{"an unknown encoding", "# coding: rot13\nprint(1)"},
-			{"an encoding that is a path", "# coding: ../../../../etc/passwd\nprint(1)"},
+			{"an unknown encoding", `# coding: rot13
+print(1)`},
+			{"an encoding that is a path", `# coding: ../../../../etc/passwd
+print(1)`},
 			{"UTF-7", "# coding: utf-7\n+AHAAcgBpAG4AdAAoADEAKQ-"},
 			{"stars", "(" + fill("*a,")[:sandbox.MaxSource-10] + ")=1"},
 		} {
@@ -154,7 +158,7 @@ func TestSourcesThatAreAttacks(t *testing.T) {
 	}
 }
 
-// deep is blocks in blocks, as many as fit.
+// deep returns as many nested blocks as fit.
 func deep(levels int) string {
 	var b strings.Builder
 	for i := range levels {

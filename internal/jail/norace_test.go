@@ -2,5 +2,5 @@
 
 package jail_test
 
-// slowdown is how much more processor time this program takes: see race_test.go.
+// slowdown is the factor by which the race detector increases the processor time of this program: see race_test.go.
 const slowdown = 1

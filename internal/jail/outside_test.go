@@ -14,16 +14,15 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// did is what a program did.
+// did is the result of a program.
 type did struct {
 	stdout, stderr string
 	status         int
 }
 
-// outsideScript starts python3 as a user without privileges and without a network starts it, with the names and the
-// limits that a run has: the user, the host, the directories, the resource limits (rlimits.go). All else is the host's. It
-// takes namespaces of its own for that, so it needs root. Arguments: seconds of the processor, the longest
-// file, directories that become read-only, the environment. Standard input is the program.
+// outsideScript runs python3 outside of a jail, as an unprivileged user without a network, with the same user name, host name,
+// directories and resource limits (rlimits.go) as a run. Everything else is the host's. The script creates namespaces, so it needs root.
+// Arguments: CPU time in seconds, maximum file size, directories that become read-only, the environment. Standard input is the program.
 const outsideScript = `
 set -e
 cpu=$1 longest=$2 readonly=$3
@@ -53,8 +52,7 @@ exec setsid --wait prlimit --fsize="$longest" --cpu="$cpu" --nofile=256 --stack=
 	setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set=-all env -i "$@" ` + jailtest.Python + ` main.py
 `
 
-// runOutside runs a program as `python3 main.py`. The error says that it did not end by itself; what it printed is there
-// nevertheless.
+// runOutside runs a program as `python3 main.py`. An error means that the program did not end by itself. Its output is returned even then.
 func runOutside(ctx context.Context, source string, environment map[string]string, limits sandbox.Limits, readOnly ...string) (did, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Wall)
 	defer cancel()

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// pool keeps jails that wait for a program: each built, confined and with python3 started in it. A
-// run takes one, which ends with that run; another is prepared in its place, off the run's path.
+// pool keeps waiting jails: each is built and confined, and python3 has started in it. A run takes one and never returns it. The pool
+// prepares another one in the background.
 //
-// It follows demand: as many wait as were taken in the busiest second of the last minute and one
-// more, at most as many as the setting says. They are given up when the host is short of memory.
+// The number of waiting jails follows demand. It is one more than the number taken in the busiest second of the last minute, up to
+// the configured maximum. When the host is short of memory, the pool discards all waiting jails.
 type pool struct {
-	start func() (*jail, error) // up to the point where it waits
+	start func() (*jail, error) // makes a jail that waits
 	most  int
-	wake  chan struct{} // something changed
+	wake  chan struct{} // receives a value when the pool may need another jail
 	quit  chan struct{}
 
 	starters sync.WaitGroup
@@ -24,16 +24,16 @@ type pool struct {
 	waiting  []*jail
 	starting int
 	demand   demand
-	broken   time.Time // no new one is tried before; zero when the last one started
+	broken   time.Time // after a failed start: time before which no jail is started; zero after a successful start
 	closed   bool
 }
 
 const (
 	poolTick    = time.Second
-	poolPause   = 10 * time.Millisecond // after one is taken: the run that took it comes first
-	poolBackoff = poolTick * 9 / 10     // after one that failed to start: over when it ticks next
+	poolPause   = 10 * time.Millisecond // after a jail was taken: its run gets the processor first
+	poolBackoff = poolTick * 9 / 10     // after a failed start; shorter than a tick, so that the next tick tries again
 
-	// poolReserve is the part of the host's memory that has to be available for jails to wait.
+	// poolReserve is the part of the host's memory that must be available for jails to be kept waiting.
 	poolReserve = 1. / 10
 )
 
@@ -41,22 +41,21 @@ func newPool(most int, start func() (*jail, error)) *pool {
 	return &pool{start: start, most: most, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
-// open begins to fill the pool: as many are started at once as there are processors to do it, or
-// the pool would fall behind where runs do not.
+// open starts to fill the pool. One goroutine for each processor starts jails, because runs take jails from all processors.
 func (p *pool) open() {
 	for range min(p.most, runtime.NumCPU()) {
 		p.starters.Go(p.maintain)
 	}
 }
 
-// take returns a jail that waits, or nil. The caller must call its finish.
+// take removes a waiting jail from the pool and returns it, or returns nil if none waits. The caller must call finish of the jail.
 func (p *pool) take() *jail {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demand.count(time.Now())
 	defer p.signal()
 	for len(p.waiting) > 0 {
-		j := p.waiting[0] // the one that has waited longest
+		j := p.waiting[0] // it has waited longest
 		p.waiting = p.waiting[1:]
 		if !j.process.hasEnded() {
 			return j
@@ -66,7 +65,7 @@ func (p *pool) take() *jail {
 	return nil
 }
 
-// size is how many wait.
+// size returns the number of waiting jails.
 func (p *pool) size() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +79,7 @@ func (p *pool) signal() {
 	}
 }
 
-// maintain keeps as many waiting as there should be.
+// maintain starts jails whenever the pool needs some, until the pool is closed.
 func (p *pool) maintain() {
 	tick := time.NewTicker(poolTick)
 	defer tick.Stop()
@@ -98,7 +97,7 @@ func (p *pool) maintain() {
 	}
 }
 
-// lacks reports whether one is missing, which the caller then adds.
+// lacks reports whether the pool needs another jail. If so, it is counted as starting, and the caller must call add.
 func (p *pool) lacks() bool {
 	short := hostHasLess(poolReserve)
 	p.mu.Lock()
@@ -110,7 +109,7 @@ func (p *pool) lacks() bool {
 	return true
 }
 
-// want says how many are missing, and gives up those that are too many, with mu held.
+// want returns how many jails are missing, and discards those that are too many. The caller holds mu.
 func (p *pool) want(short bool) int {
 	now := time.Now()
 	target := min(p.most, 1+p.demand.most(now))
@@ -118,13 +117,14 @@ func (p *pool) want(short bool) int {
 		target = 0
 	}
 	p.drop(target)
-	if now.Before(p.broken) || !p.broken.IsZero() && p.starting > 0 { // the one under way shows whether it is still so
+	// After a failed start, start one jail at a time until one succeeds.
+	if now.Before(p.broken) || !p.broken.IsZero() && p.starting > 0 {
 		return 0
 	}
 	return target - len(p.waiting) - p.starting
 }
 
-// drop gives up all that wait but for a number, with mu held: those that have waited longest go.
+// drop discards the jails that have waited longest, until keep are left. The caller holds mu.
 func (p *pool) drop(keep int) {
 	for len(p.waiting) > keep {
 		p.waiting[0].discard()
@@ -132,7 +132,7 @@ func (p *pool) drop(keep int) {
 	}
 }
 
-// add starts one more.
+// add starts one jail.
 func (p *pool) add() {
 	j, err := p.start()
 	p.mu.Lock()
@@ -140,7 +140,7 @@ func (p *pool) add() {
 	p.starting--
 	switch {
 	case err != nil:
-		p.broken = time.Now().Add(poolBackoff) // a run would say the same, and to somebody
+		p.broken = time.Now().Add(poolBackoff) // err is dropped: a cold run fails with the same error and reports it
 	case p.closed:
 		j.discard()
 	default:
@@ -150,7 +150,7 @@ func (p *pool) add() {
 	}
 }
 
-// watch replaces a jail that dies while it waits.
+// watch removes a jail from the pool if it dies while it waits.
 func (p *pool) watch(j *jail) {
 	<-j.process.exited
 	p.mu.Lock()
@@ -162,7 +162,7 @@ func (p *pool) watch(j *jail) {
 	}
 }
 
-// close ends all that wait.
+// close discards all waiting jails and waits until no start is in progress.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -172,12 +172,13 @@ func (p *pool) close() {
 	p.starters.Wait()
 }
 
-// demand counts events by the second, for the last minute.
+// demand counts events in each second of the last minute.
 type demand struct {
-	counts [60]int
-	last   int64 // the second that was counted last
+	counts [60]int // by Unix time modulo 60
+	last   int64   // the latest second for which counts is valid, in Unix time
 }
 
+// roll sets the counts of the seconds since the last call to zero.
 func (d *demand) roll(now time.Time) {
 	second := now.Unix()
 	for s := max(d.last+1, second-int64(len(d.counts))+1); s <= second; s++ {
@@ -191,13 +192,13 @@ func (d *demand) count(now time.Time) {
 	d.counts[now.Unix()%int64(len(d.counts))]++
 }
 
-// most is the count of the busiest second.
+// most returns the count of the busiest second.
 func (d *demand) most(now time.Time) int {
 	d.roll(now)
 	return slices.Max(d.counts[:])
 }
 
-// renew gives up all that wait: those that come are of a new template.
+// renew discards all waiting jails. It is called when the template has been replaced or the root of new jails has changed.
 func (p *pool) renew() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

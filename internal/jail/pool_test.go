@@ -21,13 +21,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// waiting waits until as many jails wait as should.
+// waiting waits until the pool is full.
 func waiting(t *testing.T, j *jail.Runner, n int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d jails wait", n), func() bool { return j.Waiting() == n })
 }
 
-// identity is a program that says who it is, and leaves its mark wherever it can.
+// identity is a program that prints its ids, and writes a mark to every place that it can.
 const identity = `
 import json, os, time
 print(json.dumps({
@@ -40,7 +40,7 @@ for d in ("/tmp", "/home/sandbox", "/dev/shm", "/run"): open(d + "/mark", "w").w
 os.mark = True
 `
 
-// A jail that waited serves one run, and ends with it.
+// A waiting jail serves one run and ends with it.
 func TestWaitingJailServesOneRun(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Minute })
@@ -93,13 +93,17 @@ func TestWaitingJailServesOneRun(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// A run is charged for nothing that was before it.
+// The time and CPU time of a waiting jail before its run are not counted for the run.
 func TestWaitingIsNotCounted(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Second })
 		waiting(t, j, 1)
-		time.Sleep(j.Parts().Limits.Wall) // it waits as long as a program may run
-		r := jailtest.Run(t, j, "import time\ntime.sleep(0.5)\nprint('whole')")
+		time.Sleep(j.Parts().Limits.Wall) // the jail waits as long as a program may run
+		r := jailtest.Run(t, j, `
+import time
+time.sleep(0.5)
+print('whole')
+`)
 		if !r.Warm || r.Verdict != sandbox.Exited || string(r.Stdout.Kept) != "whole\n" {
 			t.Errorf("warm %v, verdict %s, %q", r.Warm, r.Verdict, r.Stdout.Kept)
 		}
@@ -113,7 +117,7 @@ func TestWaitingIsNotCounted(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// The start of python3 is not the program's time on the processor. Here it takes long.
+// The CPU time of the start of python3, which takes long in this test, is not counted for the program.
 func TestStartOfTheInterpreterIsNotCounted(t *testing.T) {
 	const start = 300 * time.Millisecond
 	python := virtualEnvironment(t, map[string]string{
@@ -123,14 +127,17 @@ func TestStartOfTheInterpreterIsNotCounted(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python, c.Limits.Wall = python, time.Minute })
 		eventually(t, "one waits", func() bool { return j.Waiting() > 0 || j.Warm() == 0 })
-		r := jailtest.Run(t, j, "import sys\nprint('slow' in sys.modules)")
+		r := jailtest.Run(t, j, `
+import sys
+print('slow' in sys.modules)
+`)
 		if string(r.Stdout.Kept) != "True\n" || r.Usage.CPU > start/2 || r.Warm != (j.Warm() > 0) {
 			t.Errorf("%q, warm %v, CPU %v", r.Stdout.Kept, r.Warm, r.Usage.CPU)
 		}
 	})
 }
 
-// What kills a jail that waits is no run's trouble.
+// If waiting jails are killed, all runs succeed.
 func TestWaitingJailIsKilled(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		before := jailtest.Count(t, os.Getpid())
@@ -185,14 +192,14 @@ func TestWaitingJailIsKilled(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// One that dies when a run has it already, before it has the program.
+// If a waiting jail dies after a run has taken it and before it has the program, the run succeeds.
 func TestWaitingJailDiesAtTheHandOver(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm, c.Limits.Wall = 1, time.Minute })
 		before := jailtest.Count(t, os.Getpid())
 		waiting(t, j, 1)
 		pid := j.WaitingPIDs()[0]
-		if err := unix.Kill(pid, unix.SIGSTOP); err != nil { // it has the program in its socket, and does not read it
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil { // so that it does not read the program from its socket
 			t.Fatal(err)
 		}
 		done := make(chan struct{})
@@ -227,7 +234,7 @@ func TestNothingWaits(t *testing.T) {
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// As many wait as are wanted at once, up to the setting.
+// The number of waiting jails follows demand, up to the configured maximum.
 func TestPoolFollowsDemand(t *testing.T) {
 	const most = 3
 	j := jailtest.New(t, func(c *jail.Config) { c.Warm = most })
@@ -249,7 +256,7 @@ func TestPoolFollowsDemand(t *testing.T) {
 	}
 }
 
-// Jails that wait are given up when the jail is closed, at whatever they are.
+// Runner.Close ends all waiting jails, also those that are starting.
 func TestCloseWhileJailsWait(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		before := jailtest.Count(t, os.Getpid())
@@ -276,7 +283,7 @@ func TestCloseWhileJailsWait(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// A pool whose jails do not start tries again every second, not all the time.
+// If jails do not start, the pool tries again every second.
 func TestPoolOfJailsThatDoNotStart(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		var fault jailtest.Fault
@@ -310,7 +317,7 @@ func TestPoolOfJailsThatDoNotStart(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// Whatever waits, and the templates, go with a daemon that is killed.
+// If the daemon is killed, waiting jails, zygotes and templates end too.
 //
 //lab:as user
 func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
@@ -319,9 +326,9 @@ func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 		if os.Getenv(child) != "" {
 			j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Warm = 1 })
 			waiting(t, j, 1)
-			pids := append(jailtest.Children(os.Getpid()), j.WaitingPIDs()...) // what clones, and templates, too
+			pids := append(jailtest.Children(os.Getpid()), j.WaitingPIDs()...) // the children include zygotes and templates
 			for _, pid := range pids {
-				_ = unix.Kill(pid, unix.SIGSTOP) // it will not see for itself that nobody is there any more
+				_ = unix.Kill(pid, unix.SIGSTOP) // so that the process cannot notice the end of the daemon itself
 			}
 			fmt.Println("PIDS", strings.Trim(fmt.Sprint(pids), "[]"))
 			select {}
@@ -337,7 +344,7 @@ func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 				break
 			}
 		}
-		if len(pids) < 2 { // one that clones, at least, and a template or a jail
+		if len(pids) < 2 { // at least a zygote, and a template or a waiting jail
 			t.Errorf("processes %v", pids)
 		}
 		for _, pid := range pids {
@@ -354,13 +361,13 @@ func TestWaitingJailsDieWithTheDaemon(t *testing.T) {
 		for _, pid := range pids {
 			eventually(t, fmt.Sprintf("process %d is dead", pid), func() bool {
 				state, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-				return !alive(pid) || strings.Contains(string(state), ") Z ") // of whoever reaps on this host
+				return !alive(pid) || strings.Contains(string(state), ") Z ") // a zombie, if process 1 of this host has not reaped it yet
 			})
 		}
-		if took := time.Since(begin); took > 2*grace { // then another daemon swept them away
+		if took := time.Since(begin); took > 2*grace { // a later end may be the work of another daemon's sweep
 			t.Errorf("that took %v", took)
 		}
-		jailtest.New(t, nil) // sweeps its leaves
+		jailtest.New(t, nil) // removes the leaves of the killed daemon
 		leaves, _ := filepath.Glob(fmt.Sprintf("/sys/fs/cgroup/*/runs-%d-*", cmd.Process.Pid))
 		if len(leaves) > 0 {
 			t.Errorf("left behind: %q", leaves)

@@ -19,28 +19,28 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// process is the processes of a jail as the daemon knows them: its init, and the program, which is a child of the init.
+// process is the daemon's view of the processes of a jail: the init, and the program, which is a child of the init.
 type process struct {
 	*spawn.Init
 	leaf  *cgroup.Leaf
 	users string // the name of its user namespace
 
-	scratch int // the scratch space of the jail, as an O_PATH descriptor; -1 if it did not come
+	scratch int // an O_PATH descriptor of the scratch space; -1 if the init did not send it
 
-	ended    chan struct{} // closed when the program has ended, or the init without a report
+	ended    chan struct{} // closed when the program has ended, or when the init has ended without a report
 	exited   chan struct{} // closed when no process of the jail is left
 	said     inside.End    // the init's report; valid after ended
 	reported bool          // whether there was a report; likewise
 	end      exit          // valid after exited
 	reaped   error         // likewise
 
-	peak atomic.Int64 // bytes, as the watchdog saw it
+	peak atomic.Int64 // the highest memory use that the watchdog saw, in bytes
 }
 
-// exit is how a program ended.
+// exit describes how a program ended.
 type exit struct {
 	spawn.Exit
-	call uint32 // the last call of the script that was made
+	call uint32 // number of the last call of the script that was made
 }
 
 func (e exit) String() string {
@@ -50,11 +50,11 @@ func (e exit) String() string {
 	return fmt.Sprintf("exit status %d", e.Status.ExitStatus())
 }
 
-// newProcess begins to wait for the program's end. The caller owns the process, and must call getReady, finish and close.
+// newProcess starts to wait for the program's end. The caller owns the process, and must call getReady, finish and close.
 func newProcess(init *spawn.Init, leaf *cgroup.Leaf) *process {
 	p := &process{
 		Init: init, leaf: leaf,
-		users:   userNamespace(init.PID), // now: later the init is not dumpable, and an unprivileged daemon cannot see it
+		users:   userNamespace(init.PID), // now, because later the init is not dumpable and an unprivileged daemon cannot read it
 		scratch: -1,
 		ended:   make(chan struct{}), exited: make(chan struct{}),
 	}
@@ -70,13 +70,13 @@ func (p *process) listen() {
 	close(p.ended)
 }
 
-// watch begins to wait for the end of the init. It is called when the steps of the init are over: until
-// the init is reaped the kernel keeps the name of the step at which it died.
+// watch starts to wait for the end of the init. It is called when the set-up has succeeded or failed, and not before: if the init
+// dies during the set-up, step reads the name of its last step from /proc, which is possible only until the init is reaped.
 func (p *process) watch() {
 	go func() {
 		<-p.ended
 		p.awaitInit()
-		p.end.Exit, p.reaped = p.Reap() // with the processes that died with the init
+		p.end.Exit, p.reaped = p.Reap() // its CPU time includes the processes that died with the init
 		if p.reported {
 			p.end.Status, p.end.call = p.said.Status, p.said.Call
 			p.end.CPU, p.end.Peak = max(p.end.CPU, p.said.CPU), max(p.end.Peak, p.said.Peak)
@@ -85,26 +85,26 @@ func (p *process) watch() {
 	}()
 }
 
-// awaitInit returns when the init has ended: then all processes of its pid namespace have (pid_namespaces(7)).
+// awaitInit returns when the init has ended. All processes of its pid namespace have ended then (pid_namespaces(7)).
 func (p *process) awaitInit() {
 	conn, err := p.PIDFD.SyscallConn()
 	if err == nil {
 		err = conn.Read(func(fd uintptr) bool { return readable(int(fd)) })
 	}
-	if err != nil { // not in the poller
+	if err != nil { // the pidfd is not in Go's poller
 		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(p.PIDFD.Fd()), Events: unix.POLLIN}}, -1)
 	}
 }
 
-// readable reports whether a descriptor has something to read now, or came to its end. A pidfd is readable when its process
-// has ended (pidfd_open(2)).
+// readable reports whether a read of the descriptor would return data or end of file now. A pidfd is readable when its process has
+// ended (pidfd_open(2)).
 func readable(fd int) bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 	return err == nil && n == 1
 }
 
-// attend waits for the program's end or for a reason to end it, and returns that reason. spent is the CPU time before the program's
-// own.
+// attend waits until the program has ended, and returns nil, or until it must be ended, and returns the reason. spent is the CPU time
+// that the jail had used before the program started.
 func (p *process) attend(ctx context.Context, limits sandbox.Limits, spent time.Duration) error {
 	clock := time.NewTimer(limits.Wall)
 	defer clock.Stop()
@@ -125,27 +125,27 @@ func (p *process) attend(ctx context.Context, limits sandbox.Limits, spent time.
 		reason = sandbox.CPULimit
 	case <-clock.C:
 	}
-	if p.hasEnded() { // while the daemon was stalled. Nobody knows whether it was in time, so this is no timeout.
+	if p.hasEnded() { // The program ended while the daemon was stalled, possibly in time, so this is not a timeout.
 		return nil
 	}
 	memory.stop()
-	<-memory.done // a process that the watchdog has stopped flushes nothing
+	<-memory.done // while the watchdog keeps a process stopped, the process cannot flush its output
 	p.askToFlush()
 	return stopped(reason)
 }
 
-// hasEndedItself reports whether the program ended before its init did.
+// hasEndedItself reports whether the program ended before the init, which has then reported it.
 func (p *process) hasEndedItself() bool { return p.hasEnded() && p.reported }
 
-// whyLost says why an init died that neither the daemon nor the cgroup's memory limit has killed.
+// whyLost returns why the init died. It is called if neither the daemon nor the cgroup's memory limit has killed it.
 func (p *process) whyLost() error {
 	if err := p.Lost(); err != nil {
 		return atStage(StageTemplate, err)
 	}
-	return atStage(StageWait, errors.New("the init was killed, and its program with it"))
+	return atStage(StageWait, errors.New("a process outside of the jail killed the init, and so the program"))
 }
 
-// howEnded is how the program ended, as far as that is known. A program of which nothing is known was killed with the init.
+// howEnded returns how the program ended, as far as that is known. Without a report, the program was killed together with the init.
 func (p *process) howEnded() exit {
 	select {
 	case <-p.exited:
@@ -162,13 +162,13 @@ func (p *process) howEnded() exit {
 	return exit{Exit: spawn.Exit{Status: spawn.Killed}}
 }
 
-// hasEnded reports whether the program has ended, also when listen has not come to know it yet.
+// hasEnded reports whether the program has ended, even if listen has not read the init's report yet.
 func (p *process) hasEnded() bool {
 	came := false
 	if conn, err := p.Status.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) { came = readable(int(fd)) })
 	}
-	if came { // listen is about to take it
+	if came { // listen is about to read it
 		<-p.ended
 		return true
 	}
@@ -180,8 +180,8 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// program is the process of the program in our pid namespace, 0 if there is none (any more). It is the first child of the
-// init: orphans that the init adopts come after it in the list (proc_pid_children(5)).
+// program returns the process id of the program in the daemon's pid namespace, or 0 if the program has not started or has ended.
+// The program is the first child of the init: adopted orphans come after it in the list (proc_pid_children(5)).
 func (p *process) program() int {
 	children, err := kernfs.Read(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.PID))
 	if err != nil {
@@ -192,9 +192,9 @@ func (p *process) program() int {
 	return pid
 }
 
-// programInLeaf is program where the init is hidden from the daemon, because it is not dumpable: under
-// hidepid=invisible of proc(5), as systemd's ProtectProc= has it. The program is process 2 of its pid namespace (NSpid in
-// proc_pid_status(5)).
+// programInLeaf does the same as program if the daemon cannot read the files of the init in /proc. The init is not dumpable, so it is
+// hidden under hidepid=invisible (proc(5)), which systemd's ProtectProc=invisible sets. The program is process 2 of its pid namespace
+// (NSpid in proc_pid_status(5)).
 func (p *process) programInLeaf() int {
 	if p.leaf == nil {
 		return 0
@@ -211,7 +211,7 @@ func (p *process) programInLeaf() int {
 	return 0
 }
 
-// signalProgram sends a signal to the program alone. It reports whether there was one to get it.
+// signalProgram sends a signal to the program and to no other process. It reports whether the signal was sent.
 func (p *process) signalProgram(signal unix.Signal) bool {
 	pid := p.program()
 	pidfd, err := unix.PidfdOpen(pid, 0)
@@ -219,19 +219,19 @@ func (p *process) signalProgram(signal unix.Signal) bool {
 		return false
 	}
 	defer unix.Close(pidfd)
-	// Still the first child, so the descriptor is of the program and not of a process that got its number later.
+	// If the program is still the first child, the pidfd refers to it and not to a later process with the same id.
 	return p.program() == pid && unix.PidfdSendSignal(pidfd, signal, nil, 0) == nil
 }
 
-// graceForFlush is how long a program that the wall clock ends may take to write the output that python3 still buffers: see
-// launcher.py.
+// graceForFlush bounds how long a program may take to write the output that python3 still buffers, when its time has run out. See
+// flush_and_exit in launcher.py.
 const graceForFlush = 250 * time.Millisecond
 
-// lastLook is how long to wait for the end of a process that has been killed, or that has died already.
+// lastLook bounds how long to wait for the init's report, when the end of the hand-off socket shows that a process has died.
 const lastLook = time.Second
 
-// askToFlush lets python3 write out what the program printed last without a newline. The
-// signal has no effect on a program that blocks or ignores it. The verdict is decided already.
+// askToFlush lets python3 write the output that it still buffers, such as a last line without a newline. The signal has no effect
+// on a program that blocks or ignores it. The verdict is decided before.
 func (p *process) askToFlush() {
 	if !p.signalProgram(unix.SIGXCPU) {
 		return
@@ -242,8 +242,8 @@ func (p *process) askToFlush() {
 	}
 }
 
-// finish kills what is left of the jail, unless the program has ended by itself: then the init ends by itself, and all
-// others with it. It waits for the end of all but the init as long as patience and reports whether it has come.
+// finish kills the jail, unless the program has ended by itself: then the init ends too, and the kernel kills the other processes.
+// finish waits for the end of all processes except the init, at most for patience, and reports whether they have ended.
 func (p *process) finish(patience time.Duration) (over bool) {
 	if !p.hasEnded() {
 		p.kill()
@@ -251,17 +251,17 @@ func (p *process) finish(patience time.Duration) (over bool) {
 	return p.isOver() || p.gone(patience)
 }
 
-// isOver reports whether the program has ended by itself and left no other process behind. The init is on its way out then.
+// isOver reports whether the program has ended by itself and has left no other process behind. In that case the init is about to end.
 func (p *process) isOver() bool { return p.hasEnded() && p.said.Alone }
 
-// gone waits until no process is left, as long as patience.
+// gone waits until no process is left, at most for patience, and reports whether none is left.
 func (p *process) gone(patience time.Duration) bool {
 	select {
 	case <-p.exited:
 		return true
 	case <-time.After(patience):
 	}
-	select { // where both were true, the choice was at random
+	select { // if both channels were ready, the first select may have chosen the timer
 	case <-p.exited:
 		return true
 	default:
@@ -269,10 +269,10 @@ func (p *process) gone(patience time.Duration) bool {
 	}
 }
 
-// close gives back our ends. No process may be left.
+// close closes the daemon's descriptors of the jail. No process may be left.
 func (p *process) close() {
 	for _, f := range []*os.File{p.Channel, p.Status, p.PIDFD} {
-		f.Close() // nothing was written
+		f.Close()
 	}
 	if p.scratch >= 0 {
 		unix.Close(p.scratch)
@@ -280,21 +280,20 @@ func (p *process) close() {
 	}
 }
 
-// kill kills the jail in two ways, always both. cgroup.kill takes all processes at once, a
-// fork bomb in mid-flight included; but it signals each process's first thread, and has no effect
-// on one whose first thread has exited while others go on. The signal to the init does: its death takes its whole pid
-// namespace along.
+// kill kills the jail in two ways. cgroup.kill kills all processes at once, even of a fork bomb that is still forking. But it
+// signals the first thread of each process, and so has no effect on a process whose first thread has exited while others run. Such
+// a process ends when the init is killed, because the kernel then kills the whole pid namespace.
 func (p *process) kill() {
-	_ = p.leaf.Kill() // fails where there is no leaf, or no cgroup.kill
+	_ = p.leaf.Kill() // fails if there is no leaf, or no cgroup.kill
 	p.signalInit(unix.SIGKILL)
 }
 
 func (p *process) signalInit(signal unix.Signal) {
 	if conn, err := p.PIDFD.SyscallConn(); err == nil {
-		_ = conn.Control(func(fd uintptr) { _ = unix.PidfdSendSignal(int(fd), signal, nil, 0) }) // fails when it is dead already
+		_ = conn.Control(func(fd uintptr) { _ = unix.PidfdSendSignal(int(fd), signal, nil, 0) }) // fails if the init has ended
 	}
 }
 
-// peakSeen is the most memory that was seen from outside, in bytes: by the watchdog, or by the kernel of its
-// largest process.
+// peakSeen returns the peak memory without the cgroup's account, in bytes: the larger one of what the watchdog saw and of the
+// kernel's peak resident set of a single process.
 func (p *process) peakSeen() int64 { return max(p.peak.Load(), p.howEnded().Peak) }

@@ -16,17 +16,17 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// testdata/programs are programs as people write them. Each must do inside what it does outside. A head of
-// comments says what is particular to one:
+// testdata/programs contains programs as people write them. Each must behave in the same way inside and outside of a jail. Comments at its
+// beginning can describe exceptions:
 //
 //	# packages: python3-h5py …   Debian packages that it needs
-//	# varies: REGEXP             what differs from one run to the next, and so is not compared
-//	# differs: REGEXP: WHY       lines that begin so are other ones inside; when they no longer are, the test fails
-//	# fails: WHY                 it does something else inside; when it no longer does, the test fails
+//	# varies: REGEXP             text that differs from run to run, and so is not compared
+//	# differs: REGEXP: WHY       lines that match at their beginning differ inside; if they do not, the test fails
+//	# fails: WHY                 the program fails inside; if it does not, the test fails
 const programsDir = "testdata/programs"
 
-// installedAnyway are the packages that make installs for other tests. A program that needs no more is
-// always tried, the others by `make programs`, which installs theirs: they take minutes.
+// installedAnyway lists packages that make installs for other tests. Programs that need only these are always tried. `make programs`
+// installs the packages of the others and tries them too, which takes minutes.
 var installedAnyway = []string{"python3-numpy", "python3-pandas", "python3-matplotlib"}
 
 type program struct {
@@ -75,7 +75,7 @@ func loadPrograms(t *testing.T) (programs []program) {
 	return programs
 }
 
-// missing are the packages that a program lacks.
+// missing returns the packages that a program needs and that are not installed.
 func (p program) missing() []string {
 	return slices.DeleteFunc(slices.Clone(p.packages), func(name string) bool {
 		status, err := exec.Command("dpkg-query", "--show", "--showformat=${db:Status-Status}", name).Output()
@@ -85,7 +85,8 @@ func (p program) missing() []string {
 
 var mainFile = regexp.MustCompile(`File "(/home/sandbox/)?main\.py"`)
 
-// compared is what is compared of a stream: all but what varies, and apart from that the lines that differ.
+// compared splits a stream into the text that must be the same inside and outside, and the lines that must differ. Text that varies is
+// removed.
 func (p program) compared(text string) (same string, other []string) {
 	text = mainFile.ReplaceAllString(text, `File "main.py"`)
 	for _, pattern := range p.varies {
@@ -102,7 +103,7 @@ func (p program) compared(text string) (same string, other []string) {
 	return kept.String(), other
 }
 
-// Real programs do inside what they do outside, as an unprivileged user without a network.
+// Real programs behave inside a jail as they do outside for an unprivileged user without a network.
 func TestPrograms(t *testing.T) {
 	if testenv.InLab() {
 		t.Log("left to the native tests: it is the same there, and quicker")

@@ -2,5 +2,5 @@
 
 package jail_test
 
-// slowdown is how much more processor time this program takes under the race detector.
+// slowdown is the factor by which the race detector increases the processor time of this program.
 const slowdown = 3

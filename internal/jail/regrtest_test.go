@@ -21,26 +21,26 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// CPython's own tests (Debian's libpython3.11-testsuite), inside a jail and outside of it: python3 behaves the same, but for
-// testdata/regrtest/expected.txt, where each difference has its reason. `make regrtest` runs all modules, and prints
-// how many tests there were and how many differ. SANDBOXD_TEST_REGRTEST is "all", "quick" (quickModules), or names of modules.
+// CPython's own tests (Debian's libpython3.11-testsuite) have the same results inside and outside of a jail, except those listed in
+// testdata/regrtest/expected.txt with a reason. `make regrtest` runs all modules and prints the number of tests and of differences.
+// SANDBOXD_TEST_REGRTEST is "all", "quick" (quickModules), or names of modules.
 //
-// Two differences are by design, and each would be counted dozens of times for one cause, so both sides are made alike: the system tree
-// is read-only outside too, and neither side knows UDP-Lite (testdata/regrtest/run.py).
+// Two differences are by design and would each affect dozens of tests. So both sides are made equal: the system tree is read-only outside
+// too, and neither side has UDP-Lite (testdata/regrtest/run.py).
 const regrtestDir = "testdata/regrtest/"
 
-// quickModules take a second or two each, do not depend on how fast the machine is, and tell of what a sandbox breaks: processes,
-// files, users, memory, limits, the interpreter's start and end.
+// quickModules lists modules that take one or two seconds each, do not depend on the speed of the machine, and test features that a
+// sandbox can break: processes, files, users, memory, limits, the interpreter's start and end.
 var quickModules = strings.Fields(`
 	test_atexit test_builtin test_ctypes test_descr test_fcntl test_fileio test_generators test_glob
 	test_import test_inspect test_mmap test_os test_pathlib test_posix test_pty test_pwd test_resource test_runpy
 	test_shutil test_site test_stat test_sys test_tempfile test_uuid`)
 
-// slowModules run for longer than regrtestWall, outside too.
+// slowModules lists modules that need more than regrtestWall even outside of a jail.
 var slowModules = strings.Fields(`
 	test_concurrent_futures test_multiprocessing_fork test_multiprocessing_forkserver test_multiprocessing_spawn`)
 
-// regrtestWall bounds one module, inside and outside.
+// regrtestWall bounds the time of one module, inside and outside.
 const regrtestWall = 3 * time.Minute
 
 func TestRegrtest(t *testing.T) {
@@ -61,7 +61,7 @@ func TestRegrtest(t *testing.T) {
 	if _, err := os.Stat(testSuite(t) + "/test_os.py"); err != nil {
 		testenv.Missing(t, "libpython3-testsuite: %v", err)
 	}
-	// Some tests make files of 5 GiB, with next to nothing in them.
+	// Some tests make sparse files of 5 GiB.
 	limits := sandbox.Limits{Wall: regrtestWall, Memory: 2 << 30, CPU: 2, Pids: 512, Scratch: 8 << 30, Inodes: 65536, Output: 64 << 20}
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits = limits })
 	r := &regrtest{jail: j, limits: limits, environment: environmentInside(t, j), expected: expectedDifferences(t), used: map[string]bool{}}
@@ -87,7 +87,7 @@ func TestRegrtest(t *testing.T) {
 	fmt.Printf("CPython's own tests: %d modules, %d tests, %d differ\n", len(modules), r.tests, len(r.found))
 }
 
-// regrtest compares modules of CPython's tests and keeps count.
+// regrtest compares the results of CPython's test modules and counts the differences.
 type regrtest struct {
 	jail        *jail.Runner
 	limits      sandbox.Limits
@@ -96,14 +96,14 @@ type regrtest struct {
 
 	mu    sync.Mutex
 	tests int
-	used  map[string]bool // patterns of expected that a test was of, and whether one of them differed
+	used  map[string]bool // patterns of expected that matched a test, and whether such a test differed
 	found []string        // the tests that differ
 }
 
 func (r *regrtest) compare(t *testing.T, module string) {
 	program := regrtestProgram(t, module)
 	begin := time.Now()
-	// An error is a module that hangs: its last line is missing then.
+	// An error means that the module hangs. Its last line is missing then.
 	did, _ := runOutside(t.Context(), program, r.environment, r.limits, "/usr")
 	between := time.Now()
 	outside, inside := outcomes([]byte(did.stdout)), outcomes(jailtest.Run(t, r.jail, program).Stdout.Kept)
@@ -131,7 +131,7 @@ func (r *regrtest) compare(t *testing.T, module string) {
 	}
 }
 
-// testSuite is the directory of CPython's tests.
+// testSuite returns the directory of CPython's tests.
 func testSuite(t *testing.T) string {
 	t.Helper()
 	out, err := exec.Command(jailtest.Python, "-c", "import os; print(os.path.dirname(os.__file__) + '/test')").Output()
@@ -162,10 +162,10 @@ func regrtestProgram(t *testing.T, module string) string {
 	return fmt.Sprintf("MODULE = %q\n%s", module, run)
 }
 
-// ending is how a test ended, and why.
+// ending is the result of a test, with the reason.
 type ending struct{ outcome, why string }
 
-// outcomes are those of each test, by its id.
+// outcomes holds the results by the id of the test.
 func outcomes(lines []byte) map[string]ending {
 	found := map[string]ending{}
 	for line := range bytes.Lines(lines) {
@@ -179,8 +179,8 @@ func outcomes(lines []byte) map[string]ending {
 
 // difference is an entry of expected.txt.
 type difference struct {
-	pattern string // of path.Match, for the ids of tests
-	flaky   bool   // whether the test differs from run to run outside too
+	pattern string // a pattern of path.Match for ids of tests
+	flaky   bool   // the result differs from run to run outside too
 }
 
 func (d difference) is(id string) bool {
@@ -188,7 +188,7 @@ func (d difference) is(id string) bool {
 	return matches
 }
 
-// expectedDifferences reads expected.txt: a pattern of tests, and the reason. The reason begins with "flaky: " where the test
+// expectedDifferences reads expected.txt. Each line has a pattern of tests and a reason. The reason begins with "flaky: " if the result
 // differs from run to run outside too.
 func expectedDifferences(t *testing.T) (expected []difference) {
 	t.Helper()

@@ -10,21 +10,21 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/spawn"
 )
 
-// reports reads what the init sends: reports, and with one of them at most one descriptor.
+// reports reads the reports of the init. A report may come with one descriptor.
 type reports struct {
 	channel *os.File
-	fd      int // -1 as long as none came
+	fd      int // the received descriptor; -1 if there is none
 }
 
 func newReports(channel *os.File) *reports { return &reports{channel: channel, fd: -1} }
 
-// Read reads bytes, and takes in the descriptor that comes with them.
+// Read reads bytes, and keeps the descriptor that comes with them.
 func (r *reports) Read(p []byte) (n int, err error) {
 	conn, err := r.channel.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
-	oob := make([]byte, unix.CmsgSpace(2*4)) // one descriptor more than there should be
+	oob := make([]byte, unix.CmsgSpace(2*4)) // room for two descriptors, to notice a second one
 	var oobn, flags int
 	waitErr := conn.Read(func(fd uintptr) bool {
 		for {
@@ -43,8 +43,8 @@ func (r *reports) Read(p []byte) (n int, err error) {
 	if err := r.take(oob[:oobn]); err != nil {
 		return 0, err
 	}
-	if flags&unix.MSG_CTRUNC != 0 { // most likely this process may open no more
-		return 0, errors.New("the filter's listener could not be received: too many open files?")
+	if flags&unix.MSG_CTRUNC != 0 { // the kernel drops the descriptor if this process has too many open files
+		return 0, errors.New("a descriptor of the init was not received; the daemon probably has too many open files (RLIMIT_NOFILE)")
 	}
 	if n == 0 {
 		return 0, io.EOF
@@ -52,7 +52,7 @@ func (r *reports) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// take keeps the descriptor of a control message, unless there is one already.
+// take keeps the descriptor of a control message. It fails if there is one already.
 func (r *reports) take(oob []byte) error {
 	fd, err := spawn.OneDescriptor(oob)
 	switch {
@@ -68,14 +68,14 @@ func (r *reports) take(oob []byte) error {
 	return nil
 }
 
-// release gives the descriptor away, -1 if there is none.
+// release returns the descriptor, which the caller must close, or -1 if there is none.
 func (r *reports) release() int {
 	fd := r.fd
 	r.fd = -1
 	return fd
 }
 
-// close closes a descriptor that nobody took.
+// close closes the descriptor if it was not released.
 func (r *reports) close() {
 	if fd := r.release(); fd >= 0 {
 		unix.Close(fd)

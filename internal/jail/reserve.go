@@ -11,31 +11,31 @@ import (
 )
 
 const (
-	// hostReserve is the part of the host's memory that best effort does not let runs take: below
-	// it every watched run is killed. It is for memory that no sum over processes shows, such
-	// as socket buffers and shared pages that nobody maps any more.
+	// hostReserve is the part of the host's memory that must stay available in best effort. If less is available, all runs
+	// without a memory controller are killed. It covers memory that the watchdog cannot attribute to a process, such as socket
+	// buffers and shared pages that no process maps any more.
 	hostReserve = 1. / 20
 
-	// reserveInterval is how often the host's memory is looked at when it is near the reserve.
+	// reserveInterval is the shortest pause between two reads of the host's memory.
 	reserveInterval = 10 * time.Millisecond
 
-	// longestReserveRest is how long it is not looked at when it is far from it.
+	// longestReserveRest is the longest pause. It applies when much more than the reserve is available.
 	longestReserveRest = 10 * reserveInterval
 )
 
-// reserve looks at the host's memory on behalf of all watched runs. It is one loop with an interval of its own: what a
-// run does to make it hard to watch delays nobody else.
+// reserve watches the host's memory for all runs that have a watchdog. It is a single loop, so a run that makes its watchdog slow does
+// not delay it.
 type reserve struct {
-	// open returns how to tell how many bytes the host has above the reserve; less than nothing if it is short
-	// of memory.
+	// open returns a function that returns the number of bytes above the reserve, negative if the host is short of memory, and a
+	// function that releases it.
 	open func() (left func() int64, close func())
 
 	mu      sync.Mutex
 	runs    map[chan struct{}]struct{} // each is closed when the host is short of memory
-	looking bool
+	looking bool                       // the loop runs
 }
 
-// ofHost is the only one in a daemon.
+// ofHost is the only reserve of a daemon.
 var ofHost = &reserve{open: openMeminfo}
 
 // watch returns a channel that is closed when the host is short of memory. The caller must call leave.
@@ -58,21 +58,21 @@ func (r *reserve) watch() (short <-chan struct{}, leave func()) {
 	}
 }
 
-// loop looks as long as there are runs.
+// loop reads the host's memory as long as there are runs.
 func (r *reserve) loop() {
 	left, closeAll := r.open()
 	defer closeAll()
 	for {
 		room := left()
-		if !r.tell(room < 0) {
+		if !r.notify(room < 0) {
 			return
 		}
 		time.Sleep(min(max(reserveInterval, timeToTake(room)), longestReserveRest))
 	}
 }
 
-// tell ends all runs if the host is short of memory, and reports whether there are any.
-func (r *reserve) tell(short bool) bool {
+// notify closes the channels of all runs if the host is short of memory. It reports whether runs are left to watch.
+func (r *reserve) notify(short bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for run := range r.runs {
@@ -85,7 +85,7 @@ func (r *reserve) tell(short bool) bool {
 	return r.looking
 }
 
-// openMeminfo keeps the file open: with no more descriptors to be had in the machine it is read all the same.
+// openMeminfo keeps /proc/meminfo open, so that it can be read even if the machine has run out of descriptors.
 func openMeminfo() (left func() int64, closeAll func()) {
 	fd := -1
 	buffer := make([]byte, 16<<10)
@@ -100,7 +100,7 @@ func openMeminfo() (left func() int64, closeAll func()) {
 			sight = time.Now()
 			return above(buffer[:n], hostReserve)
 		case time.Since(sight) > blindPatience:
-			return -1 // for all we know
+			return -1 // unknown for too long: assume that the host is short of memory
 		default:
 			return 0
 		}
@@ -108,14 +108,14 @@ func openMeminfo() (left func() int64, closeAll func()) {
 	return left, func() { unix.Close(fd) }
 }
 
-// hostHasLess reports whether less than a part of the host's memory is available. It has, for all we
-// know, when we cannot look (ENFILE, ENOMEM).
+// hostHasLess reports whether less than this part of the host's memory is available. If /proc/meminfo cannot be read (ENFILE, ENOMEM),
+// it returns true, because the host is short of resources then.
 func hostHasLess(part float64) bool {
 	info, err := kernfs.Read("/proc/meminfo")
 	return err != nil || above(info, part) < 0
 }
 
-// above is how many bytes of the host's memory are available above a part of all (proc_meminfo(5)).
+// above returns the available memory minus this part of the total memory, in bytes (proc_meminfo(5)).
 func above(meminfo []byte, part float64) int64 {
 	var total, available int64
 	for line := range bytes.Lines(meminfo) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The host's memory is looked at once for all runs, for as long as there are any, and all of them hear of it.
+// One loop reads the host's memory for all runs, as long as there are any. If memory is short, all runs are notified.
 func TestReserve(t *testing.T) {
 	var loops, looks atomic.Int64
 	var left atomic.Int64
@@ -30,7 +30,7 @@ func TestReserve(t *testing.T) {
 		runs = append(runs, short)
 	}
 	_, leave := r.watch()
-	leave() // whoever has left is not told
+	leave() // a run that has left is not notified
 	for range 3 {
 		<-looked
 	}
@@ -51,7 +51,7 @@ func TestReserve(t *testing.T) {
 	}
 
 	left.Store(1)
-	_, leave = r.watch() // a later run has a loop again, and the last one that leaves ends it
+	_, leave = r.watch() // a later run starts a new loop, which ends when the last run leaves
 	<-looked
 	leave()
 	<-ended

@@ -10,16 +10,15 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// OwnProcesses is how many of the processes that the kernel counts for a run are not the program's: the init.
+// OwnProcesses is the number of processes of a run that are not the program's: the init. The kernel counts it in pids.max and
+// RLIMIT_NPROC.
 const OwnProcesses = 1
 
-// rlimits are the limits of each process. Memory is not among them: address space (RLIMIT_AS) and private
-// mappings (RLIMIT_DATA) say how much a process has reserved, not how much it uses, and BLAS and threads reserve
-// much more than they use. A limit for each process would not bound their sum either.
+// rlimits returns the limits of each process. They do not bound memory: RLIMIT_AS and RLIMIT_DATA count reserved memory, and BLAS and
+// threads reserve much more than they use. A limit for each process would not bound the sum either.
 func rlimits(limits sandbox.Limits) []inside.Rlimit {
-	// All cores for as long as the wall clock runs is all the time that there is. The second
-	// on top keeps this limit from ending a run before the clock does: it is for the case that
-	// the daemon with the clock is stopped.
+	// A run can use at most the wall clock time on all processors. RLIMIT_CPU is one second more, so that the clock of the daemon
+	// ends the run first. RLIMIT_CPU ends it if the daemon is stopped.
 	seconds := uint64(math.Ceil(limits.Wall.Seconds()*float64(runtime.NumCPU()))) + 1
 	return []inside.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: 256},
@@ -27,9 +26,8 @@ func rlimits(limits sandbox.Limits) []inside.Rlimit {
 		{Resource: unix.RLIMIT_FSIZE, Value: uint64(limits.Scratch)},
 		{Resource: unix.RLIMIT_CPU, Value: seconds},
 		{Resource: unix.RLIMIT_STACK, Value: 8 << 20},
-		// 1, not 0: where core_pattern is a pipe the kernel asks for no size but this one, at
-		// which it starts no helper (core(5)). The helper would be the host's root, reading
-		// what the program left.
+		// 1 and not 0: if core_pattern is a pipe, the kernel ignores RLIMIT_CORE except for the value 1, for which it does not
+		// start the helper (core(5)). The helper would run as root of the host and read data of the program.
 		{Resource: unix.RLIMIT_CORE, Value: 1},
 		{Resource: unix.RLIMIT_MEMLOCK, Value: 64 << 10},
 		{Resource: unix.RLIMIT_MSGQUEUE, Value: 0},

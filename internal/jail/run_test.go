@@ -31,12 +31,39 @@ func TestTimeout(t *testing.T) { underEngines(t, testTimeout) }
 func testTimeout(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Second })
 	for _, tt := range []struct{ name, source, stdout string }{
-		{"busy", "print('before')\nwhile True: pass", "before\n"},
-		{"asleep", "print('before')\nimport time\ntime.sleep(60)", "before\n"},
-		{"in the middle of a line", "print('50%', end='')\nwhile True: pass", "50%"},
-		{"ignores every signal", "import signal\nfor s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass", "deaf\n"},
-		{"its main thread gone, another at work", "import ctypes, threading, time\nx = bytearray(1)\ndef work():\n    while True: time.sleep(0.01)\nthreading.Thread(target=work).start()\nctypes.CDLL(None).pthread_exit(None)", ""},
-		{"in a child", "import os, time\nif os.fork() == 0:\n    time.sleep(60)\nos.wait()", ""},
+		{"busy", `
+print('before')
+while True: pass
+`, "before\n"},
+		{"asleep", `
+print('before')
+import time
+time.sleep(60)
+`, "before\n"},
+		{"in the middle of a line", `
+print('50%', end='')
+while True: pass
+`, "50%"},
+		{"ignores every signal", `
+import signal
+for s in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(s, signal.SIG_IGN)
+print('deaf')
+while True: pass
+`, "deaf\n"},
+		{"its main thread gone, another at work", `
+import ctypes, threading, time
+x = bytearray(1)
+def work():
+    while True: time.sleep(0.01)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+`, ""},
+		{"in a child", `
+import os, time
+if os.fork() == 0:
+    time.sleep(60)
+os.wait()
+`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +85,11 @@ func TestOutputIsCappedAndCounted(t *testing.T) {
 
 func testOutputIsCappedAndCounted(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1000 })
-	r := jailtest.Run(t, j, "import sys\nfor i in range(100000): print('x' * 99)\nprint('done', file=sys.stderr)")
+	r := jailtest.Run(t, j, `
+import sys
+for i in range(100000): print('x' * 99)
+print('done', file=sys.stderr)
+`)
 	if r.Verdict != sandbox.Exited || r.ExitCode != 0 {
 		t.Errorf("the program died of its output: %s", r.Verdict)
 	}
@@ -75,7 +106,11 @@ func TestLiveStreams(t *testing.T) { underEngines(t, testLiveStreams) }
 func testLiveStreams(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Output = 1 })
 	var stdout, stderr bytes.Buffer
-	_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import sys\nprint('out')\nprint('err', file=sys.stderr)")}, jailtest.Live(&stdout, &stderr))
+	_, err := j.Run(t.Context(), sandbox.Program{Source: []byte(`
+import sys
+print('out')
+print('err', file=sys.stderr)
+`)}, jailtest.Live(&stdout, &stderr))
 	if err != nil || stdout.String() != "out\n" || stderr.String() != "err\n" {
 		t.Errorf("got %q and %q, %v", stdout.String(), stderr.String(), err)
 	}
@@ -93,7 +128,10 @@ func testCancelledRunIsKilledAtOnce(t *testing.T, edit func(*jail.Config)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		r, err = j.Run(ctx, sandbox.Program{Source: []byte("print('up')\nwhile True: pass")}, jailtest.Live(started, nil))
+		r, err = j.Run(ctx, sandbox.Program{Source: []byte(`
+print('up')
+while True: pass
+`)}, jailtest.Live(started, nil))
 	}()
 	<-started.written
 	begin := time.Now()
@@ -123,13 +161,16 @@ func TestCrashIsSignaled(t *testing.T) { underEngines(t, testCrashIsSignaled) }
 
 func testCrashIsSignaled(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
-	r := jailtest.Run(t, j, "import ctypes\nctypes.string_at(0)")
+	r := jailtest.Run(t, j, `
+import ctypes
+ctypes.string_at(0)
+`)
 	if r.Verdict != sandbox.Signaled || r.Signal.String() != "segmentation fault" {
 		t.Errorf("verdict %s, signal %v", r.Verdict, r.Signal)
 	}
 }
 
-// Memory over the limit: the kernel's doing in the lab, the watchdog's natively.
+// A program that exceeds its memory limit is killed: by the kernel in the lab, by the watchdog elsewhere.
 //
 //lab:as user root
 //lab:all own
@@ -138,9 +179,23 @@ func TestOutOfMemory(t *testing.T) { underEngines(t, testOutOfMemory, "exec", "f
 func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Memory, c.Limits.Wall = 128<<20, 20*time.Second })
 	for _, tt := range []struct{ name, source string }{
-		{"one process, bit by bit", "print('before')\nkeep = []\nwhile True: keep.append(bytearray(1 << 20))"},
-		{"one process, at one blow", "print('before')\nx = bytearray(1 << 30)"},
-		{"thirty processes", "import os, time\nprint('before')\nfor i in range(30):\n    if os.fork() == 0: break\nx = bytearray(16 << 20)\ntime.sleep(60)"},
+		{"one process, bit by bit", `
+print('before')
+keep = []
+while True: keep.append(bytearray(1 << 20))
+`},
+		{"one process, at one blow", `
+print('before')
+x = bytearray(1 << 30)
+`},
+		{"thirty processes", `
+import os, time
+print('before')
+for i in range(30):
+    if os.fork() == 0: break
+x = bytearray(16 << 20)
+time.sleep(60)
+`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := jailtest.Run(t, j, tt.source)
@@ -154,7 +209,7 @@ func testOutOfMemory(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// Ways around a sum of resident sets. With a memory controller there is nothing to get around.
+// Programs cannot evade the watchdog's sum of resident sets. A memory controller does not use such a sum.
 //
 //lab:as user
 //lab:all own root
@@ -185,7 +240,7 @@ time.sleep(60)`},
 	}
 }
 
-// A child between vfork and execve has its parent's memory, not as much again.
+// A child between vfork and execve shares the memory of its parent, which the watchdog counts once.
 func TestChildrenAreNotCountedTwice(t *testing.T) {
 	underEngines(t, testChildrenAreNotCountedTwice, "exec", "fork")
 }
@@ -202,7 +257,7 @@ print("ok")`)
 	}
 }
 
-// Daemons that start at the same time do not sweep away one another's place.
+// Daemons that start at the same time do not remove each other's cgroups.
 func TestJailsStartTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
@@ -230,7 +285,11 @@ func TestUIDsRunOut(t *testing.T) {
 	up := &notifyWriter{written: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go j.Run(ctx, sandbox.Program{Source: []byte("print('up')\nimport time\ntime.sleep(60)")}, jailtest.Live(up, nil))
+	go j.Run(ctx, sandbox.Program{Source: []byte(`
+print('up')
+import time
+time.sleep(60)
+`)}, jailtest.Live(up, nil))
 	<-up.written
 	if _, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil); jailtest.SetupStage(err) != "clone" {
 		t.Errorf("got %v", err)
@@ -242,7 +301,12 @@ func TestUsage(t *testing.T) { underEngines(t, testUsage) }
 
 func testUsage(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
-	r := jailtest.Run(t, j, "x = bytearray(50 << 20)\nimport time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass")
+	r := jailtest.Run(t, j, `
+x = bytearray(50 << 20)
+import time
+end = time.process_time() + 0.3
+while time.process_time() < end: pass
+`)
 	if r.Usage.CPU < 300*time.Millisecond || r.Usage.CPU > 5*time.Second {
 		t.Errorf("CPU %v, want a little over 300ms", r.Usage.CPU)
 	}
@@ -275,14 +339,14 @@ while True:
 	for _, p := range all {
 		p.line(t)
 	}
-	for _, p := range all { // each looks once more while all are there
+	for _, p := range all { // each looks once more while all of them run
 		if seen := p.news(t); seen["files"] != "[]" || seen["processes"] != `["1", "2"]` {
 			t.Errorf("sees %v", seen)
 		}
 	}
 }
 
-// The host's ids of concurrent runs differ where the daemon may choose them.
+// Concurrent runs have different host uids if the daemon may choose them.
 //
 //lab:as root
 //lab:all own
@@ -300,8 +364,12 @@ func testConcurrentRunsHaveDifferentUIDs(t *testing.T, edit func(*jail.Config)) 
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			// Inside, uid_map tells which uid of the parent namespace is ours.
-			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\nprint(open('/proc/self/uid_map').read().split()[1])\ntime.sleep(1)")}, nil)
+			// In the jail, uid_map contains the uid in the parent namespace.
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(`
+import time
+print(open('/proc/self/uid_map').read().split()[1])
+time.sleep(1)
+`)}, nil)
 			if err != nil {
 				t.Error(err)
 				return
@@ -327,10 +395,18 @@ func testNothingIsLeftBehind(t *testing.T, edit func(*jail.Config)) {
 	before := jailtest.Count(t, os.Getpid())
 	for _, source := range []string{
 		"print(1)",
-		"import os\nfor i in range(20):\n    if os.fork() == 0: os.setsid(); import time; time.sleep(60)\n",
+		`
+import os
+for i in range(20):
+    if os.fork() == 0: os.setsid(); import time; time.sleep(60)
+`,
 		"while True: pass",
 		"open('/tmp/x', 'w').write('x'); open('/dev/shm/y', 'w').write('y')",
-		"import os\nos.close(0); os.close(1); os.close(2)\nwhile True: pass",
+		`
+import os
+os.close(0); os.close(1); os.close(2)
+while True: pass
+`,
 		"raise SystemExit(3)",
 	} {
 		jailtest.Run(t, j, source)
@@ -367,8 +443,8 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{"no python", func(c *jail.Config) { c.Python = "/usr/bin/python-that-is-not" }, "no such file"},
 		{"a relative python", func(c *jail.Config) { c.Python = "python3" }, "not an absolute path"},
-		{"what is no python", func(c *jail.Config) { c.Python = "/bin/echo" }, "no answer that makes sense"},
-		{"one below /tmp", func(c *jail.Config) { c.Python = linkInTmp(t) }, "cannot come along"},
+		{"another program than python", func(c *jail.Config) { c.Python = "/bin/echo" }, "is not a Python interpreter"},
+		{"a python below /tmp", func(c *jail.Config) { c.Python = linkInTmp(t) }, "cannot be shown in a jail"},
 		{"no filter", func(c *jail.Config) { c.Filter = nil }, "no seccomp filter"},
 		{"no time", func(c *jail.Config) { c.Limits.Wall = 0 }, "wall"},
 		{"no memory", func(c *jail.Config) { c.Limits.Memory = 1 }, "memory"},
@@ -399,7 +475,7 @@ func TestMissingControllersAreRefusedUnlessBestEffort(t *testing.T) {
 	}
 }
 
-// linkInTmp is an interpreter in a directory that cannot be seen from a jail.
+// linkInTmp returns an interpreter in a directory that a jail cannot show.
 func linkInTmp(t *testing.T) string {
 	t.Helper()
 	link := filepath.Join(t.TempDir(), "python3")

@@ -9,8 +9,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// encodeFilter lays out a seccomp program as struct sock_filter[], the form in which it goes to
-// the init and from there to the kernel.
+// encodeFilter encodes a seccomp program as struct sock_filter[], which the init passes to the kernel.
 func encodeFilter(program []unix.SockFilter) []byte {
 	out := make([]byte, 0, len(program)*8)
 	for _, i := range program {
@@ -21,9 +20,10 @@ func encodeFilter(program []unix.SockFilter) []byte {
 	return out
 }
 
-// templateFilter is the filter of a template: that of the runs, which its children stay under, but for
-// the calls that it takes to jail these, and to see what an import has left behind (getitimer). The C library asks for
-// what it can have when a program starts: so it learns the same there as it would in a run.
+// templateFilter returns the filter of a template. It is the filter of the runs, but also allows the calls that jail a child, and
+// getitimer, by which template.py sees what an import has left behind. The children stay under this filter and add that of the runs.
+// It denies everything else that a run's filter denies, because the C library tries some calls at start-up and remembers the result,
+// which must be the same as in a run.
 func templateFilter(program []unix.SockFilter, script *inside.Script) []unix.SockFilter {
 	const number, arch = 0, 4 // offsets in struct seccomp_data
 	calls := append(script.Calls(), unix.SYS_CLONE3, unix.SYS_GETITIMER)
@@ -37,7 +37,7 @@ func templateFilter(program []unix.SockFilter, script *inside.Script) []unix.Soc
 	for _, call := range calls {
 		ours = append(ours, equal(uint32(call)), unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW})
 	}
-	// Another architecture has other numbers: on with the filter of the runs.
+	// Other architectures have other system call numbers: for them, only the filter of the runs applies.
 	whole := []unix.SockFilter{load(arch), equal(inside.AuditArch), {Code: unix.BPF_JMP | unix.BPF_JA, K: 1},
 		{Code: unix.BPF_JMP | unix.BPF_JA, K: uint32(len(ours))}}
 	return slices.Concat(whole, ours, program)

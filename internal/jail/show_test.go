@@ -16,10 +16,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// long gives runs the time that the lab needs for packages.
+// long gives runs more time and memory, because the lab imports packages slowly.
 func long(c *jail.Config) { c.Limits.Wall, c.Limits.Memory = time.Minute, 512<<20 }
 
-// shows runs a program that may show things.
+// shows runs a program with displays.
 func shows(t *testing.T, j *jail.Runner, source string) *jail.Result {
 	t.Helper()
 	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Displays: true}, nil)
@@ -29,7 +29,7 @@ func shows(t *testing.T, j *jail.Runner, source string) *jail.Result {
 	return r
 }
 
-// summary is the displays of a run, one a line: type, title, and text or the size of the picture.
+// summary returns the displays of a run, one in each line: type, title, and the text or the size of the picture.
 func summary(t *testing.T, r *jail.Result) string {
 	t.Helper()
 	var lines []string
@@ -53,7 +53,7 @@ func TestDisplays(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); long(c) })
 		for _, tt := range []struct{ name, source, want, stdout string }{
-			{"nothing", `print("hello")`, "", "hello\n"},
+			{"no display", `print("hello")`, "", "hello\n"},
 			{"show", `
 import matplotlib.pyplot as plt
 plt.plot([1, 2, 3])
@@ -96,7 +96,7 @@ from PIL import Image
 Image.new("RGB", (3, 2)).show(title="red")
 display(Image.new("L", (5, 4)))
 `, "image/png|red|(3,2)\nimage/png||(5,4)", ""},
-			{"what objects say of themselves", `
+			{"the richest representation of an object", `
 class Any:
     def __init__(self, **methods):
         for name, value in methods.items():
@@ -106,7 +106,7 @@ display(Any(_repr_html_="<b>", _repr_markdown_="*"), Any(_repr_svg_="<svg/>", _r
         title="t")
 `, "text/html|t|<b>\nimage/svg+xml|t|<svg/>\ntext/latex|t|$x$\ntext/markdown|t|m\ntext/markdown|t|m\ntext/plain|t|42\n" +
 				"text/plain|t|'text'\ntext/plain|t|<class '__main__.Any'>", ""},
-			{"after an exception that nobody catches", `
+			{"after SystemExit", `
 import matplotlib.pyplot as plt
 plt.figure(figsize=(1, 1), dpi=10)
 raise SystemExit(0)
@@ -129,7 +129,10 @@ display("parent")
 			})
 		}
 		t.Run("a table of pandas", func(t *testing.T) {
-			r := shows(t, j, "import pandas\ndisplay(pandas.DataFrame({'a': [1, 2]}))")
+			r := shows(t, j, `
+import pandas
+display(pandas.DataFrame({'a': [1, 2]}))
+`)
 			if len(r.Displays) != 1 || r.Displays[0].MIME != "text/html" || !strings.Contains(string(r.Displays[0].Data), "<td>2</td>") {
 				t.Errorf("got %s, %s", summary(t, r), r.Stderr.Kept)
 			}
@@ -137,7 +140,7 @@ display("parent")
 	}, "exec", "exec, warm", "fork")
 }
 
-// A template may have imported the packages that show pictures.
+// Displays work if the template has already imported the packages that show pictures.
 func TestDisplaysOfATemplate(t *testing.T) {
 	jailtest.RequireModules(t, "matplotlib", "PIL")
 	j := jailtest.New(t, func(c *jail.Config) {
@@ -158,15 +161,15 @@ Image.new("RGB", (3, 2)).show()
 	if got, want := summary(t, r), "image/png|Figure 1|(10,10)\nimage/png||(3,2)"; got != want {
 		t.Errorf("got %s\nwant %s; stderr %s", got, want, r.Stderr.Kept)
 	}
-	// A run that shows nothing to anybody finds the backend that it always had.
+	// A run without displays uses the default backend.
 	r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("import matplotlib; print(matplotlib.get_backend())"), Template: "plots"}, nil)
 	if err != nil || strings.ToLower(string(r.Stdout.Kept)) != "agg\n" || len(r.Displays) > 0 {
 		t.Errorf("got %q, %v", r.Stdout.Kept, err)
 	}
 }
 
-// What a program prints before it shows something is reported before that.
-func TestDisplaysComeAfterWhatWasPrinted(t *testing.T) {
+// Output that a program prints before a display is reported before the display.
+func TestEarlierOutputIsReportedBeforeADisplay(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 4 })
 		var order inOrder
@@ -188,7 +191,7 @@ for n in range(50):
 	}, "exec", "fork")
 }
 
-// inOrder writes events down as they come: output as it is, displays in angle brackets.
+// inOrder records events in order: output unchanged, displays in angle brackets.
 type inOrder struct{ strings.Builder }
 
 func (o *inOrder) Event(e sandbox.Event) {
@@ -200,7 +203,7 @@ func (o *inOrder) Event(e sandbox.Event) {
 	}
 }
 
-// The channel is the program's: what it writes there itself harms only its own displays.
+// A program can write to the channel of displays itself. This affects only its own displays.
 //
 //lab:as user
 func TestHostileDisplays(t *testing.T) {
@@ -210,13 +213,44 @@ func TestHostileDisplays(t *testing.T) {
 			name, source string
 			kept, lost   int
 		}{
-			{"rubbish", "import os\ndisplay(1)\nos.write(200, b'rubbish' * 100)\ndisplay(2)\nprint('on')", 1, 1},
-			{"a length and nothing else", "import os\nos.write(200, bytes((255, 255, 0, 0)))\nprint('on')", 0, 1},
-			{"too many", "for n in range(70): display(n)\nprint('on')", sandbox.MaxDisplays, 6},
-			{"too large", "for n in range(3): display('x' * 5_000_000)\nprint('on')", 1, 2},
-			{"the channel closed", "import os\ndisplay(1)\nos.close(200)\ndisplay(2)\nprint('on')", 1, 0},
-			{"a line of its own", "import os\nos.write(200, bytes((7, 0, 0, 0, 255, 0, 0, 9, 0, 0, 0)))\nprint('on')", 0, 0},
-			{"a flood", "import os\ntry:\n    while True: os.write(200, bytes(1 << 20))\nexcept OSError: print('on')", 0, 1},
+			{"rubbish", `
+import os
+display(1)
+os.write(200, b'rubbish' * 100)
+display(2)
+print('on')
+`, 1, 1},
+			{"a length and nothing else", `
+import os
+os.write(200, bytes((255, 255, 0, 0)))
+print('on')
+`, 0, 1},
+			{"too many", `
+for n in range(70): display(n)
+print('on')
+`, sandbox.MaxDisplays, 6},
+			{"too large", `
+for n in range(3): display('x' * 5_000_000)
+print('on')
+`, 1, 2},
+			{"the channel closed", `
+import os
+display(1)
+os.close(200)
+display(2)
+print('on')
+`, 1, 0},
+			{"a line of its own", `
+import os
+os.write(200, bytes((7, 0, 0, 0, 255, 0, 0, 9, 0, 0, 0)))
+print('on')
+`, 0, 0},
+			{"a flood", `
+import os
+try:
+    while True: os.write(200, bytes(1 << 20))
+except OSError: print('on')
+`, 0, 1},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				r := shows(t, j, tt.source)
@@ -226,14 +260,17 @@ func TestHostileDisplays(t *testing.T) {
 			})
 		}
 		t.Run("a run that does not ask has no channel", func(t *testing.T) {
-			if got := jailtest.Output(t, j, "import os\nprint(sorted(os.listdir('/proc/self/fd')), hasattr(__builtins__, 'display'))"); got != "['0', '1', '2', '3'] False\n" {
+			if got := jailtest.Output(t, j, `
+import os
+print(sorted(os.listdir('/proc/self/fd')), hasattr(__builtins__, 'display'))
+`); got != "['0', '1', '2', '3'] False\n" {
 				t.Errorf("got %s", got)
 			}
 		})
 	}, "exec", "fork")
 }
 
-// The line in which a program was when its time ran out.
+// After a timeout, the outcome contains the line that the program executed.
 func TestLineOfATimeout(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall = time.Second })
@@ -241,11 +278,28 @@ func TestLineOfATimeout(t *testing.T) {
 			name, source string
 			want         int
 		}{
-			{"in a loop", "x = 1\nwhile True:\n    x += 1\n", 3},
-			{"in a library", "import time\n\n\ntime.sleep(60)\n", 4},
-			{"in a function", "def f():\n    import time\n    time.sleep(60)\n\nf()\n", 3},
-			{"in a call of C that does not return", "print('x')\nsum(x for x in iter(int, 1))\n", 2},
-			{"where signals are blocked", "import signal, time\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\ntime.sleep(60)\n", 0},
+			{"in a loop", `x = 1
+while True:
+    x += 1
+`, 3},
+			{"in a library", `import time
+
+
+time.sleep(60)
+`, 4},
+			{"in a function", `def f():
+    import time
+    time.sleep(60)
+
+f()
+`, 3},
+			{"in a call of C that does not return", `print('x')
+sum(x for x in iter(int, 1))
+`, 2},
+			{"SIGXCPU is ignored", `import signal, time
+signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+time.sleep(60)
+`, 0},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -270,17 +324,59 @@ func TestCollectedFiles(t *testing.T) {
 			want         string
 			lost         int
 		}{
-			{"what a program wrote", "import os\nos.mkdir('out')\nopen('out/a.csv', 'w').write('1,2')\nopen('b.txt', 'w').write('x')", []string{"out/*"}, "out/a.csv=1,2", 0},
+			{"what a program wrote", `
+import os
+os.mkdir('out')
+open('out/a.csv', 'w').write('1,2')
+open('b.txt', 'w').write('x')
+`, []string{"out/*"}, "out/a.csv=1,2", 0},
 			{"not the program", "open('a', 'w').write('x')", []string{"*", "**"}, "a=x", 0},
-			{"what it may read alone", "import os, tempfile\nf = tempfile.NamedTemporaryFile(dir='.', prefix='t', suffix='.x', delete=False)\nf.write(b'secret')\nf.close()\nos.rename(f.name, 'mine')", []string{"mine"}, "mine=secret", 0},
-			{"what a child wrote that is killed", "import os, time\nif os.fork() == 0:\n    open('a', 'w').write('x')\n    time.sleep(60)\ntime.sleep(.3)", []string{"a"}, "a=x", 0},
-			{"links", "import os\nos.symlink('/etc/passwd', 'a')\nos.symlink('main.py', 'b')\nopen('c', 'w').write('c')\nos.link('c', 'd')", []string{"*"}, "c=c d=c", 0},
-			{"what blocks", "import os, socket\nos.mkfifo('p')\ns = socket.socket(socket.AF_UNIX)\ns.bind('s')\nopen('c', 'w')", []string{"*"}, "c=", 0},
-			{"a petabyte of nothing", "import os\nopen('a', 'w')\ntry: os.truncate('a', 1 << 50)\nexcept OSError: pass\nopen('b', 'wb').truncate(20 << 20)", []string{"*"}, "a=", 1},
-			{"names", "import os\nfor n in ('new\\nline', 'ü', '..x', ' '): open(n, 'w').write(n)\nopen(b'bad\\xff', 'w')", []string{"*"}, " =  ..x=..x new\nline=new\nline ü=ü", 1},
-			{"outside of the working directory", "open('/tmp/a', 'w').write('x')\nopen('/dev/shm/a', 'w')", []string{"**"}, "", 0},
+			{"what it may read alone", `
+import os, tempfile
+f = tempfile.NamedTemporaryFile(dir='.', prefix='t', suffix='.x', delete=False)
+f.write(b'secret')
+f.close()
+os.rename(f.name, 'mine')
+`, []string{"mine"}, "mine=secret", 0},
+			{"what a child wrote that is killed", `import os, time
+if os.fork() == 0:
+    open('a', 'w').write('x')
+    time.sleep(60)
+time.sleep(.3)`, []string{"a"}, "a=x", 0},
+			{"links", `import os
+os.symlink('/etc/passwd', 'a')
+os.symlink('main.py', 'b')
+open('c', 'w').write('c')
+os.link('c', 'd')`, []string{"*"}, "c=c d=c", 0},
+			{"what blocks", `
+import os, socket
+os.mkfifo('p')
+s = socket.socket(socket.AF_UNIX)
+s.bind('s')
+open('c', 'w')
+`, []string{"*"}, "c=", 0},
+			{"a petabyte of nothing", `
+import os
+open('a', 'w')
+try: os.truncate('a', 1 << 50)
+except OSError: pass
+open('b', 'wb').truncate(20 << 20)
+`, []string{"*"}, "a=", 1},
+			{"names", `
+import os
+for n in ('new\nline', 'ü', '..x', ' '): open(n, 'w').write(n)
+open(b'bad\xff', 'w')
+`, []string{"*"}, " =  ..x=..x new\nline=new\nline ü=ü", 1},
+			{"outside of the working directory", `
+open('/tmp/a', 'w').write('x')
+open('/dev/shm/a', 'w')
+`, []string{"**"}, "", 0},
 			{"nothing that matches", "pass", []string{"*.csv"}, "", 0},
-			{"a directory that nobody may list", "import os\nopen('a', 'w')\nos.chmod('.', 0)", []string{"*"}, "", 1},
+			{"a directory that nobody may list", `
+import os
+open('a', 'w')
+os.chmod('.', 0)
+`, []string{"*"}, "", 1},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source), Collect: tt.patterns}, nil)
@@ -297,7 +393,10 @@ func TestCollectedFiles(t *testing.T) {
 			})
 		}
 		t.Run("after a timeout", func(t *testing.T) {
-			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("open('a', 'w').write('x')\nwhile True: pass"), Collect: []string{"a"},
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(`
+open('a', 'w').write('x')
+while True: pass
+`), Collect: []string{"a"},
 				Limits: sandbox.Bounds{Wall: time.Second}}, nil)
 			if err != nil || r.Verdict != sandbox.Timeout || len(r.Files) != 1 {
 				t.Errorf("%+v, %v", r, err)
@@ -306,7 +405,7 @@ func TestCollectedFiles(t *testing.T) {
 	}, "exec", "exec, warm", "fork")
 }
 
-// A program whose standard input comes while it runs.
+// A program receives standard input and interrupts while it runs.
 //
 //lab:as user
 func TestLiveInput(t *testing.T) {
@@ -368,10 +467,10 @@ except EOFError: print("end of file")
 	}, "exec", "exec, warm", "fork")
 }
 
-// An interrupt that a program does not handle ends it as at a terminal. One that reads nothing is fed nothing, and ends in time.
-func TestLiveInputThatNobodyReads(t *testing.T) {
+// A program that does not read its live input still ends at its timeout.
+func TestLiveInputThatIsNotRead(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall = 2 * time.Second })
-	stdin, interrupt := make(chan []byte), make(chan struct{}, 1)
+	stdin := make(chan []byte)
 	go func() {
 		for {
 			select {
@@ -381,18 +480,42 @@ func TestLiveInputThatNobodyReads(t *testing.T) {
 			}
 		}
 	}()
-	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(60)"), Input: &sandbox.Input{Stdin: stdin, Interrupt: interrupt}}, nil)
+	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(`
+import time
+time.sleep(60)
+`), Input: &sandbox.Input{Stdin: stdin}}, nil)
 	if err != nil || r.Verdict != sandbox.Timeout {
-		t.Errorf("%+v, %v", r, err)
-	}
-	interrupt <- struct{}{}
-	r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(60)"), Input: &sandbox.Input{Stdin: stdin, Interrupt: interrupt}}, nil)
-	if err != nil || end(r) != "signal=SIGINT" || !strings.Contains(string(r.Stderr.Kept), "KeyboardInterrupt") {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
 
-// The CPU time of all processes together is bounded.
+// An interrupt ends a program that does not handle it, as at a terminal, even if it comes before the first line.
+//
+//lab:as user
+func TestEarlyInterrupt(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, edit)
+		for source, printed := range map[string]string{
+			"import time\ntime.sleep(60)":                             "KeyboardInterrupt",
+			"import atexit\natexit.register(print, 1)\nwhile 1: pass": "KeyboardInterrupt",
+			"while 1": "SyntaxError",
+		} {
+			interrupt := make(chan struct{}, 1)
+			interrupt <- struct{}{}
+			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Input: &sandbox.Input{Stdin: make(chan []byte), Interrupt: interrupt}}, nil)
+			got := string(r.Stderr.Kept)
+			want := "signal=SIGINT"
+			if printed == "SyntaxError" {
+				want = "exit=1"
+			}
+			if err != nil || end(r) != want || !strings.Contains(got, printed) || strings.Contains(got, "launcher") {
+				t.Errorf("%q: %s, %q, %v", source, end(r), got, err)
+			}
+		}
+	}, "exec", "exec, warm", "fork")
+}
+
+// Limits.CPUTime bounds the CPU time of all processes of a run together.
 //
 //lab:as user
 func TestCPUTimeOfARun(t *testing.T) {
@@ -402,10 +525,31 @@ func TestCPUTimeOfARun(t *testing.T) {
 			name, source string
 			verdict      sandbox.Verdict
 		}{
-			{"one process", "print('x', end='')\nwhile True: pass", sandbox.CPULimit},
-			{"two processes", "print('x', end='', flush=True)\nimport os\nos.fork()\nwhile True: pass", sandbox.CPULimit},
-			{"processes that have ended", "print('x', end='', flush=True)\nimport os, time\nwhile True:\n    if os.fork() == 0:\n        end = time.process_time() + .05\n        while time.process_time() < end: pass\n        os._exit(0)\n    os.wait()", sandbox.CPULimit},
-			{"sleep takes none", "print('x', end='')\nimport time\ntime.sleep(1)", sandbox.Exited},
+			{"one process", `
+print('x', end='')
+while True: pass
+`, sandbox.CPULimit},
+			{"two processes", `
+print('x', end='', flush=True)
+import os
+os.fork()
+while True: pass
+`, sandbox.CPULimit},
+			{"processes that have ended", `
+print('x', end='', flush=True)
+import os, time
+while True:
+    if os.fork() == 0:
+        end = time.process_time() + .05
+        while time.process_time() < end: pass
+        os._exit(0)
+    os.wait()
+`, sandbox.CPULimit},
+			{"sleep takes none", `
+print('x', end='')
+import time
+time.sleep(1)
+`, sandbox.Exited},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(tt.source), Limits: sandbox.Bounds{CPUTime: 500 * time.Millisecond}}, nil)
@@ -423,7 +567,7 @@ func TestCPUTimeOfARun(t *testing.T) {
 	}, "exec", "fork")
 }
 
-// The types of displays are the same on both sides.
+// display.py and sandbox.MIMETypes list the same types of displays.
 func TestTypesOfDisplays(t *testing.T) {
 	source, err := os.ReadFile("python/display.py")
 	if err != nil {

@@ -10,8 +10,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// The compiler says the same of a program as under `python3 main.py`, and the program sees the same of its own code, file,
-// names and arguments.
+// The compiler prints the same messages as under `python3 main.py`, and a program sees the same code, file, names and arguments.
 func TestSource(t *testing.T) { underEngines(t, testSource, "exec", "fork") }
 
 func testSource(t *testing.T, edit func(*jail.Config)) {
@@ -66,7 +65,7 @@ func testSource(t *testing.T, edit func(*jail.Config)) {
 	}
 }
 
-// checkLikeBare has a program compiled only. What python3 cannot compile fails with the same words, and nothing else runs.
+// checkLikeBare only compiles a program. If python3 cannot compile it, the check must fail with the same message. The program must not run.
 func checkLikeBare(t *testing.T, j *jail.Runner, source string) {
 	t.Helper()
 	r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Check: true}, nil)
@@ -76,7 +75,7 @@ func checkLikeBare(t *testing.T, j *jail.Runner, source string) {
 	want, status := "", "exit=0"
 	if said, _ := bareOnce(t, source); compilerError.MatchString(said[1]) && !strings.Contains(said[1], "Traceback") {
 		want, status = said[1], "exit=1"
-	} else if status == end(r) { // what the compiler warns of
+	} else if status == end(r) { // the program compiles with warnings
 		r.Stderr.Kept = nil
 	}
 	if end(r) != status || len(r.Stdout.Kept) > 0 || string(r.Stderr.Kept) != want {
@@ -84,5 +83,5 @@ func checkLikeBare(t *testing.T, j *jail.Runner, source string) {
 	}
 }
 
-// compilerError is the last line of python3 about a program that it cannot compile. There is no traceback then.
+// compilerError returns the last line that python3 prints for a program that it cannot compile. There is no traceback.
 var compilerError = regexp.MustCompile(`(?m)^\w*Error: .*\n\z`)

@@ -9,13 +9,13 @@ import (
 // Stages at which the daemon's own part of a run can fail. They are values of SetupError.Stage, as those of the init are
 // (inside.Stages).
 const (
-	StageCgroup      = "cgroup"      // mkdir and limits of the leaf
-	StageClone       = "clone"       // clone3, id maps
+	StageCgroup      = "cgroup"      // the leaf could not be made or limited
+	StageClone       = "clone"       // clone3 or the id maps failed
 	StageHandOff     = "hand-off"    // the script was not sent, or the init died without a report
 	StageTemplate    = "template"    // a template could not be started
-	StageInterpreter = "interpreter" // python3 did not come to take its program
+	StageInterpreter = "interpreter" // python3 did not start, or did not take its program
 	StageKill        = "kill"        // a process survives SIGKILL
-	StageWait        = "wait"        // the init could not be waited for, or somebody else killed it
+	StageWait        = "wait"        // the init could not be waited for, or a process outside of the jail killed it
 	StageTeardown    = "teardown"    // the leaf could not be removed
 )
 

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stop stops all processes of a run, until the function that it returns is called. A process that is in a system
-// call stops at its end, and not all may have come to it.
+// stop stops all processes of a run until the returned function is called. A process in a system call stops when the call ends, which
+// may be after stop has returned.
 func (p *process) stop() (goOn func()) {
 	if p.leaf == nil {
 		return p.stopBySignal()
@@ -21,26 +21,27 @@ func (p *process) stop() (goOn func()) {
 	return func() { _ = p.leaf.Freeze(false) }
 }
 
-// stopBySignal is stop where there is no cgroup. A program that waits for its children's stops can see it.
+// stopBySignal replaces stop if there is no cgroup. A program can notice it, if it waits for its children with WUNTRACED (wait(2)).
 func (p *process) stopBySignal() (goOn func()) {
 	stopped := p.signalEach(unix.SIGSTOP)
 	return func() {
 		for _, pidfd := range stopped {
-			_ = unix.PidfdSendSignal(pidfd, unix.SIGCONT, nil, 0) // fails when it has ended
+			_ = unix.PidfdSendSignal(pidfd, unix.SIGCONT, nil, 0) // fails if the process has ended
 			unix.Close(pidfd)
 		}
 	}
 }
 
-// killEach kills all processes of a run at once, but for the init, which then ends by itself.
+// killEach kills all processes of a run. The init may survive; it ends by itself when the program has ended.
 func (p *process) killEach() {
-	_ = p.leaf.Kill() // fails where there is no leaf
+	_ = p.leaf.Kill() // fails if there is no leaf
 	for _, pidfd := range p.signalEach(unix.SIGKILL) {
 		unix.Close(pidfd)
 	}
 }
 
-// signalEach sends a signal to all processes of a run, also to those that they beget meanwhile, and returns their pidfds.
+// signalEach sends a signal to all processes of a run except the init, and returns their pidfds. It repeats until it finds no new
+// process, because processes may fork in the meantime.
 func (p *process) signalEach(signal unix.Signal) (pidfds []int) {
 	known := map[int]bool{}
 	for more := true; more; {
@@ -53,7 +54,7 @@ func (p *process) signalEach(signal unix.Signal) (pidfds []int) {
 			known[pid], more = true, true
 			pidfd, err := p.openMember(pid)
 			if err == nil {
-				_ = unix.PidfdSendSignal(pidfd, signal, nil, 0) // fails when it has ended
+				_ = unix.PidfdSendSignal(pidfd, signal, nil, 0) // fails if the process has ended
 				pidfds = append(pidfds, pidfd)
 			}
 		}
@@ -61,14 +62,14 @@ func (p *process) signalEach(signal unix.Signal) (pidfds []int) {
 	return pidfds
 }
 
-// userNamespace names the user namespace of a process, "" if it may not be seen.
+// userNamespace returns the name of the user namespace of a process, or "" if the daemon may not read it.
 func userNamespace(pid int) string {
 	name, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/user", pid))
 	return name
 }
 
-// openMember opens a process of the run: one in its user namespace. It fails for one that has got a process id
-// which was a member's.
+// openMember opens a pidfd of a process of the run. It fails with ESRCH if the process id belongs to another process by now, which has
+// another user namespace.
 func (p *process) openMember(pid int) (pidfd int, err error) {
 	if pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
 		return -1, err

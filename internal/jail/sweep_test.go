@@ -22,12 +22,11 @@ import (
 
 var updateSweep = flag.Bool("update-sweep", false, "write testdata/sweep.*.golden anew")
 
-// The sweep tries this range. The highest number of Linux 6.18 is 470.
+// The range of system call numbers that the sweep tries. The highest number in Linux 6.18 is 470.
 const sweepFirst, sweepLast = 0, 600
 
-// revealing are arguments for calls of which only some uses are allowed, where neither zeros nor
-// ones are: a use that does nothing. They are compared with the compiled profile below, so that
-// none is forgotten.
+// revealing has arguments for calls that the filter allows only with some arguments, and neither with all zeros nor with all ones. The
+// call must have no effect with these arguments. A test compares the list with the compiled profile, so that it is complete.
 var revealing = map[string][]int64{
 	"arch_prctl": {0x1002, -1}, // ARCH_SET_FS: EPERM for such an address
 	"ioprio_set": {1, 0, 0},
@@ -38,18 +37,17 @@ var revealing = map[string][]int64{
 	"socketpair": {unix.AF_UNIX, unix.SOCK_STREAM, 0, 0},
 }
 
-// unfiltered are calls that newer kernels let past every seccomp filter, on amd64: Linux's own
-// trampolines for user probes make them, and have to. Elsewhere uretprobe kills its caller (SIGILL) and
-// uprobe returns ENXIO (seccomp_uprobe_exception of kernel/seccomp.c, since 6.14 and 6.18).
+// unfiltered lists calls on amd64 to which newer kernels apply no seccomp filter, because the kernel's own trampolines for user probes make
+// them (seccomp_uprobe_exception in kernel/seccomp.c, since 6.14 and 6.18). Outside of a trampoline, uretprobe kills its caller with SIGILL
+// and uprobe returns ENXIO.
 var unfiltered = map[string]map[uint32]string{"amd64": {335: "uretprobe", 336: "uprobe"}}[runtime.GOARCH]
 
 //go:embed testdata/sweep.py
 var sweepProgram string
 
-// Which system calls reach the kernel, found out by making them. The filter is the default one, and
-// each errno in it is replaced by one that the kernel never returns, so that its answers
-// are told from the kernel's. It answers first also where a systemd unit has a filter below: of
-// two errnos that of the filter loaded last counts (seccomp(2)).
+// The sweep makes every system call to find out which ones reach the kernel. It uses the default filter, but replaces each errno with one
+// that the kernel never returns, so that answers of the filter are recognized. This also works under the filter of a systemd unit: of two
+// filters that return an errno, the one that was installed last counts (seccomp(2)).
 func TestSystemCallSweep(t *testing.T) {
 	var attempts [][]int64
 	for number := int64(sweepFirst); number <= sweepLast; number++ {
@@ -97,8 +95,7 @@ func TestSystemCallSweep(t *testing.T) {
 	}
 }
 
-// The parts of the kernel that its public exploits went through: none of their doors opens. Each
-// row makes the calls, and the filter has to answer them.
+// The filter denies the system calls of kernel subsystems that public exploits have used. Each case makes the calls of one subsystem.
 func TestSubsystemsAreOutOfReach(t *testing.T) {
 	const cloneUser = unix.CLONE_NEWUSER | int64(unix.SIGCHLD)
 	type call []int64
@@ -142,7 +139,7 @@ func TestSubsystemsAreOutOfReach(t *testing.T) {
 			}
 		})
 	}
-	// Neither are there devices for it.
+	// The devices of these subsystems do not exist either.
 	got := jailtest.Output(t, jailtest.New(t, nil), `
 import os
 print([d for d in ("fuse", "vsock", "userfaultfd", "net/tun", "kvm", "vhost-net", "vhost-vsock", "mqueue", "dri", "snd", "input") if os.path.lexists("/dev/" + d)])`)
@@ -151,19 +148,18 @@ print([d for d in ("fuse", "vsock", "userfaultfd", "net/tun", "kvm", "vhost-net"
 	}
 }
 
-// filterErrno is for the filter alone: the kernel's end at 133, and at 530 those that it keeps to itself.
+// filterErrno is an errno that the kernel never returns. The kernel's errnos end at 133, and its internal ones at 530.
 const filterErrno = 3999
 
 const enxio = outcome("6")
 
-// outcome is the errno of a call, "died", "SIGSYS" or "not tried": see sweep.py.
+// outcome is the result of a call: an errno, "died", "SIGSYS" or "not tried". See sweep.py.
 type outcome string
 
-// reachedKernel reports whether it was not the filter that answered. It always answers with an
-// errno, or SIGSYS.
+// reachedKernel reports whether the call was answered by the kernel and not by the filter. The filter answers with filterErrno or SIGSYS.
 func (o outcome) reachedKernel() bool { return o != outcome(fmt.Sprint(filterErrno)) && o != "SIGSYS" }
 
-// sweep makes system calls in a jail, each in a process of its own.
+// sweep makes system calls in a jail, each in a separate process.
 func sweep(t *testing.T, attempts [][]int64) []outcome {
 	t.Helper()
 	j := jailtest.New(t, func(c *jail.Config) {

@@ -24,15 +24,15 @@ func TestTableOfLayers(t *testing.T) {
 		case row.Name != "" && row.PartOf != "":
 			t.Errorf("%s has a name and is a part of %s", row.Name, row.PartOf)
 		case row.Name == "" && row.Attack == "":
-			t.Errorf("%q has no name at all", row.What)
+			t.Errorf("the row %q has neither a name nor an attack", row.What)
 		case named[row.Name] && row.Name != "":
 			t.Errorf("%s is given twice", row.Name)
 		case row.What == "":
-			t.Errorf("nothing is said of %+v", row)
+			t.Errorf("the row %+v has no text", row)
 		case row.PartOf != "" && !named[row.PartOf]:
-			t.Errorf("%s comes before %s, or is part of nothing", row.Attack, row.PartOf)
+			t.Errorf("%s is part of %s, which does not come before it", row.Attack, row.PartOf)
 		case len(row.Stages) > 0 && row.Name == "" && row.PartOf == "":
-			t.Errorf("%s has stages, and no layer to report them under", row.Attack)
+			t.Errorf("%s has stages, but no layer under which they are reported", row.Attack)
 		}
 		named[row.Name] = true
 		for _, stage := range row.Stages {
@@ -61,7 +61,7 @@ func TestTableOfLayers(t *testing.T) {
 	sameNames(t, "layers that attacks can name", ways, attacks)
 }
 
-// The docs name the layers, stages and causes of the tables, and no others.
+// The docs name exactly the layers, stages and causes of the tables in package doctor.
 func TestDocsOfLayers(t *testing.T) {
 	var names, attacks, lines []string
 	what := map[string]string{}
@@ -117,7 +117,7 @@ func TestDocsOfLayers(t *testing.T) {
 	})
 }
 
-// code sets names in the font of code.
+// code formats names as code in Markdown.
 func code(names ...string) string {
 	var set []string
 	for _, name := range names {
@@ -130,7 +130,7 @@ func code(names ...string) string {
 
 var inCode = regexp.MustCompile("`([^`]+)`")
 
-// coded are the names in the font of code.
+// coded returns the names that are formatted as code.
 func coded(text string) (names []string) {
 	for _, m := range inCode.FindAllStringSubmatch(text, -1) {
 		names = append(names, m[1])
@@ -149,7 +149,7 @@ func sameNames(t *testing.T, what string, got, want []string) {
 	}
 }
 
-// cutTable finds a table by its header: the page up to its first row, the page after its last, and the rows.
+// cutTable finds a table by its header. It returns the page up to the first row, the page after the last row, and the rows.
 func cutTable(t *testing.T, page, header string) (before, after string, rows []string) {
 	t.Helper()
 	text, err := os.ReadFile(page)
@@ -161,7 +161,7 @@ func cutTable(t *testing.T, page, header string) (before, after string, rows []s
 		t.Fatalf("%s has no table %q", page, header)
 	}
 	at++
-	for range 2 { // the header, and the line below
+	for range 2 { // skip the header and the line below it
 		at += strings.Index(string(text[at:]), "\n") + 1
 	}
 	before, rest := string(text[:at]), string(text[at:])
@@ -173,7 +173,7 @@ func cutTable(t *testing.T, page, header string) (before, after string, rows []s
 	return before, rest, rows
 }
 
-// sameLines compares the rows of a table with what they should be, or writes them with SANDBOXD_TEST_UPDATE=1.
+// sameLines compares the rows of a table with the wanted rows, or writes them with SANDBOXD_TEST_UPDATE=1.
 func sameLines(t *testing.T, page, header string, want []string) {
 	t.Helper()
 	before, after, got := cutTable(t, page, header)
@@ -195,7 +195,7 @@ func sameLines(t *testing.T, page, header string, want []string) {
 			should = want[i]
 		}
 		if is != should {
-			t.Errorf("%s, row %d of %q:\ngot  %s\nwant %s\n(SANDBOXD_TEST_UPDATE=1 writes it anew)", page, i+1, header, is, should)
+			t.Errorf("%s, row %d of %q:\ngot  %s\nwant %s\n(SANDBOXD_TEST_UPDATE=1 updates it)", page, i+1, header, is, should)
 		}
 	}
 }

@@ -17,25 +17,24 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Engine fork: a template is a jail whose python3 has imported the modules that the operator names, and from which runs are forked
-// (template.py of package python). The child is born in namespaces and a cgroup of its own, below those of the template, and replays
-// the same script as every init. So a run shares nothing with other runs but a copy of the template's memory, which is as it was
-// before any user came.
+// Engine fork: a template is a jail whose python3 has imported the modules that the operator names, and which forks runs (template.py
+// of package python). The child starts in its own namespaces and cgroup, below those of the template, and replays the same script as
+// every init. So runs share nothing except a copy of the template's memory, which contains no data of a user.
 //
-// A template keeps the capabilities that jailing its children takes, over its own namespaces, for as long as it lives. No code or
-// data of a user ever reaches it. It is renewed on a schedule, and when it fails.
+// A template keeps the capabilities over its own namespaces that it needs to jail its children. No code or data of a user ever reaches
+// it. It is replaced on a schedule, and when it fails.
 
 const (
 	templatePatience = time.Minute // for its imports
 
-	// stuckShare: a template may take one such part of the patience for setting up a run for its next answer. So there is time to
-	// start the run by another template.
+	// stuckShare bounds how long a template may take for one answer: 1/stuckShare of SetUpPatience. This leaves time to start
+	// the run by another template.
 	stuckShare = 8
 
-	// templateMemory is what a template may take, in bytes. A run is charged for what it changes of that memory, and for no more.
+	// templateMemory is the memory limit of a template, in bytes. A run is only charged for the pages that it changes.
 	templateMemory = 1 << 30
 
-	// templateOutput is how much is kept of what a template prints, in bytes. It is shown when the template fails.
+	// templateOutput bounds how much of a template's output is kept, in bytes. If python3 dies, the error contains its last line.
 	templateOutput = 64 << 10
 )
 
@@ -43,10 +42,10 @@ const (
 type template struct {
 	*spawn.Template
 	jail  *jail
-	ended chan struct{} // closed when nothing is left of it
+	ended chan struct{} // closed when the jail of the template has been removed
 }
 
-// startTemplate starts an interpreter and has it import the modules of an environment, unless ctx ends.
+// startTemplate starts the template of an environment and waits until it has imported its modules. It stops when ctx ends.
 func startTemplate(ctx context.Context, e *environment) (_ *template, err error) {
 	h := e.host
 	ours, theirs, err := spawn.ControlPair()
@@ -98,12 +97,12 @@ func startTemplate(ctx context.Context, e *environment) (_ *template, err error)
 	return t, nil
 }
 
-// importModules makes the interpreter of a jail a template, and waits until it has imported its modules.
+// importModules makes the interpreter of a jail a template and waits until it has imported its modules.
 func (j *jail) importModules(ctx context.Context, control *os.File, modules []string) error {
 	p := j.process
 	what := inside.Handover{Template: true, Modules: modules, Display: j.env.python.Display()}.Encode()
 	return p.converse(ctx, templatePatience, nil, what, func() (string, error) {
-		// The descriptors come with a byte of their own. A read of the bytes before it would discard them.
+		// The launcher receives the descriptors together with a separate byte, because read(2) discards descriptors.
 		rights := unix.UnixRights(int(control.Fd()), int(j.env.host.module.Fd()))
 		conn, err := p.Channel.SyscallConn()
 		if err == nil {
@@ -120,15 +119,16 @@ func (j *jail) importModules(ctx context.Context, control *os.File, modules []st
 	})
 }
 
-// templateOrder describes the jail of a template to its init. It has the same root as a run, and the rights to jail its children. It
-// binds the directories of which its children have inodes of their own, and has all files of the /proc of its pid namespace.
+// templateOrder returns the order for the jail of a template. The root is the same as that of a run, with two differences. Host
+// directories are bind mounts and not overlays, and /proc has all files: its children mount their own overlays and procfs from these.
 func (e *environment) templateOrder() *inside.Order {
 	root := e.root.Load()
 	o := e.order(root)
 	o.UID, o.GID = e.host.templateID.UID, e.host.templateID.GID
 	o.Role = inside.Template
 	o.Filter, o.Listen = inside.Silence(encodeFilter(templateFilter(e.cfg.Filter, root.script))), false
-	// Nothing may be mounted below a tree that an overlay is to show, nor on a procfs beside which others are to be mounted.
+	// The kernel refuses an overlay of a directory with a mount below it, and a new procfs if parts of the old one are covered. So the
+	// template covers no files.
 	o.Plan = slices.DeleteFunc(slices.Clone(o.Plan), func(n inside.Node) bool { return n.Op == inside.Cover || n.Op == inside.Subset })
 	for i, n := range o.Plan {
 		switch n.Op {

@@ -33,7 +33,10 @@ func TestTemplates(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {
 		c.Fork, c.Templates = true, map[string][]string{"text": {"json", "xml.dom.minidom"}, "numbers": {"decimal"}}
 	})
-	const program = "import sys\nprint([m for m in ('json', 'xml.dom.minidom', 'decimal') if m in sys.modules])"
+	const program = `
+import sys
+print([m for m in ('json', 'xml.dom.minidom', 'decimal') if m in sys.modules])
+`
 	for template, want := range map[string]string{
 		"": "[]\n", sandbox.DefaultTemplate: "[]\n", "text": "['json', 'xml.dom.minidom']\n", "numbers": "['decimal']\n",
 	} {
@@ -52,30 +55,88 @@ func TestTemplates(t *testing.T) {
 // A template that cannot be is the operator's to know, with python3's words.
 func TestTemplatesThatCannotBe(t *testing.T) {
 	python := virtualEnvironment(t, map[string]string{
-		"broken":   "1 / 0",
-		"leaves":   "raise SystemExit('enough')",
-		"exits":    "import os\nos._exit(7)",
-		"threaded": "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()",
+		"broken": "1 / 0",
+		"leaves": "raise SystemExit('enough')",
+		"exits": `
+import os
+os._exit(7)
+`,
+		"threaded": `
+import threading, time
+threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+`,
 
-		"ends_a_thread":     "import threading\nt = threading.Thread(target=print); t.start(); t.join()",
-		"maps_anonymous":    "import mmap\nm = mmap.mmap(-1, 4096)",
-		"maps_a_file":       "import mmap\nf = open('/tmp/mapped', 'w+b'); f.truncate(8192)\nm = mmap.mmap(f.fileno(), 8192); f.close()",
-		"maps_for_later":    "import mmap\nm = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)",
-		"maps_read_only":    "import mmap, os\nf = open(os.__file__, 'rb'); m = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ); m.close(); f.close()",
-		"maps_private":      "import mmap\nm = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE)",
-		"shares_a_value":    "import multiprocessing\nv = multiprocessing.Value('i', 0)",
-		"makes_a_semaphore": "import multiprocessing\ns = multiprocessing.Lock()",
-		"opens_a_file":      "f = open('/usr/bin/env', 'rb')",
-		"locks_a_file":      "import fcntl\nf = open('/tmp/locked', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)",
-		"opens_a_pipe":      "import os\nends = os.pipe()",
-		"listens":           "import socket\ns = socket.create_server(('127.0.0.1', 0))",
-		"polls":             "import select\ne = select.epoll()",
-		"watches_a_signal":  "import signal\nsignal.signal(signal.SIGUSR1, print)",
-		"ignores_a_signal":  "import signal\nsignal.signal(signal.SIGUSR2, signal.SIG_IGN)",
-		"blocks_a_signal":   "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {15})",
-		"sets_an_alarm":     "import signal\nsignal.alarm(3600)",
-		"starts_a_child":    "import subprocess\np = subprocess.Popen(['sleep', '3600'])",
-		"imports_another":   "import opens_a_file",
+		"ends_a_thread": `
+import threading
+t = threading.Thread(target=print); t.start(); t.join()
+`,
+		"maps_anonymous": `
+import mmap
+m = mmap.mmap(-1, 4096)
+`,
+		"maps_a_file": `
+import mmap
+f = open('/tmp/mapped', 'w+b'); f.truncate(8192)
+m = mmap.mmap(f.fileno(), 8192); f.close()
+`,
+		"maps_for_later": `
+import mmap
+m = mmap.mmap(-1, 4096, prot=mmap.PROT_READ)
+`,
+		"maps_read_only": `
+import mmap, os
+f = open(os.__file__, 'rb'); m = mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ); m.close(); f.close()
+`,
+		"maps_private": `
+import mmap
+m = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE)
+`,
+		"shares_a_value": `
+import multiprocessing
+v = multiprocessing.Value('i', 0)
+`,
+		"makes_a_semaphore": `
+import multiprocessing
+s = multiprocessing.Lock()
+`,
+		"opens_a_file": "f = open('/usr/bin/env', 'rb')",
+		"locks_a_file": `
+import fcntl
+f = open('/tmp/locked', 'w'); fcntl.lockf(f, fcntl.LOCK_EX)
+`,
+		"opens_a_pipe": `
+import os
+ends = os.pipe()
+`,
+		"listens": `
+import socket
+s = socket.create_server(('127.0.0.1', 0))
+`,
+		"polls": `
+import select
+e = select.epoll()
+`,
+		"watches_a_signal": `
+import signal
+signal.signal(signal.SIGUSR1, print)
+`,
+		"ignores_a_signal": `
+import signal
+signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+`,
+		"blocks_a_signal": `
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {15})
+`,
+		"sets_an_alarm": `
+import signal
+signal.alarm(3600)
+`,
+		"starts_a_child": `
+import subprocess
+p = subprocess.Popen(['sleep', '3600'])
+`,
+		"imports_another": "import opens_a_file",
 	})
 	before := jailtest.Count(t, os.Getpid())
 	for _, tt := range []struct{ module, text string }{
@@ -159,7 +220,12 @@ func TestChildrenDrawTheirOwn(t *testing.T) {
 	python := virtualEnvironment(t, map[string]string{"drawn": draws + "draw()"})
 	j := jailtest.New(t, func(c *jail.Config) { withTemplate("drawn")(c); c.Python, c.Limits.Wall = python, time.Minute })
 	// Concurrent ones: what is a clock's must not be what tells them apart.
-	const program = "import json, time\nfrom drawn import draw\nprint(json.dumps(draw()), flush=True)\ntime.sleep(60)"
+	const program = `
+import json, time
+from drawn import draw
+print(json.dumps(draw()), flush=True)
+time.sleep(60)
+`
 	seen := map[string]map[string]string{} // by aspect, who drew what
 	for i := range 6 {
 		if i == 3 {
@@ -205,7 +271,10 @@ print(json.dumps({
 }))`
 	of := func(edit func(*jail.Config), between func(*jail.Runner)) (same []string) {
 		j := jailtest.New(t, edit)
-		source := strings.Replace(program, "import ctypes, json\n", "import ctypes, json\na = open('/proc/self/auxv', 'rb').read()\n", 1)
+		source := strings.Replace(program, "import ctypes, json\n", `
+import ctypes, json
+a = open('/proc/self/auxv', 'rb').read()
+`, 1)
 		first := talk(t, j, source+"\nimport time\ntime.sleep(60)").line(t)
 		between(j)
 		second := talk(t, j, source+"\nimport time\ntime.sleep(60)").line(t)
@@ -237,11 +306,33 @@ func TestScientificPackagesOfATemplate(t *testing.T) {
 		c.Limits.Wall *= 12 // the lab computes slowly
 	})
 	for _, tt := range []struct{ name, source, want string }{
-		{"linear algebra", "import numpy as np\na = np.ones((600, 600))\nprint((a @ a)[0, 0], round(np.linalg.eigvalsh(np.diag([1.0, 2, 3]))[-1], 6), np.linalg.eigvals(np.eye(300)).sum().real)", "600.0 3.0 300.0\n"},
-		{"linear algebra in threads", "import numpy as np, threading\nr = []\nts = [threading.Thread(target=lambda: r.append((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0])) for _ in range(4)]\n[t.start() for t in ts]\n[t.join() for t in ts]\nprint(r)", "[300.0, 300.0, 300.0, 300.0]\n"},
-		{"a table", "import pandas as pd, io\nprint(pd.read_csv(io.StringIO('k,v\\na,1\\na,2\\nb,3')).groupby('k').v.sum().to_dict())", "{'a': 3, 'b': 3}\n"},
-		{"a figure", "import matplotlib.pyplot as plt, io\nplt.plot([1, 2], label='ž'); plt.legend()\nb = io.BytesIO(); plt.savefig(b)\nprint(b.getvalue()[:4], len(b.getvalue()) > 5000)", "b'\\x89PNG' True\n"},
-		{"no words of theirs", "import sys\nprint(len([m for m in ('numpy', 'pandas', 'matplotlib.pyplot') if m in sys.modules]))", "3\n"},
+		{"linear algebra", `
+import numpy as np
+a = np.ones((600, 600))
+print((a @ a)[0, 0], round(np.linalg.eigvalsh(np.diag([1.0, 2, 3]))[-1], 6), np.linalg.eigvals(np.eye(300)).sum().real)
+`, "600.0 3.0 300.0\n"},
+		{"linear algebra in threads", `
+import numpy as np, threading
+r = []
+ts = [threading.Thread(target=lambda: r.append((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0])) for _ in range(4)]
+[t.start() for t in ts]
+[t.join() for t in ts]
+print(r)
+`, "[300.0, 300.0, 300.0, 300.0]\n"},
+		{"a table", `
+import pandas as pd, io
+print(pd.read_csv(io.StringIO('k,v\na,1\na,2\nb,3')).groupby('k').v.sum().to_dict())
+`, "{'a': 3, 'b': 3}\n"},
+		{"a figure", `
+import matplotlib.pyplot as plt, io
+plt.plot([1, 2], label='ž'); plt.legend()
+b = io.BytesIO(); plt.savefig(b)
+print(b.getvalue()[:4], len(b.getvalue()) > 5000)
+`, "b'\\x89PNG' True\n"},
+		{"no words of theirs", `
+import sys
+print(len([m for m in ('numpy', 'pandas', 'matplotlib.pyplot') if m in sys.modules]))
+`, "3\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := jailtest.Run(t, j, tt.source)
@@ -346,7 +437,11 @@ func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
 	template := j.TemplatePID(sandbox.DefaultTemplate)
 	for range 2 {
-		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
+		talk(t, j, `
+import time
+print('{}', flush=True)
+time.sleep(60)
+`).line(t)
 	}
 	var children []int
 	for _, init := range jailtest.Children(template) {
@@ -503,7 +598,12 @@ func testTemplateThatFails(t *testing.T, signal unix.Signal, ended func(*testing
 	})
 	before := jailtest.Count(t, os.Getpid())
 	for range 2 {
-		flying := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(1)\nraise SystemExit(3)")
+		flying := talk(t, j, `
+import time
+print('{}', flush=True)
+time.sleep(1)
+raise SystemExit(3)
+`)
 		flying.line(t)
 		old := j.TemplatePID(sandbox.DefaultTemplate)
 		if err := unix.Kill(old, signal); err != nil {
@@ -552,7 +652,11 @@ func TestTemplatesAreRenewed(t *testing.T) {
 			}
 			// One that outlives its template as the one that is forked from.
 			first := j.TemplatePID(sandbox.DefaultTemplate)
-			long := talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)")
+			long := talk(t, j, `
+import time
+print('{}', flush=True)
+time.sleep(60)
+`)
 			long.line(t)
 			templates := map[int]bool{first: true}
 			var wg sync.WaitGroup
@@ -560,7 +664,11 @@ func TestTemplatesAreRenewed(t *testing.T) {
 			for range 3 {
 				wg.Go(func() {
 					for enough := false; !enough; {
-						r, err := j.Run(t.Context(), sandbox.Program{Source: []byte("import time\ntime.sleep(0.05)\nprint(1)")}, nil)
+						r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(`
+import time
+time.sleep(0.05)
+print(1)
+`)}, nil)
 						if err != nil || string(r.Stdout.Kept) != "1\n" {
 							t.Errorf("%+v, %v", r, err)
 						}
@@ -676,7 +784,11 @@ for key, value in say.items(): print(key, json.dumps(value), sep="\t")
 func TestManyChildren(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
 	for range 20 {
-		talk(t, j, "import time\nprint('{}', flush=True)\ntime.sleep(60)").line(t)
+		talk(t, j, `
+import time
+print('{}', flush=True)
+time.sleep(60)
+`).line(t)
 	}
 	if n := len(jailtest.Children(j.TemplatePID(sandbox.DefaultTemplate))); n != 20 {
 		t.Errorf("the template has %d children", n)

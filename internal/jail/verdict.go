@@ -10,19 +10,19 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Result is what a run left behind.
+// Result is the outcome of a run. The jail may still be in removal.
 type Result struct {
 	sandbox.Outcome
 
 	jail *jail // nil: nothing can be left
 }
 
-// Over reports whether the run had ended with its answer: it holds no memory and no processor any more. Otherwise
-// it does until Wait returns.
+// Over reports whether all processes of the program had ended when Run returned. Otherwise the run may use memory and processor time
+// until Wait returns.
 func (r *Result) Over() bool { return r.jail == nil || r.jail.over }
 
-// Wait waits until nothing of the run is left: its leaf, its host uid, its last process. The kernel may need seconds for a
-// program that had much memory and was killed. The error is a sandbox.SetupError: something is left.
+// Wait waits until the last process of the run has ended and its leaf and host uid have been released. If a program with much memory
+// was killed, the kernel may need seconds. An error is a sandbox.SetupError and means that something is left.
 func (r *Result) Wait() error {
 	if r.jail == nil {
 		return nil
@@ -30,7 +30,7 @@ func (r *Result) Wait() error {
 	return r.jail.left()
 }
 
-// atStage makes a SetupError of an error. nil stays nil, and what has a stage keeps it.
+// atStage wraps an error in a SetupError with this stage. It returns nil for nil, and an error that has a stage unchanged.
 func atStage(stage string, err error) error {
 	var failed *sandbox.SetupError
 	if err == nil || errors.As(err, &failed) {
@@ -39,22 +39,21 @@ func atStage(stage string, err error) error {
 	return &sandbox.SetupError{Stage: stage, Err: err}
 }
 
-// stopped is why we end a program: the clock, its memory, the caller. As an error it is what keeps a run from going on, and
-// no failure.
+// stopped is the verdict of a run that the daemon ends: because of the clock, a limit or the caller. It is returned as an error so
+// that the steps of the run stop, but it is not a failure of the sandbox.
 type stopped sandbox.Verdict
 
 func (s stopped) Error() string { return "the run was ended: " + string(s) }
 
-// ended is all that is known about the end of a program.
+// ended is the information from which the verdict is derived.
 type ended struct {
-	cause  stopped // our own kill, decided before it was sent; "" when we did not kill
+	cause  stopped // why the daemon ended the program, decided before the kill; "" if it did not
 	oom    bool    // memory.events counted an oom kill in the leaf
 	status unix.WaitStatus
 }
 
-// verdict decides why the program ended. Never from the signal alone: a SIGKILL may be the
-// clock, the memory, the client who went away, or the program itself. So our own cause
-// counts first, then the kernel's account of the memory, then the wait status.
+// verdict returns how the program ended. A signal alone does not tell: SIGKILL may come from the clock, the memory limit, a cancelled
+// run or the program itself. So the daemon's own cause counts first, then the kernel's count of oom kills, then the wait status.
 func (e ended) verdict() sandbox.Verdict {
 	switch {
 	case e.cause != "":
@@ -68,8 +67,8 @@ func (e ended) verdict() sandbox.Verdict {
 	}
 }
 
-// denials adds to what was counted the call for which the filter killed the program. A program can also send SIGSYS to
-// itself.
+// denials adds the call for which the filter killed the program (SIGSYS). The listener does not see such a call. A program can also
+// send SIGSYS to itself, which cannot be told apart.
 func (e ended) denials(counted map[string]int) map[string]int {
 	if counted != nil && e.status.Signaled() && e.status.Signal() == unix.SIGSYS {
 		counted[sandbox.DenialKilled]++
@@ -77,7 +76,8 @@ func (e ended) denials(counted map[string]int) map[string]int {
 	return counted
 }
 
-// usage prefers the kernel's account of the leaf to what the daemon saw from outside. spent is the CPU time before the program's own.
+// usage takes the values of the leaf's account, and those of the wait status and the watchdog if there are none. spent is the CPU time
+// that the jail had used before the program started; it is subtracted.
 func usage(a cgroup.Account, e exit, spent time.Duration, peakSeen int64) sandbox.Usage {
 	u := sandbox.Usage{CPU: a.CPU, PeakMemory: a.Peak}
 	if u.CPU == 0 {

@@ -7,42 +7,42 @@ import (
 	"time"
 )
 
-// The watchdog bounds the memory of a run where no memory controller does. Nothing that the program does
-// decides how often it looks.
+// The watchdog bounds the memory of a run if there is no memory controller. A program cannot make it measure less often.
 //
-// Every 10 to 40 ms it makes a cheap look: at the resident sets of all processes, by files of /proc for which the
-// kernel takes no lock that a program can hold. While their sum is under the limit, all is well. But a sum
-// counts a page once for each process that maps it. So when the sum is over the limit, it makes a dear look: at the
-// proportional sets. It is up to the program how long that takes, so the program is stopped
-// meanwhile, and the cheap looks go on.
+// Every 10 to 40 ms the watchdog makes a quick measurement (type look): it adds up the resident sets of all processes. It reads them
+// from files of /proc for which the kernel takes no lock that a program can hold. If the sum is under the limit, the run is under
+// the limit. But the sum counts a shared page once for each process that maps it. So if the sum is over the limit, the watchdog
+// makes a full measurement: it reads the proportional sets, which count each page once. The program determines how long the kernel
+// needs for that. So the program is stopped in the meantime, and the quick measurements continue.
 //
-// From then on the watchdog knows an upper bound: what the dear look found, and a page for each page fault since.
-// Both are seen by cheap looks. Until that bound is over the limit there is no need for another dear look.
+// After a full measurement the watchdog knows an upper bound (type baseline): the result, plus one page for each page fault since. The
+// quick measurements include the page faults. The next full measurement is made when this bound exceeds the limit.
 const (
-	// watchInterval is the shortest rest between two cheap looks. What a program near its limit takes in that
-	// time is the price of best effort.
+	// watchInterval is the shortest pause between two quick measurements. A program near its limit can exceed it in that time;
+	// without a controller this cannot be prevented.
 	watchInterval = 10 * time.Millisecond
 
-	// longestRest bounds the rest of a program that is far from its limit, and after a cheap look that took
-	// long, on a machine that is very busy.
+	// longestRest is the longest pause: for a program that is far from its limit, and after a quick measurement that took long
+	// because the machine is busy.
 	longestRest = 4 * watchInterval
 
-	// takingRate is how many bytes a second a processor can fill. No program comes to its limit earlier.
+	// takingRate is the highest rate at which one processor can fill memory, in bytes per second. It determines how soon a
+	// program can reach its limit.
 	takingRate = 4 << 30
 
-	// watchShare says which part of a processor looks may take: one of so many. After a dear look the
-	// program stays stopped until that is so again: it is the program that makes looks dear.
+	// watchShare bounds the processor time of the measurements: they take at most 1/watchShare of one processor. After an
+	// expensive full measurement the program stays stopped until that holds, since the program determines the cost.
 	watchShare = 5
 
-	// stopPatience is how long a program may take to stop before it is looked at all the same.
+	// stopPatience bounds the wait for the program to stop. After that it is measured while it runs.
 	stopPatience = 2 * watchInterval
 
-	// dearGrowth is the part of the limit, one of so many, that a program may take during a dear look, though it is
-	// stopped: system calls that have begun go on. More counts as over the limit.
+	// dearGrowth bounds what a stopped program may add during a full measurement, because its system calls in progress
+	// continue: 1/dearGrowth of the limit. If it adds more, it counts as over the limit.
 	dearGrowth = 4
 
-	// blindPatience is how long the daemon goes on with a run that it cannot look at, for lack of descriptors
-	// or of memory of its own. Longer counts as over the limit.
+	// blindPatience bounds how long a run may continue if it cannot be measured because the daemon lacks descriptors or
+	// memory. After that the run counts as over the limit.
 	blindPatience = 100 * time.Millisecond
 )
 
@@ -50,14 +50,14 @@ var pageSize = int64(os.Getpagesize())
 
 // watch is a running watchdog.
 type watch struct {
-	exceeded chan struct{} // closed when the program has more than it may
+	exceeded chan struct{} // closed when the program exceeds its limit
 	quit     chan struct{}
-	done     chan struct{} // closed when the watch is over, and nothing is stopped by it
+	done     chan struct{} // closed when the watchdog has ended and no process is stopped by it
 	once     sync.Once
 }
 
-// watchMemory watches the memory of the jail's processes where no memory controller does. When it is more than the
-// limit it closes exceeded, and kills them.
+// watchMemory starts a watchdog for the jail's processes, unless a memory controller bounds them. When they exceed the limit, the
+// watchdog closes exceeded and kills them.
 func (p *process) watchMemory(limit int64) *watch {
 	w := &watch{exceeded: make(chan struct{}), quit: make(chan struct{}), done: make(chan struct{})}
 	if p.leaf.ControlsMemory() {
@@ -78,7 +78,7 @@ func (p *process) watchMemory(limit int64) *watch {
 	return w
 }
 
-// hasExceeded reports whether the run was killed for its memory.
+// hasExceeded reports whether the watchdog killed the run.
 func (w *watch) hasExceeded() bool {
 	select {
 	case <-w.exceeded:
@@ -88,10 +88,10 @@ func (w *watch) hasExceeded() bool {
 	}
 }
 
-// stop ends the watch without waiting for a look that is under way.
+// stop ends the watchdog. It does not wait for a measurement in progress.
 func (w *watch) stop() { w.once.Do(func() { close(w.quit) }) }
 
-// meter is what the watchdog knows of one run.
+// meter is the state of the watchdog of one run.
 type meter struct {
 	of     *process
 	limit  int64
@@ -99,17 +99,17 @@ type meter struct {
 	quit   <-chan struct{}
 	short  <-chan struct{} // closed when the host is short of memory
 
-	sight time.Time // of the last look that saw something
-	known *baseline // of the last dear look; nil while there is no need of one
+	sight time.Time // time of the last successful measurement
+	known *baseline // from the last full measurement; nil if none was needed since the sum was under the limit
 }
 
-// baseline is what a run had at one moment.
+// baseline is the memory of a run at the time of a full measurement.
 type baseline struct {
 	share  int64         // the sum of proportional sets, in bytes
-	faults map[int]int64 // how many pages each process had taken until then
+	faults map[int]int64 // page faults of each process until then, by process id
 }
 
-// watch looks until the run has more than it may, or is over.
+// watch measures until the run exceeds its limit or has ended.
 func (m *meter) watch() {
 	for rest := watchInterval; ; {
 		select {
@@ -130,13 +130,13 @@ func (m *meter) watch() {
 	}
 }
 
-// timeToTake is how long it takes at least to fill so many bytes.
+// timeToTake returns the shortest time in which a program can fill so many bytes on all processors.
 func timeToTake(bytes int64) time.Duration {
 	return time.Duration(float64(bytes) / float64(takingRate*runtime.NumCPU()) * float64(time.Second))
 }
 
-// room is how much more the run may take, as a cheap look tells, or a dear one if that does not. Less than nothing
-// is over the limit.
+// room returns how many bytes the run is below its limit, or a negative number if it is over the limit. It makes a quick measurement,
+// and a full one if that is needed.
 func (m *meter) room() int64 {
 	const over = -1
 	seen, err := m.of.look(m.limit)
@@ -159,14 +159,14 @@ func (m *meter) room() int64 {
 	if most := m.known.most(seen); most <= m.limit {
 		return m.limit - most
 	}
-	if m.lookDearly() {
+	if m.measureFully() {
 		return over
 	}
 	return 0
 }
 
-// most is the upper bound of what the run has: what it had then, and what it has taken since. It is beyond
-// every limit when that is not known.
+// most returns an upper bound for the memory of the run: the baseline, and what the run has taken since. If the bound is unknown, it
+// returns the largest int64, which exceeds every limit.
 func (b *baseline) most(seen look) int64 {
 	const unknown = 1<<63 - 1
 	if b == nil || seen.ended || b.lost(seen) {
@@ -175,7 +175,7 @@ func (b *baseline) most(seen look) int64 {
 	return b.share + b.taken(seen) + seen.pageTables
 }
 
-// lost reports whether a process has ended since. What it had taken may live on in others.
+// lost reports whether a process has ended since the baseline. Other processes may still use memory that it had taken.
 func (b *baseline) lost(seen look) bool {
 	for pid := range b.faults {
 		if _, ok := seen.processes[pid]; !ok {
@@ -185,37 +185,37 @@ func (b *baseline) lost(seen look) bool {
 	return false
 }
 
-// taken is how many bytes the processes have taken since. That does not include what they gave back, nor what
-// a new one has in common with its parent.
+// taken returns how many bytes the processes have taken since the baseline, by page faults. Memory that they gave back is not
+// subtracted. Memory that a new process shares with its parent causes no fault and is not counted again.
 func (b *baseline) taken(seen look) (bytes int64) {
 	for pid, f := range seen.processes {
 		bytes += (f.faults - b.faults[pid]) * pageSize
 		if _, ok := b.faults[pid]; !ok {
-			b.faults[pid] = 0 // born since. From now on it is missed when it ends
+			b.faults[pid] = 0 // a new process; now lost notices its end
 		}
 	}
 	return bytes
 }
 
-// lookDearly finds out what a run has whose processes share memory, and stops it meanwhile.
-func (m *meter) lookDearly() (exceeded bool) {
+// measureFully makes a full measurement while the run is stopped, and reports whether the run exceeds its limit.
+func (m *meter) measureFully() (exceeded bool) {
 	defer m.of.stop()()
 	defer func() {
 		if exceeded {
-			m.exceed() // before it goes on
+			m.exceed() // while the run is still stopped
 		}
 	}()
 	before, err := m.of.look(m.limit)
 	if err != nil || before.most() <= m.limit {
-		return false // the next cheap look will say
+		return false // the next quick measurement decides
 	}
 	m.known = nil
 	since := before.baseline(0)
 	found := make(chan shared, 1)
-	go func() { found <- m.of.share(before) }() // it may not come back before the program's end
+	go func() { found <- m.of.share(before) }() // may block until the program ends
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	var enough <-chan time.Time // when the program may go on
+	var enough <-chan time.Time // receives a value when the program may continue
 	for {
 		select {
 		case <-m.quit:

@@ -12,13 +12,13 @@ const (
 	Started  Kind = "started"  // the program has started
 	Stdout   Kind = "stdout"   // the program wrote Event.Data to standard output
 	Stderr   Kind = "stderr"   // the program wrote Event.Data to standard error
-	Shown    Kind = "display"  // the program showed Event.Display
+	Shown    Kind = "display"  // the program displayed Event.Display
 	Finished Kind = "finished" // the run has ended with Event.Outcome; the last event, and the only one of a rejected program
 )
 
 // Event is something that happens in a run.
 type Event struct {
-	Seq     int64         // from 0, without a gap
+	Seq     int64         // number of the event, from 0, without a gap
 	At      time.Duration // since the program was started
 	Kind    Kind
 	Data    []byte   // of Stdout and Stderr; only valid until Sink.Event returns
@@ -73,7 +73,7 @@ func (s *Stream) Output(kind Kind, data []byte) {
 	s.send(Event{Kind: kind, Data: data})
 }
 
-// Display reports what the program showed.
+// Display reports a display of the program.
 func (s *Stream) Display(d *Display) {
 	if s == nil {
 		return

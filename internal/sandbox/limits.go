@@ -17,12 +17,12 @@ type Limits struct {
 	Inodes  int64         // files and directories in the scratch space; >= MinInodes
 	Output  int64         // bytes kept of each stream, the rest is counted and dropped; >= 0
 
-	// CPUTime bounds the CPU time of all processes together. 0: it is not bounded but by Wall and CPU.
+	// CPUTime bounds the CPU time of all processes together. If it is 0, only Wall and CPU bound it.
 	CPUTime time.Duration
 }
 
-// The least with which python3 starts at all. Smaller values are refused, so that a
-// misconfiguration is an error at start-up and not a verdict on every run.
+// The smallest limits with which python3 starts. Smaller values are refused, so that a wrong setting is an error when the daemon starts,
+// and not the verdict of every run.
 const (
 	MinMemory  = 16 << 20
 	MinScratch = 2 << 20 // the largest source (1 MiB), and its compiled form
@@ -31,7 +31,7 @@ const (
 	MinWall    = 10 * time.Millisecond
 )
 
-// DefaultLimits are the limits of a run that was configured with nothing.
+// DefaultLimits returns the limits of a run without any configuration.
 func DefaultLimits() Limits {
 	return Limits{
 		Wall:    5 * time.Second,
@@ -88,8 +88,8 @@ func (b Bounds) Within(most Limits) error {
 	return nil
 }
 
-// MostCPUTime returns the CPU time that a run with these limits can take at most: CPUTime, or as long as the wall clock runs, on as
-// many processors as it may use.
+// MostCPUTime returns the largest CPU time of a run with these limits: CPUTime, or if that is 0, the wall clock time multiplied by the
+// number of processors that it may use.
 func (l Limits) MostCPUTime() time.Duration {
 	if l.CPUTime > 0 {
 		return l.CPUTime
@@ -99,7 +99,7 @@ func (l Limits) MostCPUTime() time.Duration {
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
 
-// Validate reports the first limit that no run could be started with.
+// Validate returns an error for the first limit that is too small for a run to start.
 func (l Limits) Validate() error {
 	for _, c := range []struct {
 		name       string
@@ -114,7 +114,7 @@ func (l Limits) Validate() error {
 		{"output (bytes)", l.Output, 0},
 	} {
 		if c.got < c.least {
-			return fmt.Errorf("limit %s is %d, the least is %d", c.name, c.got, c.least)
+			return fmt.Errorf("limit %s is %d, but the minimum is %d", c.name, c.got, c.least)
 		}
 	}
 	return nil

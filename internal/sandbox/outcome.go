@@ -12,39 +12,39 @@ type Verdict string
 
 const (
 	Exited    Verdict = "exited"    // the program ended by itself, with Outcome.ExitCode
-	Signaled  Verdict = "signaled"  // a signal that was not ours ended it: Outcome.Signal
-	Timeout   Verdict = "timeout"   // the wall clock ran out and we killed it
-	OOM       Verdict = "oom"       // it wanted more memory than its limit
-	CPULimit  Verdict = "cpu"       // it took more CPU time than it may
-	Rejected  Verdict = "rejected"  // the policy forbids it: it was not run
-	Cancelled Verdict = "cancelled" // the caller went away, or cancelled the run
-	Failed    Verdict = "error"     // the sandbox failed, not the program: there is an error and no Outcome
+	Signaled  Verdict = "signaled"  // Outcome.Signal, which the daemon did not send, ended the program
+	Timeout   Verdict = "timeout"   // the daemon killed the program because the wall clock ran out
+	OOM       Verdict = "oom"       // the program needed more memory than its limit
+	CPULimit  Verdict = "cpu"       // the program used more CPU time than its limit
+	Rejected  Verdict = "rejected"  // the policy forbids the program, so it was not run
+	Cancelled Verdict = "cancelled" // the caller disconnected, or cancelled the run
+	Failed    Verdict = "error"     // the sandbox failed, not the program; there is an error and no Outcome
 )
 
-// Verdicts are all that there are.
+// Verdicts lists all verdicts.
 var Verdicts = []Verdict{Exited, Signaled, Timeout, OOM, CPULimit, Rejected, Cancelled, Failed}
 
-// Outcome is what came of a run.
+// Outcome holds all results of a run.
 type Outcome struct {
 	Verdict  Verdict
 	ExitCode int            // for Exited
 	Signal   syscall.Signal // for Signaled
-	Findings []Finding      // in the order of the source: for Rejected why, otherwise what a stricter policy would say
+	Findings []Finding      // in the order of the source; for Rejected, the reasons; otherwise the findings of a stricter policy
 	Stdout   Output
 	Stderr   Output
 
-	// Line is the line of main.py in which the program was when its time ran out; 0 if that is not known.
+	// Line is the line of main.py that the program executed when its time ran out; 0 if it is not known.
 	Line int
 
 	Displays     []Display // in order; at most MaxDisplays and MaxDisplayBytes
-	LostDisplays int       // that were shown beyond that, or could not be understood
+	LostDisplays int       // number of displays beyond these bounds, or malformed
 
-	Files     []File // those that Program.Collect names, sorted; at most MaxOutFiles and MaxOutBytes
-	LostFiles int    // that were named too, and are not in Files: too large, too many, unreadable, or with a name that is no UTF-8
+	Files     []File // the files that match Program.Collect, sorted; at most MaxOutFiles and MaxOutBytes
+	LostFiles int    // number of other files that match: too large, too many, unreadable, or with a name that is not UTF-8
 
-	// Denials are how often which system call was denied by the seccomp filter, those that the
-	// filter denies quietly left out. Names are the kernel's, DenialUnknown and DenialKilled. Nil where
-	// they are not counted: another filter below the daemon's has a listener already.
+	// Denials counts, by system call, how often the seccomp filter denied it. Calls that the filter denies quietly are not counted. A
+	// key is a system call's name, DenialUnknown or DenialKilled. Denials is nil if they are not counted, because another filter of
+	// the process already has a listener.
 	Denials map[string]int
 
 	// Refused is how often the program could start no process or thread because of Limits.Pids. 0 where no controller counts it.
@@ -52,23 +52,23 @@ type Outcome struct {
 
 	Usage  Usage
 	Timing Timing
-	Warm   bool // the jail was waiting for a program
+	Warm   bool // the run used a waiting jail
 }
 
-// Names in Outcome.Denials that are no system call's.
+// Keys of Outcome.Denials that are not system calls.
 const (
-	DenialUnknown = "unknown" // a call that has no name here
+	DenialUnknown = "unknown" // a call whose name is not known
 	DenialKilled  = "killed"  // the call for which the filter killed the program
 )
 
-// Display is one thing that a program showed: a picture, a table, a formula.
+// Display is one object that a program displayed: a picture, a table, a formula.
 type Display struct {
 	MIME  string // one of MIMETypes
-	Title string // for people who cannot see it; "" if the program gave none
-	Data  []byte // as the program sent it: it is not looked at
+	Title string // a text alternative; "" if the program gave none
+	Data  []byte // as the program sent it, not checked
 }
 
-// MIMETypes are the types of displays, the richest first.
+// MIMETypes lists the types of displays, the richest first.
 var MIMETypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "application/vnd.plotly.v1+json",
 	"application/vnd.vegalite.v5+json", "application/vnd.bokehjs_exec.v0+json", "text/html", "text/latex", "text/markdown",
 	"application/json", "text/plain"}
@@ -82,7 +82,7 @@ type Output struct {
 // Truncated reports whether bytes were dropped.
 func (o Output) Truncated() bool { return o.Total > int64(len(o.Kept)) }
 
-// Whole is what was kept, less the character at its end of which the cap left only the beginning.
+// Whole returns Kept. If the cap cut the last character, Whole leaves out its first bytes.
 func (o Output) Whole() []byte {
 	kept := o.Kept
 	if !o.Truncated() {
@@ -99,25 +99,23 @@ func (o Output) Whole() []byte {
 	return kept
 }
 
-// Usage is what a run took. Without cgroup controllers it is what the kernel tells of
-// processes that have ended, and what the watchdog saw.
+// Usage is the resource use of a run. Without cgroup controllers it comes from the rusage of ended processes and from the watchdog.
 type Usage struct {
 	CPU        time.Duration // user and system time of the whole jail
 	PeakMemory int64         // bytes
 }
 
-// Timing says where the time of a run went. The parts do not overlap. What was done for a jail
-// before the run came is in none.
+// Timing divides the time of a run into parts that do not overlap. The preparation of a waiting jail before the run is not included.
 type Timing struct {
-	Queued   time.Duration // for a slot
-	Clone    time.Duration // until the kernel had made the init in its namespaces and its cgroup
-	Setup    time.Duration // until the jail was built, python3 had started in it, and taken the program
-	Program  time.Duration // what the wall limit bounds
-	Teardown time.Duration // until the answer was ready; what remains of the jail then is taken apart afterwards
+	Queued   time.Duration // waiting for a slot
+	Clone    time.Duration // until the init was cloned into its namespaces and its leaf
+	Setup    time.Duration // until the jail was built, python3 had started, and had taken the program
+	Program  time.Duration // the time that Limits.Wall bounds
+	Teardown time.Duration // until the answer was ready; the jail is removed after that
 }
 
-// SetupError says that the sandbox failed, never the program. Stage is one of a closed set
-// (jail.Stages), fit for the label of a metric.
+// SetupError means that the sandbox failed, and not the program. Stage is one of a closed set (jail.Stages), so it can be the label of a
+// metric.
 type SetupError struct {
 	Stage string
 	Err   error

@@ -11,29 +11,29 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Program is what a run is asked to do.
+// Program is a program with its input, as a run executes it.
 type Program struct {
 	Source []byte            // main.py; at most MaxSource bytes
 	Args   []string          // sys.argv[1:]
-	Env    map[string]string // variables beside those of every run
+	Env    map[string]string // variables in addition to those of every run
 	Stdin  []byte            // the content of standard input; at most MaxStdin bytes
 	Files  []File            // in the working directory when the program starts
 
-	// Input is standard input while the program runs; Stdin must be empty then. Optional.
+	// Input is standard input that arrives while the program runs. If it is not nil, Stdin must be empty.
 	Input *Input
 
-	// Displays is whether the program gets display(), and shows its pictures. Otherwise Outcome.Displays is empty.
+	// Displays reports whether display() and the backend for pictures are available to the program. Otherwise Outcome.Displays is
+	// empty.
 	Displays bool
 
-	// Collect are patterns of files that are returned, relative to the working directory: *, ?, [a-z], {a,b}, and ** for any
+	// Collect lists patterns of the files that are returned, relative to the working directory: *, ?, [a-z], {a,b}, and ** for any
 	// directories. At most MaxPatterns.
 	Collect []string
 
-	// Limits are those that it sets for itself.
+	// Limits are the limits that this run sets for itself.
 	Limits Bounds
 
-	// Nulled are the names of builtins that are None in the program's own module, and only
-	// there: what it imports keeps them.
+	// Nulled lists builtins that are None in the program's main module. Imported modules have the real builtins.
 	Nulled []string
 
 	// Check compiles the program without running it. The exit status is 0 if it compiles. Otherwise the exit status and
@@ -44,7 +44,7 @@ type Program struct {
 	Template string
 }
 
-// Input is what a program gets while it runs.
+// Input is the input of a program while it runs.
 type Input struct {
 	Stdin     <-chan []byte   // closed at the end of standard input
 	Interrupt <-chan struct{} // each value is one SIGINT
@@ -66,7 +66,7 @@ const (
 	MaxArgs      = 256      // their number
 	MaxArgBytes  = 64 << 10 // of all arguments together
 	MaxEnv       = 128      // the number of variables
-	MaxEnvBytes  = 64 << 10 // of all names and values together: far below what execve(2) takes for one
+	MaxEnvBytes  = 64 << 10 // of all names and values together; far below the limit of execve(2) for one variable
 	MaxFiles     = 256      // their number
 	MaxFileBytes = 8 << 20  // of all files together
 	MaxPath      = 1 << 10  // bytes of a path
@@ -85,7 +85,7 @@ const (
 // process starts, which is before the program's variables are set, so only child processes would see them.
 var RefusedEnv = []string{"PYTHON", "LD_", "MALLOC_"}
 
-// refusedFiles are the names of the program's own file: while it runs, and just before.
+// refusedFiles lists the names of the program's own file: while it runs, and just before it starts.
 var refusedFiles = []string{"main.py", ".main.py"}
 
 // InvalidError describes a part of a program that cannot be run.
@@ -162,7 +162,7 @@ func refusedName(name string) string {
 	}
 	for _, prefix := range RefusedEnv {
 		if strings.HasPrefix(name, prefix) {
-			return "cannot be set: names that begin with " + strings.Join(RefusedEnv, ", ") + " are the sandbox's"
+			return "cannot be set: names that begin with " + strings.Join(RefusedEnv, ", ") + " are reserved for the sandbox"
 		}
 	}
 	return ""
@@ -243,7 +243,7 @@ func refusedPath(path string) string {
 type Finding struct {
 	Rule    string // one of scan.Rules
 	Name    string // what is forbidden: "os", "open", "io.open", "__subclasses__"
-	Message string // the sentence of the contract, which frontends show as it is
+	Message string // the sentence of the old contract, which front ends show unchanged
 
 	// Lines and columns count from 1. Columns are Unicode code points, and a tab is one. The end is the place after the last
 	// character.

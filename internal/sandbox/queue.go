@@ -42,7 +42,7 @@ func (q *Queue) Event(e Event) {
 			return
 		}
 	} else {
-		q.waiting = append(q.waiting, e) // one each of started and finished, and MaxDisplays, whose data the Outcome has, too
+		q.waiting = append(q.waiting, e) // bounded: one started, one finished, and MaxDisplays displays, which the Outcome holds too
 	}
 	select {
 	case q.ready <- struct{}{}:

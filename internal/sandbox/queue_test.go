@@ -19,23 +19,23 @@ func TestQueue(t *testing.T) {
 		name          string
 		bound, stream int64
 		writes        []write
-		want          string // of each event: kind, what was lost before it, data
-		passed        int64  // of stdout
+		want          string // the events: kind, "-" and the bytes lost before it, and the data in parentheses
+		passed        int64  // bytes of stdout that were passed on
 	}{
 		{"in order", 1000, 100, []write{{Started, ""}, {Stdout, "a"}, {Stderr, "b"}, {Stdout, "c"}, {Finished, ""}},
 			"started stdout(a) stderr(b) stdout(c) finished", 2},
-		{"what nobody takes is one event", 1000, 100, []write{{Stdout, "a"}, {Stdout, "b"}, take, {Stdout, "c"}, {Stdout, "d"}},
+		{"output that waits is joined to one event", 1000, 100, []write{{Stdout, "a"}, {Stdout, "b"}, take, {Stdout, "c"}, {Stdout, "d"}},
 			"stdout(ab) stdout(cd)", 4},
-		{"beyond what is passed on of a stream", 1000, 3, []write{{Stdout, "ab"}, {Stdout, "cd"}, take, {Stdout, "e"}, {Stderr, "f"}, {Finished, ""}},
+		{"output beyond the bound of a stream is dropped", 1000, 3, []write{{Stdout, "ab"}, {Stdout, "cd"}, take, {Stdout, "e"}, {Stderr, "f"}, {Finished, ""}},
 			"stdout(abc) stderr(f) finished", 3},
-		{"nothing is passed on", 1000, 0, []write{{Stdout, "ab"}, {Finished, ""}}, "finished", 0},
-		{"beyond the bound", cost + 3, 100, []write{{Stdout, "abcd"}, {Stdout, "e"}, take, {Stdout, "f"}, {Finished, ""}},
+		{"a stream of which nothing is passed on", 1000, 0, []write{{Stdout, "ab"}, {Finished, ""}}, "finished", 0},
+		{"output beyond the bound of the queue is dropped and counted", cost + 3, 100, []write{{Stdout, "abcd"}, {Stdout, "e"}, take, {Stdout, "f"}, {Finished, ""}},
 			"stdout(abc) stdout-2(f) finished", 4},
-		{"an event that has no room", cost, 100, []write{{Stdout, "ab"}, take, {Stderr, "c"}}, "", 0},
-		{"after a loss nothing is added to what came before it", cost + 4, 100, []write{{Stdout, "ab€"}, {Stdout, "x"}, take, {Stdout, "y"}},
+		{"a queue with room for the cost of an event but not for data", cost, 100, []write{{Stdout, "ab"}, take, {Stderr, "c"}}, "", 0},
+		{"output after a loss is a new event", cost + 4, 100, []write{{Stdout, "ab€"}, {Stdout, "x"}, take, {Stdout, "y"}},
 			"stdout(ab) stdout-4(y)", 3},
 		{"characters stay whole", cost + 4, 100, []write{{Stdout, "ab€"}, take, {Stdout, "x"}}, "stdout(ab) stdout-3(x)", 3},
-		{"what is no character is bytes", cost + 4, 100, []write{{Stdout, "\xff\xff\xff\xff\xff"}}, "stdout(\xff\xff\xff\xff)", 4},
+		{"bytes that are not UTF-8 are cut anywhere", cost + 4, 100, []write{{Stdout, "\xff\xff\xff\xff\xff"}}, "stdout(\xff\xff\xff\xff)", 4},
 		{"the end always has room", 0, 100, []write{{Started, ""}, {Stdout, "x"}, {Finished, ""}}, "started finished", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// A reader that does not read holds nobody up and keeps no more than the bound; one that reads gets everything.
+// If the reader does not take events, Event does not block, and the queue holds at most its bound. A reader that takes them gets all output.
 func TestQueueOfASlowReader(t *testing.T) {
 	const chunk, chunks, bound = 1 << 10, 10_000, 64 << 10
 	q := NewQueue(bound, 1<<40)
@@ -87,7 +87,7 @@ func TestQueueOfASlowReader(t *testing.T) {
 	if held > bound || held < bound-chunk {
 		t.Errorf("%d bytes wait, the bound is %d", held, bound)
 	}
-	data[0] = 'y' // the event's data is valid for the time of the call only
+	data[0] = 'y' // the data is only valid during the call of Event
 	var got int
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -95,7 +95,7 @@ func TestQueueOfASlowReader(t *testing.T) {
 			select {
 			case <-q.Ready():
 			case <-time.After(10 * time.Second):
-				t.Error("nobody said that there is something to take")
+				t.Error("Ready received no value after 10 s, but an event waits")
 				return
 			}
 			for _, e := range q.Take() {

@@ -111,8 +111,8 @@ func TestExplanationsOfDenials(t *testing.T) {
 	}
 }
 
-// Every verdict that has an Outcome has words or a status that tells it from success.
-func TestVerdictsAreTold(t *testing.T) {
+// For every verdict with an Outcome except Exited, the exit status differs from that of a program that ended by itself.
+func TestExitStatusOfVerdicts(t *testing.T) {
 	for _, v := range Verdicts {
 		o := Outcome{Verdict: v, ExitCode: 1, Signal: syscall.SIGTERM}
 		if v != Exited && v != Failed && o.ExitStatus() < 100 {
@@ -125,7 +125,7 @@ type kinds struct{ strings.Builder }
 
 func (k *kinds) Event(e Event) { k.WriteString(string(e.Kind) + " ") }
 
-// Output that is read before anybody has said that the program runs comes after that all the same.
+// If output is reported before Start is called, the event Started is still the first.
 func TestStreamBeginsWithStarted(t *testing.T) {
 	var seen kinds
 	s := NewStream(&seen)

@@ -18,14 +18,14 @@ import (
 // ErrNotMounted means that the machine has no cgroup v2 hierarchy.
 var ErrNotMounted = errors.New("no cgroup v2 hierarchy is mounted")
 
-// find finds where the cgroup v2 hierarchy is mounted and the directory of this process's cgroup, from
-// /proc/self/mountinfo and /proc/self/cgroup. The directory is the mount point where our cgroup cannot be seen from there.
+// find returns the mount point of the cgroup v2 hierarchy and the directory of this process's cgroup, from /proc/self/mountinfo and
+// /proc/self/cgroup. If the cgroup of this process is not visible below the mount point, the directory is the mount point.
 func find(mounts, own string) (mountpoint, dir string, err error) {
 	list, err := mountinfo.GetMountsFromReader(strings.NewReader(mounts), mountinfo.FSTypeFilter("cgroup2"))
 	if err != nil {
 		return "", "", err
 	}
-	root := "" // the cgroup that is the root of the mount, as seen from our cgroup namespace
+	root := "" // the cgroup that is the root of the mount, as seen from the cgroup namespace of this process
 	for _, m := range list {
 		// The first mount of the hierarchy, or a later mount at the same path, which hides it.
 		if mountpoint == "" || mountpoint == m.Mountpoint {
@@ -40,7 +40,7 @@ func find(mounts, own string) (mountpoint, dir string, err error) {
 		if !ok {
 			continue
 		}
-		// A path outside of our cgroup namespace begins with "/..".
+		// A path outside of this process's cgroup namespace begins with "/..".
 		below, ok := strings.CutPrefix(path+"/", strings.TrimSuffix(root, "/")+"/")
 		if !ok || strings.HasPrefix(below, "..") {
 			return mountpoint, mountpoint, nil

@@ -53,11 +53,11 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// claimer is set in the environment of a process that says which base it gets.
+// claimer is the name of a variable. If it is set, the test binary prints the base that it gets, and ends.
 const claimer = "SANDBOXD_TEST_CLAIM"
 
-// The base of the tree depends on who else is in our cgroup, and on what we may write to. Each case is a process of its
-// own, in a cgroup of the real hierarchy. The names of groups are below the one that the case has for itself.
+// The base of the tree depends on the other processes in the daemon's cgroup, and on which groups the daemon may write to. Each case runs
+// a process in the real hierarchy, below its own group TOP. Names of groups are relative to TOP.
 func TestClaimBase(t *testing.T) {
 	if os.Getenv(claimer) != "" {
 		printBase()
@@ -112,7 +112,7 @@ func TestClaimBase(t *testing.T) {
 			cmd.WaitDelay = time.Second
 			out, err := cmd.Output()
 			said := strings.Split(string(out), "\n")
-			// In a mount of a part its root is TOP; a mount of all shows the path.
+			// If only TOP is mounted, paths begin at TOP. If the whole hierarchy is mounted, they contain the path of TOP.
 			seen := func(path string) string {
 				return strings.TrimPrefix(strings.TrimPrefix(path, mountpoint), strings.TrimPrefix(top, mountpoint))
 			}
@@ -128,7 +128,7 @@ func TestClaimBase(t *testing.T) {
 	}
 }
 
-// printBase prints the base, and the directory of this process's cgroup then; or the error.
+// printBase prints the base and the directory of this process's cgroup after claimBase, or the error.
 func printBase() {
 	look := func() (string, string, error) {
 		mounts, mountsErr := os.ReadFile("/proc/self/mountinfo")
@@ -149,10 +149,10 @@ func printBase() {
 	} else {
 		fmt.Printf("%s\n%s\n", base, dir)
 	}
-	os.Exit(0) // without the testing package's words
+	os.Exit(0) // so that the testing package prints nothing
 }
 
-// testBinary is this test's, where every user can execute it.
+// testBinary copies the binary of this test to a place where every user can execute it, and returns its path.
 func testBinary(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()

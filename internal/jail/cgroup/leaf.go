@@ -21,11 +21,11 @@ type Leaf struct {
 	path string
 	dir  *os.File // for clone3
 
-	open bool // the User of NewLeaf may have processes be born in it
+	open bool // the User of NewLeaf may create processes in it
 }
 
-// NewLeaf makes a cgroup with the limits of one run. A user that is not nil may have processes be born in it, if the daemon may
-// grant that: see Leaf.OpenToUser.
+// NewLeaf makes a cgroup with the limits of one run. If user is not nil, that user may create processes in the leaf, provided that the
+// daemon may grant this right: see Leaf.OpenToUser.
 func (t *Tree) NewLeaf(limits Limits, user *User) (_ *Leaf, err error) {
 	if t == nil {
 		return nil, nil
@@ -51,8 +51,8 @@ func (t *Tree) NewLeaf(limits Limits, user *User) (_ *Leaf, err error) {
 	return l, nil
 }
 
-// openTo lets another user have processes be born in the leaf. The user needs the right to write to cgroup.procs of the leaf
-// and of the common ancestor with the cgroup of the user's own process (cgroups(7), "delegation containment").
+// openTo lets another user create processes in the leaf, with CLONE_INTO_CGROUP. The user needs the right to write to cgroup.procs of the
+// leaf and of the common ancestor with the cgroup of the user's own process (cgroups(7), "delegation containment").
 func (l *Leaf) openTo(user User) bool {
 	const procs = "cgroup.procs"
 	if user.UID == os.Geteuid() {
@@ -62,7 +62,7 @@ func (l *Leaf) openTo(user User) bool {
 		os.Chown(filepath.Join(l.path, procs), user.UID, user.GID) == nil
 }
 
-// OpenToUser reports whether the User of NewLeaf may have processes be born in the leaf. Otherwise the daemon moves them into it.
+// OpenToUser reports whether the User of NewLeaf may create processes in the leaf. Otherwise the daemon moves them into it.
 func (l *Leaf) OpenToUser() bool { return l.open }
 
 // Dir returns the open directory of the leaf, for CLONE_INTO_CGROUP of clone3(2).
@@ -117,7 +117,7 @@ func (l *Leaf) Kill() error {
 // ControlsMemory reports whether the kernel enforces the memory limit.
 func (l *Leaf) ControlsMemory() bool { return l != nil && l.tree.Has("memory") }
 
-// Remove removes the leaf. Its processes are dead or dying; Remove waits for their end as long as patience.
+// Remove removes the leaf. Its processes must have been killed. Remove waits for their end, at most for patience.
 func (l *Leaf) Remove(patience time.Duration) error {
 	if l == nil {
 		return nil
@@ -140,7 +140,7 @@ func (l *Leaf) Procs() (pids []int, err error) {
 	return pids, err
 }
 
-// Freeze stops all processes of the leaf, or lets them go on (cgroup.freeze, Linux 5.2).
+// Freeze stops all processes of the leaf, or lets them continue (cgroup.freeze, Linux 5.2).
 func (l *Leaf) Freeze(stop bool) error {
 	state := "0"
 	if stop {
@@ -161,7 +161,7 @@ func (l *Leaf) Read(file string) []byte {
 	return data
 }
 
-// Account is what the kernel counted for a leaf. Fields whose controller is missing are 0.
+// Account holds counters of the kernel for a leaf. Fields whose controller is missing are 0.
 type Account struct {
 	OOMKills int64         // memory.events, oom_kill
 	Peak     int64         // memory.peak, bytes (Linux 5.19)
@@ -182,7 +182,7 @@ func (l *Leaf) Account() Account {
 	}
 }
 
-// CPUTime returns the CPU time that the processes of the leaf have taken.
+// CPUTime returns the CPU time that the processes of the leaf have used.
 func (l *Leaf) CPUTime() time.Duration {
 	return time.Duration(kernfs.Keyed(l.Read("cpu.stat"), "usage_usec")) * time.Microsecond
 }

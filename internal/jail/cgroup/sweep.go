@@ -33,7 +33,7 @@ func sweep(base string, log *slog.Logger) {
 // removeGroup kills the processes in a group, and removes the group with its leaves. It also sends signals, because cgroup.kill
 // has no effect on a process whose first thread has exited.
 func removeGroup(path string) error {
-	_ = kernfs.Write(filepath.Join(path, "cgroup.kill"), "1") // fails where there is none
+	_ = kernfs.Write(filepath.Join(path, "cgroup.kill"), "1") // fails before Linux 5.14
 	leaves, _ := filepath.Glob(filepath.Join(path, "*", "cgroup.procs"))
 	for _, procs := range leaves {
 		l := Leaf{path: filepath.Dir(procs)}
@@ -48,8 +48,8 @@ func removeGroup(path string) error {
 	return rmdirEmptied(path, emptyPatience)
 }
 
-// rmdirEmptied removes a group whose processes are dead or dying. rmdir(2) fails with EBUSY until the last one is gone.
-// rmdirEmptied waits for that as long as patience.
+// rmdirEmptied removes a group whose processes have been killed. rmdir(2) fails with EBUSY until the last one has ended. rmdirEmptied
+// waits for that, at most for patience.
 func rmdirEmptied(path string, patience time.Duration) error {
 	for wait, begin := 50*time.Microsecond, time.Now(); ; wait = min(2*wait, 20*time.Millisecond) {
 		err := unix.Rmdir(path)

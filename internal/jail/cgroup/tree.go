@@ -35,7 +35,7 @@ const (
 	rootGroup   = "sandboxd"
 )
 
-// emptyPatience is how long the kernel may take to end the processes that a dead daemon left behind.
+// emptyPatience bounds the wait for the end of killed processes that a dead daemon left behind.
 const emptyPatience = 10 * time.Second
 
 // MissingControllersError lists controllers that the hierarchy does not offer, so that no cgroup enforces their limits.
@@ -51,8 +51,8 @@ func (e *MissingControllersError) Error() string {
 	return fmt.Sprintf("the cgroup v2 controllers %s are missing in %s", strings.Join(e.Controllers, ", "), e.Base)
 }
 
-// Tree is the daemon's part of the hierarchy. A nil Tree makes nil leaves, which limit nothing: that is best effort on a machine
-// whose hierarchy the daemon cannot write to.
+// Tree is the daemon's part of the hierarchy. A nil Tree makes nil leaves, which have no limits. It is used in best effort if the daemon
+// cannot write to the hierarchy.
 type Tree struct {
 	mountpoint string
 	base       string   // directory, below mountpoint
@@ -68,7 +68,7 @@ type Limits struct {
 	CPU    float64 // processors
 }
 
-// User is a user, besides the daemon's, who may have processes be born in a leaf.
+// User is another user than the daemon's who may create processes in a leaf.
 type User struct{ UID, GID int }
 
 // Open finds a cgroup that the daemon may divide, makes a tree in it, and removes the trees of daemons that are dead. A missing
@@ -90,7 +90,7 @@ func Open(log *slog.Logger) (_ *Tree, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Between mkdir and flock, a tree looks like that of a dead daemon. So only one daemon is here at a time.
+	// Between mkdir and flock, a new tree looks like that of a dead daemon. So a lock admits one daemon at a time to this section.
 	lock, err := os.Open(base)
 	if err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (t *Tree) Has(controller string) bool {
 	return t != nil && !slices.Contains(t.missing, controller)
 }
 
-// Close removes the tree. What cannot be removed is left to the next daemon.
+// Close removes the tree. The next daemon removes the groups that Close cannot remove.
 func (t *Tree) Close() error {
 	if t == nil || t.runs == nil {
 		return nil

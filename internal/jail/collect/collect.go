@@ -3,7 +3,7 @@
 // The program chose everything that this package reads: names, types, sizes, depth, permissions. So the scratch space is reached by a
 // descriptor and never by a path of the host; each file is opened by openat2(2) with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS,
 // RESOLVE_NO_MAGICLINKS and RESOLVE_NO_XDEV; only regular files are read; and names, depth, number and bytes are bounded. It is
-// called when every process of the run has ended, so nothing changes meanwhile.
+// called when every process of the run has ended, so no file changes while it is read.
 package collect
 
 import (
@@ -24,23 +24,24 @@ import (
 // Bounds of one collection.
 const (
 	MaxDepth   = sandbox.MaxDepth // directories on the way to a file, and the file
-	MaxEntries = 100_000          // names that are looked at, in all directories together
+	MaxEntries = 100_000          // names that are considered, in all directories together
 )
 
 // Request says what to collect.
 type Request struct {
-	Patterns []string // of paths below the directory, as in doublestar: *, ?, [a-z], {a,b} and ** for any directories
+	Patterns []string // patterns of paths below the directory, as in doublestar: *, ?, [a-z], {a,b} and ** for any directories
 	Except   []string // paths that are left out
-	Files    int      // at most so many
-	Bytes    int64    // of all files together
-	UID, GID int      // whose rights over the files count; -1: those of this process
+	Files    int      // maximum number of files
+	Bytes    int64    // maximum size of all files together
+	UID, GID int      // the files are opened with the rights of this user; -1: with those of this process
 }
 
-// Files reads the files below a directory of an open file system that match a pattern. It returns them sorted by path, and how many
-// more there were: too large, too many, unreadable, or with a name that is no UTF-8. The error is about the directory itself.
+// Files reads the files below a directory of an open file system that match a pattern. It returns them sorted by path. missed counts the
+// matching files that are not returned: too large, too many, unreadable, or with a name that is not UTF-8. An error means that the
+// directory itself could not be read.
 func Files(root int, directory string, r Request) (files []sandbox.File, missed int, err error) {
 	done := make(chan struct{})
-	go func() { // on a thread of its own, for as long as that has the rights of another user
+	go func() { // become changes the rights of the thread that runs this goroutine
 		defer close(done)
 		defer become(r.UID, r.GID)()
 		w := walker{request: r, entries: MaxEntries}
@@ -72,7 +73,7 @@ func open(directory int, name string, flags uint64) (int, error) {
 
 type walker struct {
 	request Request
-	entries int // that may still be looked at
+	entries int // names that may still be considered
 	files   []sandbox.File
 	bytes   int64
 	missed  int
@@ -92,7 +93,7 @@ func (w *walker) walk(dir int, prefix string, depth int) {
 		}
 		var stat unix.Stat_t
 		if unix.Fstatat(dir, name, &stat, unix.AT_SYMLINK_NOFOLLOW) != nil {
-			continue // an entry that the user may not even look at, in a directory without search permission
+			continue // in a directory without search permission, the user may not stat the entry
 		}
 		switch stat.Mode & unix.S_IFMT {
 		case unix.S_IFDIR:
@@ -110,7 +111,7 @@ func (w *walker) walk(dir int, prefix string, depth int) {
 	}
 }
 
-// list returns the names in a directory, sorted, and whether some may be missing because too many names were looked at.
+// list returns the names in a directory, sorted. It reports whether some may be missing because MaxEntries was reached.
 func (w *walker) list(dir int) (names []string, more bool) {
 	buffer := make([]byte, 32<<10)
 	for w.entries > 0 {
@@ -129,7 +130,7 @@ func (w *walker) list(dir int) (names []string, more bool) {
 	return names, w.entries <= 0
 }
 
-// matches reports whether a path matches a pattern. Patterns were validated.
+// matches reports whether a path matches a pattern. The patterns have been validated.
 func (w *walker) matches(p string) bool {
 	return slices.ContainsFunc(w.request.Patterns, func(pattern string) bool { return doublestar.MatchUnvalidated(pattern, p) })
 }

@@ -87,7 +87,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// What is no regular file is not collected, and blocks nobody.
+// A file that is not a regular file is not collected, and opening it does not block.
 func TestOnlyRegularFiles(t *testing.T) {
 	root, home := tree(t)
 	write(t, filepath.Join(home, "file"), "x")
@@ -141,7 +141,7 @@ func TestBounds(t *testing.T) {
 	r := all("**")
 	r.Files, r.Bytes = 3, 25
 	files, missed, err := Files(root, "home", r)
-	// Two of eight fit, the sparse one and the bad name do not; what is too deep is not looked at.
+	// Two of the eight files fit. The sparse file and the file with the bad name are counted as lost. The file that is too deep is not found.
 	if len(files) != 2 || missed != 8 || err != nil {
 		t.Errorf("got %q, %d missed, %v", text(files), missed, err)
 	}
@@ -182,7 +182,7 @@ func TestManyNamesAndDirectories(t *testing.T) {
 	}
 }
 
-// The rights of the owner count: not those of root, and not those of the daemon.
+// Files are opened with the rights of their owner, not with those of root or the daemon.
 func TestRightsOfTheOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root gives files away: the same suite runs as root")

@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become gives this thread the rights of a user over files, until the function that it returns is called. A file of the program may
-// be readable by its owner only. A thread whose file system uid is not 0 has none of root's rights over files either
-// (capabilities(7), "Effect of user ID changes on capabilities"). If a filter around the daemon refuses that, the thread keeps its own
-// rights, and files that these do not cover are missed.
+// become gives this thread the rights of a user over files until the returned function is called, because some files of a program are
+// readable only by their owner. A thread whose file system uid is not 0 also loses root's rights over files (capabilities(7), "Effect of
+// user ID changes on capabilities"). If a filter around the daemon refuses the change, the thread keeps its own rights, and files that
+// these do not cover are missed.
 func become(uid, gid int) (back func()) {
 	runtime.LockOSThread()
 	if uid < 0 {

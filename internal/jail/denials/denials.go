@@ -24,10 +24,10 @@ import (
 const (
 	free     = 1000               // answers that each run gets without a delay
 	interval = time.Second / 1000 // between two other answers, all runs together
-	batch    = 10                 // answers in one go
+	batch    = 10                 // answers for one turn of the pace
 )
 
-// NewPace returns the pace of the answers to all runs of a daemon. Each turn of it is for batch answers.
+// NewPace returns the pace of the answers to all runs of a daemon. One turn of the limiter allows batch answers.
 func NewPace() *rate.Limiter { return rate.NewLimiter(rate.Every(batch*interval), 1) }
 
 // Listener answers the denied system calls of one run, in one goroutine.
@@ -44,7 +44,7 @@ type Listener struct {
 // Listen starts to answer the calls that wait at a listener's descriptor, which it takes over. program is the filter of the
 // run. The caller must call Stop.
 func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, error) {
-	if err := unix.SetNonblock(fd, true); err != nil { // for os.NewFile, which then takes the poller
+	if err := unix.SetNonblock(fd, true); err != nil { // os.NewFile uses Go's poller only for a non-blocking descriptor
 		return nil, errors.Join(os.NewSyscallError("fcntl of the listener", err), unix.Close(fd))
 	}
 	l := &Listener{
@@ -61,7 +61,7 @@ func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, e
 	}
 	go func() {
 		defer close(l.done)
-		defer l.file.Close() // whatever still waits, or comes, gets ENOSYS
+		defer l.file.Close() // the kernel then answers all waiting and later calls with ENOSYS
 		buffers, budget := newNotifBuffers(), free
 		for {
 			if budget == 0 {
@@ -81,7 +81,7 @@ func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, e
 				return answered || ended
 			})
 			if err != nil || ended {
-				return // closed by Stop, or nothing is left that the filter is on
+				return // Stop has closed the listener, or no process with the filter is left
 			}
 			budget--
 		}
@@ -91,8 +91,8 @@ func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, e
 
 // answer answers one call, if one waits.
 func (l *Listener) answer(fd uintptr, buffers notifBuffers) (answered, ended bool) {
-	// SECCOMP_IOCTL_NOTIF_RECV knows no O_NONBLOCK. It does not block where poll has seen a call, even
-	// one whose caller is dead by then: we are the only ones to receive.
+	// SECCOMP_IOCTL_NOTIF_RECV ignores O_NONBLOCK. After poll has reported a call it does not block, even if the caller has died since,
+	// because only this goroutine receives from the listener.
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	if _, err := unix.Poll(poll, 0); err != nil {
 		return errors.Is(err, unix.EINTR), !errors.Is(err, unix.EINTR)
@@ -109,7 +109,7 @@ func (l *Listener) answer(fd uintptr, buffers notifBuffers) (answered, ended boo
 	}
 	action, err := l.filter.Decide(n.arch, n.number, n.args)
 	errno := action.Errno()
-	if err != nil || errno == 0 { // not to be: this is the program that asked us
+	if err != nil || errno == 0 { // impossible: this filter has sent the notification
 		errno = unix.EPERM
 	}
 	name := seccompprofiles.Name(n.number)

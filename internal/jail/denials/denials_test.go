@@ -9,7 +9,7 @@ import (
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
-// How calls are counted and answered is tested with real jails, in package jail.
+// denials_test.go of package jail tests counting and answering with real jails.
 
 func TestCounts(t *testing.T) {
 	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
@@ -43,6 +43,6 @@ func TestPace(t *testing.T) {
 func TestNilListener(t *testing.T) {
 	var none *Listener
 	if none.Stop() != nil {
-		t.Error("it has counted")
+		t.Error("a nil Listener returned counts")
 	}
 }

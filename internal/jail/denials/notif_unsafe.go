@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notification is a struct seccomp_notif of linux/seccomp.h: a call that waits for its answer. The
-// arguments are values; what the program's memory holds is not looked at.
+// notification is a struct seccomp_notif of linux/seccomp.h: a call that waits for its answer. Arguments that are pointers are not
+// followed.
 type notification struct {
 	id     uint64
 	number uint32
@@ -18,7 +18,7 @@ type notification struct {
 	args   [6]uint64
 }
 
-// Offsets in struct seccomp_notif, and our knowledge of the sizes: a kernel's may be larger.
+// Offsets in struct seccomp_notif, and the sizes of the structs in Linux 5.0. A newer kernel may have larger structs.
 const (
 	notifID     = 0
 	notifNumber = 16 // after pid and flags
@@ -38,7 +38,7 @@ var notifSizes = sync.OnceValues(func() (notif, answer int) {
 	return max(notifSize, int(sizes.notif)), max(answerSize, int(sizes.answer))
 })
 
-// notifBuffers hold one of each struct.
+// notifBuffers holds one struct seccomp_notif and one struct seccomp_notif_resp.
 type notifBuffers struct{ notif, answer []byte }
 
 func newNotifBuffers() notifBuffers {
@@ -46,10 +46,10 @@ func newNotifBuffers() notifBuffers {
 	return notifBuffers{make([]byte, notif), make([]byte, answer)}
 }
 
-// receive takes the next call that waits. It blocks when none does: poll first. ENOENT: the caller
-// was killed meanwhile.
+// receive receives the next waiting call. It blocks if there is none, so poll must have reported one. The error is ENOENT if the caller
+// was killed in the meantime.
 func (b notifBuffers) receive(listener uintptr) (n notification, err error) {
-	clear(b.notif) // or EINVAL
+	clear(b.notif) // the kernel returns EINVAL if the buffer is not zero
 	if err := ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_RECV, b.notif); err != nil {
 		return n, err
 	}
@@ -62,12 +62,12 @@ func (b notifBuffers) receive(listener uintptr) (n notification, err error) {
 	return n, nil
 }
 
-// refuse has a call return an errno, 1 to 4095. Never SECCOMP_USER_NOTIF_FLAG_CONTINUE: what the
-// kernel would go on with may be another call by then. ENOENT: the caller was killed meanwhile.
+// refuse makes a call return an errno, from 1 to 4095. It never uses SECCOMP_USER_NOTIF_FLAG_CONTINUE, because the program may change
+// the arguments in memory before the kernel continues (seccomp_unotify(2)). The error is ENOENT if the caller was killed in the meantime.
 func (b notifBuffers) refuse(listener uintptr, id uint64, errno unix.Errno) error {
 	clear(b.answer)
 	binary.NativeEndian.PutUint64(b.answer, id)
-	binary.NativeEndian.PutUint32(b.answer[16:], math.MaxUint32-uint32(errno)+1) // after the value of a success
+	binary.NativeEndian.PutUint32(b.answer[16:], math.MaxUint32-uint32(errno)+1) // field error: -errno; the field val before it stays 0
 	return ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, b.answer)
 }
 
@@ -77,7 +77,7 @@ func ioctl(fd uintptr, request uint, buffer []byte) error {
 		switch errno {
 		case 0:
 			return nil
-		case unix.EINTR: // the runtime's own signals
+		case unix.EINTR: // Go's runtime sends signals to its threads
 		default:
 			return errno
 		}

@@ -1,9 +1,9 @@
-// Package display receives what a program shows: pictures, tables, formulas. They come over the hand-off socket, which the program
-// keeps for it.
+// Package display receives the displays of a program: pictures, tables, formulas. They come over the hand-off socket, which such a
+// program keeps.
 //
-// Everything that comes is the program's: it can write to the socket itself. So the frames have one simple form, a closed set of types,
-// and bounds on number and size; the payload is carried and never parsed; and a frame that makes no sense ends the channel, while the
-// run goes on.
+// The daemon does not trust these frames, because a program can write to the socket itself. So a frame has one simple form, a closed set
+// of types, and bounds on number and size. The payload is passed on and never parsed. A malformed frame ends the channel, and the run
+// goes on.
 //
 // A frame is, in the machine's byte order: the length of the rest (4 bytes), the number of the type in sandbox.MIMETypes (1), the
 // length of the title (2), the title in UTF-8, and the payload. display.py of package python is the other side.
@@ -32,7 +32,7 @@ const (
 type Collector struct {
 	from   *os.File
 	live   *sandbox.Stream
-	before func() // called before a display is reported
+	before func() // called before each display is reported
 	done   chan struct{}
 
 	kept []sandbox.Display
@@ -41,15 +41,15 @@ type Collector struct {
 	line int
 }
 
-// lineKind is the type of a frame that is no display: its payload is the number of the line of main.py in which the program was when its
-// time ran out (4 bytes).
+// lineKind is the type of a frame that is not a display. Its payload (4 bytes) is the number of the line of main.py that the program
+// executed when its time ran out.
 const lineKind = 255
 
-// Collect starts to receive displays from a socket, which waits in Go's poller and stays the caller's, and reports them to live, which
-// may be nil. It calls before each time: what the program has printed before is to be reported first.
+// Collect starts to receive displays from a socket and reports them to live, which may be nil. The socket must be in Go's poller; the
+// caller closes it. Collect calls before ahead of each display, so that the output that was printed earlier can be reported first.
 func Collect(from *os.File, live *sandbox.Stream, before func()) *Collector {
 	c := &Collector{from: from, live: live, before: before, done: make(chan struct{})}
-	_ = from.SetDeadline(time.Time{}) // fails for no open socket
+	_ = from.SetDeadline(time.Time{}) // fails only for a closed file
 	go func() {
 		defer close(c.done)
 		if err := c.receive(); err != nil {
@@ -60,8 +60,8 @@ func Collect(from *os.File, live *sandbox.Stream, before func()) *Collector {
 	return c
 }
 
-// Wait returns when the program's end of the socket is closed, or after patience. It is called once, when the program has ended. lost
-// is how many displays are missing, as far as that is known. The methods of a nil Collector do nothing.
+// Wait returns when the program's end of the socket is closed, at most after patience. It is called once, when the program has ended.
+// lost is the number of displays that were dropped, as far as it is known. The methods of a nil Collector do nothing.
 func (c *Collector) Wait(patience time.Duration) (kept []sandbox.Display, lost int) {
 	if c == nil {
 		return nil, 0
@@ -98,7 +98,8 @@ func (c *Collector) receive() error {
 	}
 }
 
-// end is nil for what ends a channel between two frames: its end, or that the program has ended and others hold the channel.
+// end returns nil for an error that is the regular end of a channel, between two frames: end of file, or the deadline of Wait if a process
+// that the program left still holds the channel. It returns other errors unchanged.
 func end(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed) {
 		return nil
@@ -144,7 +145,7 @@ func (c *Collector) frame(size int64) error {
 	return nil
 }
 
-// read reads so many bytes. The memory for them grows as they come: the length is only what the program says.
+// read reads so many bytes. It allocates memory as they arrive, because the length comes from the program and may be false.
 func (c *Collector) read(size int64) ([]byte, error) {
 	data := make([]byte, 0, min(size, 64<<10))
 	for int64(len(data)) < size {
@@ -162,8 +163,8 @@ func (c *Collector) read(size int64) ([]byte, error) {
 	return data, nil
 }
 
-// refuse ends the channel: the program gets EPIPE when it writes. What is in the channel is read, since the kernel wakes a program that
-// polls the full channel only when there is room (unix_poll in net/unix/af_unix.c).
+// refuse ends the channel: writes of the program fail with EPIPE. refuse also reads what the channel holds, because the kernel wakes a
+// program that polls a full channel only when there is room (unix_poll in net/unix/af_unix.c).
 func (c *Collector) refuse() {
 	if conn, err := c.from.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RD) })

@@ -16,7 +16,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// channel returns the daemon's end of a socket, and the program's.
+// channel returns the daemon's and the program's end of a socket.
 func channel(t testing.TB) (ours, theirs *os.File) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -35,7 +35,7 @@ func frame(kind byte, title string, payload []byte) []byte {
 	return slices.Concat(wire, []byte(title), payload)
 }
 
-// shown is what comes of what a program writes before it closes its end.
+// shown returns the displays that are collected if a program writes these bytes and closes its end.
 func shown(t testing.TB, wire []byte) (kept []sandbox.Display, lost int, written error) {
 	t.Helper()
 	ours, theirs := channel(t)
@@ -60,7 +60,7 @@ func TestDisplays(t *testing.T) {
 	}
 }
 
-// A frame that makes no sense ends the channel, and what came before it stays.
+// A malformed frame ends the channel, and earlier displays are kept.
 func TestMalformedFrames(t *testing.T) {
 	good := frame(0, "", []byte("x"))
 	length := func(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
@@ -85,7 +85,7 @@ func TestMalformedFrames(t *testing.T) {
 	}
 }
 
-// A program whose channel was refused gets an error, and waits for nobody.
+// After its channel was refused, a program gets an error at once when it writes.
 func TestRefusedProgramGetsAnError(t *testing.T) {
 	ours, theirs := channel(t)
 	c := Collect(ours, nil, nil)
@@ -119,7 +119,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// A process that is left and holds the channel keeps nobody longer than the patience.
+// If a process that the program left holds the channel, Wait still returns after patience.
 func TestWaitHasABound(t *testing.T) {
 	ours, theirs := channel(t)
 	c := Collect(ours, nil, nil)
@@ -136,7 +136,7 @@ func TestWaitHasABound(t *testing.T) {
 	}
 	var none *Collector
 	if kept, lost := none.Wait(time.Hour); kept != nil || lost != 0 {
-		t.Error("nobody collects, and something came")
+		t.Error("a nil Collector returned displays")
 	}
 }
 

@@ -33,7 +33,7 @@ type ID struct {
 	UID, GID int
 }
 
-// Mapper says who maps host ids into the user namespace of a run.
+// Mapper says which process maps host ids into the user namespace of a run.
 type Mapper int
 
 const (
@@ -64,7 +64,7 @@ func NewPool(uids Range) (*Pool, error) {
 	switch {
 	case mayMapAny():
 		if uids.First < 1 || uids.Count < 1 || int64(uids.First)+int64(uids.Count) >= 1<<32-1 {
-			return nil, fmt.Errorf("uids %d to %d are no range of unprivileged uids", uids.First, uids.First+uids.Count-1)
+			return nil, fmt.Errorf("uids %d to %d are not a range of unprivileged uids", uids.First, uids.First+uids.Count-1)
 		}
 		if !mapped(uids) {
 			return nil, fmt.Errorf("uids %d to %d %w", uids.First, uids.First+uids.Count-1, ErrNotMapped)
@@ -82,7 +82,7 @@ func NewPool(uids Range) (*Pool, error) {
 	return p, nil
 }
 
-// Mapper returns who maps the ids of the pool.
+// Mapper returns which process maps the ids of the pool.
 func (p *Pool) Mapper() Mapper { return p.by }
 
 // Range returns the uids of the pool. It is meaningless with ByOwner.
@@ -94,7 +94,7 @@ func (p *Pool) Shared() error {
 		return nil
 	}
 	_, _, _, err := findHelpers()
-	return fmt.Errorf("all runs share the daemon's uid %d: it may not choose others (%w)", os.Geteuid(), err)
+	return fmt.Errorf("all runs share the daemon's uid %d, because the daemon may not use other uids (%w)", os.Geteuid(), err)
 }
 
 // mayMapAny reports whether the daemon may map any host id into a user namespace.
@@ -142,7 +142,7 @@ func (p *Pool) Take() (ID, error) {
 	return ID{UID: p.uids.First + n, GID: p.gids.First + n}, nil
 }
 
-// Give returns an ID of Take to the pool. No process may have it any more.
+// Give returns an ID of Take to the pool. No process may use it any more.
 func (p *Pool) Give(id ID) {
 	if p.by == ByOwner {
 		return
@@ -166,7 +166,7 @@ func findHelpers() (h helpers, uids, gids Range, err error) {
 	}
 	// Under no_new_privs, execve ignores the setuid bit of the helpers. systemd's NoNewPrivileges= sets it.
 	if noNewPrivs, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || noNewPrivs != 0 {
-		return h, uids, gids, errors.New("no_new_privs is set, under which newuidmap has no privilege")
+		return h, uids, gids, errors.New("no_new_privs is set, so newuidmap gets no privilege")
 	}
 	ofUser, err := user.CurrentUserSubUIDs()
 	if err != nil {
@@ -180,7 +180,7 @@ func findHelpers() (h helpers, uids, gids Range, err error) {
 	uids.Count = min(uids.Count, gids.Count)
 	gids.Count = uids.Count
 	if uids.Count == 0 {
-		return h, uids, gids, errors.New("/etc/subuid and /etc/subgid give it none")
+		return h, uids, gids, errors.New("/etc/subuid and /etc/subgid contain no ids for its user")
 	}
 	return h, uids, gids, nil
 }
@@ -229,7 +229,7 @@ func (p *Pool) writeMaps(pid int, uids, gids idMap) error {
 	if p.by == ByHelper {
 		return p.helpers.write(pid, uids, gids)
 	}
-	if p.by == ByOwner { // the kernel lets an unprivileged process map its own gid only after "deny" (user_namespaces(7))
+	if p.by == ByOwner { // an unprivileged process may map its own gid only after it has written "deny" to setgroups (user_namespaces(7))
 		if err := writeMap(pid, "setgroups", "deny"); err != nil {
 			return err
 		}

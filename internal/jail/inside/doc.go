@@ -1,9 +1,8 @@
-// Package inside says what happens inside a jail before the program does, in the new namespaces: as
-// a script of system calls, which the daemon compiles once and the init (cmd/sandboxd-init, a
-// kilobyte of C) replays. So all that is known about the jail is here, in one place, for every way to
-// start one, and the init knows nothing.
+// Package inside defines the steps that set up a jail from inside, in the new namespaces. The daemon compiles them once to a script of
+// system calls, and the init (cmd/sandboxd-init, in C) replays the script. So the steps are the same for every engine, and the init has
+// no knowledge of the jail.
 //
-// Read order (what goes in), script (the language), steps (the table of contents), and then its
-// chapters: net, mounts, pivot, cpu, creds, landlock, rlimits, descriptors, seccomp. wire is what
-// is said over the socket.
+// Read the files in this order: order.go (the input), script.go (the script and its assembler), steps.go (the list of the steps), and
+// then the steps: net, mounts, pivot, cpu, creds, landlock, rlimits, descriptors, seccomp. wire.go is the protocol of the hand-off
+// socket.
 package inside

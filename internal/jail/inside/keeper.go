@@ -7,25 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A jail has two processes from the step "split" on. Process 1 is the init. Its child is the program.
-// The program's lifetime hangs on process 1, and process 1's on the daemon:
+// From the step "split" on, a jail has two processes: the init is process 1, and its child becomes the program. The program ends when
+// the init ends, and the init ends when the daemon ends:
 //
-//   - When process 1 ends, the kernel kills all processes of its pid namespace (pid_namespaces(7)).
-//   - Process 1 has a parent death signal, SIGKILL. It has one thread, never calls execve and never changes its
-//     ids again, so nothing takes the signal away (PR_SET_PDEATHSIG in prctl(2)).
-//   - The program cannot end, stop or change process 1. No signal from inside the namespace reaches it: it blocks
-//     all that can be blocked, since a child of a template has the handlers of its python3, and the kernel drops the
-//     others (pid_namespaces(7)). It is not dumpable, so nobody without privilege over the daemon's own user
-//     namespace may trace it or open its memory and descriptors (ptrace(2)).
+//   - When process 1 of a pid namespace ends, the kernel kills all its processes (pid_namespaces(7)).
+//   - The init has the parent death signal SIGKILL. The init has one thread, never calls execve and does not change its ids again, so
+//     the kernel does not clear the signal (PR_SET_PDEATHSIG in prctl(2)).
+//   - The program cannot end, stop or change the init. The init blocks all signals that can be blocked, because the init that a
+//     template has forked has the signal handlers of python3. The kernel drops SIGKILL and SIGSTOP from inside the namespace
+//     (pid_namespaces(7)). The init is not dumpable, so only a process with CAP_SYS_PTRACE in the daemon's user namespace may trace
+//     it or open its memory and descriptors (ptrace(2)).
 
-// split forks. The child becomes the program, in a session of its own: a signal to its process
-// group is for the program and its children alone.
+// split forks. The child becomes the program. It gets a new session, so that a signal to its process group reaches only the program and
+// its children.
 func (a *assembler) split() {
 	a.program = a.cell()
-	// Before there is a program, so that process 1 is never dumpable while one runs.
-	a.dumpable(false)
+	a.dumpable(false) // before the fork, so that the init is never dumpable while a program runs
 	a.add("fork", callSplit).to(a.program).then = a.keeper
-	a.dumpable(true) // the program's own files in /proc would be root's otherwise
+	a.dumpable(true) // otherwise root would own the program's files in /proc
 	a.call("setsid", unix.SYS_SETSID)
 	a.call("close", unix.SYS_CLOSE, fd(Status))
 }
@@ -38,11 +37,11 @@ func (a *assembler) dumpable(yes bool) {
 	a.call("PR_SET_DUMPABLE", unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(value))
 }
 
-// keeperCalls are the system calls that process 1 makes once it waits for the program.
+// keeperCalls are the system calls of the init from callKeep on.
 var keeperCalls = []int64{unix.SYS_WAIT4, unix.SYS_GETRUSAGE, unix.SYS_WRITE, unix.SYS_EXIT_GROUP}
 
-// keepProgram is what process 1 does from "split" on. It closes the hand-off socket last: the daemon takes the end
-// of that socket for the sign that the program runs, so process 1 is complete by then.
+// keepProgram adds the steps of the init after "split". The init closes the hand-off socket as its last step before it waits. The
+// daemon takes the end of file on that socket as the start of the program, so the init is confined by then.
 func (a *assembler) keepProgram() {
 	a.mark(a.keeper)
 	a.stage = StageSplit
@@ -53,7 +52,7 @@ func (a *assembler) keepProgram() {
 	a.add("wait for the program", callKeep, a.program.value())
 }
 
-// keeperFilter allows process 1 its few calls, and kills it at any other.
+// keeperFilter returns the seccomp filter of the init. It allows close_range and keeperCalls, and kills the init at any other call.
 func keeperFilter() []byte {
 	const number, arch = 0, 4 // offsets in struct seccomp_data
 	type instruction struct {
@@ -82,5 +81,5 @@ func keeperFilter() []byte {
 	return wire
 }
 
-// AuditArch is the machine's own architecture, as a seccomp filter sees it (linux/audit.h).
+// AuditArch is the architecture of the machine as a seccomp filter sees it (linux/audit.h).
 var AuditArch = map[string]uint32{"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64}[runtime.GOARCH]

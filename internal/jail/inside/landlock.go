@@ -2,11 +2,11 @@ package inside
 
 import "golang.org/x/sys/unix"
 
-// restrictFiles puts this thread, and what it becomes, under a ruleset (landlock_restrict_self(2)).
-// We have no capability left; no_new_privs is what gives the right to do it.
+// restrictFiles applies a ruleset to this process and its children (landlock_restrict_self(2)). This needs no capability, because
+// no_new_privs is set.
 func (a *assembler) restrictFiles(set Ruleset) {
-	// The network is left out: the loopback is the program's own. What a kernel has no field for
-	// may follow as zeros.
+	// The second field, handled_access_net, is 0: the program has its own loopback, so no network right is restricted. An older kernel
+	// without the last fields accepts them if they are 0 (landlock_create_ruleset(2)).
 	attr := a.words(set.Handled, 0, set.Scoped)
 	ruleset := a.cell()
 	a.call("landlock_create_ruleset", unix.SYS_LANDLOCK_CREATE_RULESET, at(attr), num(3*8), num(0)).to(ruleset)

@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buildRoot replays the plan and leaves the new root as the working directory. All paths below
-// are relative to its descriptor: nothing of the old tree is under it to be followed.
+// buildRoot builds the plan and makes the new root the working directory. The paths of the plan are relative to a descriptor of the new
+// root, so no link can lead into the old root.
 func (a *assembler) buildRoot(o *Order) {
 	a.call("umask", unix.SYS_UMASK, num(0))
-	// Nothing that we mount may reach the host, and nothing that the host mounts may reach us.
+	// Private propagation: mounts of the jail do not appear on the host, and later mounts of the host do not appear in the jail.
 	a.call("private mounts", unix.SYS_MOUNT, num(0), a.text("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
 	message, scratch := a.message(Report{Kind: Built})
 	b := builder{assembler: a, root: a.cell(), scratch: scratch, proc: a.cell()}
-	// The file system whose directories are all that a program can write to. The new root comes to
-	// lie on top of it, and it goes with the old one.
+	// The scratch space is attached in the old root and covered by the new root. It is detached together with the old root. Only its
+	// bind mounts in the new root remain.
 	b.newMount(b.scratch, "", "tmpfs", writable, o.Scratch...)
 	b.assemble("attach scratch", b.scratch)
 	b.call("mkdir scratch/"+empty, unix.SYS_MKDIRAT, b.scratch.value(), b.text(empty), num(0o555))
-	// Attached before it is filled: newer kernels refuse mounts on top of a detached one.
+	// The root is attached before it is filled, because Linux 6.1 refuses to mount into a detached tree (EINVAL).
 	b.newMount(b.root, "", "tmpfs", writable, "size=4m", "nr_inodes=512", "mode=755")
 	b.assemble("attach the new root", b.root)
 	for _, n := range o.Plan {
@@ -38,17 +38,17 @@ func (a *assembler) buildRoot(o *Order) {
 // builder fills a new root.
 type builder struct {
 	*assembler
-	root    cell // descriptor of its topmost directory
-	scratch cell // likewise of the scratch space
-	proc    cell // descriptor by which a Proc is reconfigured
+	root    cell // descriptor of the new root
+	scratch cell // descriptor of the scratch space
+	proc    cell // descriptor of the procfs, to reconfigure it
 }
 
-// empty is a directory of the scratch file system that is handed out to nobody. A tree is laid over it, since an
-// overlay without a layer to write to wants two directories. It has to stay: the kernel ends the listing of
-// an overlay's root with ENOENT when one of the two is deleted, and readdir(3) takes that for an empty directory.
+// empty is a directory of the scratch space that is mounted nowhere. It is the second layer of each overlay, because an overlay without
+// an upper layer needs two lower directories. It must not be deleted: then the kernel ends the listing of an overlay's root with
+// ENOENT, and readdir(3) takes that for an empty directory.
 const empty = "empty"
 
-// assemble attaches a mount where the root is put together, on top of what is there.
+// assemble attaches a mount at Assembly, on top of what is mounted there.
 func (b builder) assemble(object string, mount cell) {
 	b.call(object, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), num(unix.AT_FDCWD), b.text(Assembly), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
 }
@@ -72,7 +72,7 @@ func (b builder) make(n Node) {
 		b.cover(n)
 	case Device:
 		b.file(n.Path, "")
-		b.bind(n, devices, 0) // nobody here may make a node
+		b.bind(n, devices, 0) // a bind mount, because a user namespace has no right to mknod
 	case Proc:
 		b.procfs(n, inert)
 	case Subset:
@@ -87,14 +87,14 @@ func (b builder) make(n Node) {
 	}
 }
 
-// path is one of the new root.
+// path returns a path relative to the new root.
 func (b builder) path(path string) arg { return b.text(strings.TrimPrefix(path, "/")) }
 
 func (b builder) mkdir(object, path string, mode uint32) {
 	b.call(object, unix.SYS_MKDIRAT, b.root.value(), b.path(path), num(mode))
 }
 
-// create makes a small file, readable by all.
+// create creates a file with mode 0644 in the new root and opens it for writing.
 func (b builder) create(path string) cell {
 	file := b.cell()
 	b.call("create "+path, unix.SYS_OPENAT, b.root.value(), b.path(path),
@@ -111,33 +111,32 @@ func (b builder) file(path, data string) {
 }
 
 func (b builder) copy(n Node) {
-	const all = 1 << 30 // more than there is room for
+	const all = 1 << 30 // more than the size of the new root
 	from := b.cell()
 	b.call("open "+n.Source, unix.SYS_OPENAT, num(unix.AT_FDCWD), b.text(n.Source), num(unix.O_RDONLY|unix.O_CLOEXEC)).to(from)
 	to := b.create(n.Path)
 	b.call("write "+n.Path, unix.SYS_SENDFILE, to.value(), from.value(), num(0), num(all))
-	b.call("write "+n.Path, unix.SYS_SENDFILE, to.value(), from.value(), num(0), num(all)).wants(0) // that was all of it
+	b.call("write "+n.Path, unix.SYS_SENDFILE, to.value(), from.value(), num(0), num(all)).wants(0) // 0: the first call has copied the whole file
 	b.close(to)
 	b.close(from)
 }
 
-// Descriptors that a text names: higher than any that is open meanwhile.
+// Numbers of descriptors that appear in a mount option. They are higher than all other descriptors of the init.
 const (
 	lowerFD = 14
 	emptyFD = 15
 	overlay = "lowerdir=/proc/self/fd/14:/proc/self/fd/15"
 )
 
-// tree shows a host directory through an overlay that has nothing to write to. A bind would show
-// the host's own inodes, which all runs then had in common, with every lock, lease and watch that
-// a program puts on one: those of an overlay are this jail's alone.
+// tree mounts a host directory through a read-only overlay. A bind mount would show the host's inodes. All runs would share them, and
+// could communicate by locks, leases and watches on them. An overlay has its own inodes.
 func (b builder) tree(n Node) {
 	const directory = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
 	from, below, mount := b.cell(), b.cell(), b.cell()
 	b.call("open "+n.Source, unix.SYS_OPENAT, num(unix.AT_FDCWD), b.text(n.Source), num(directory)).to(from)
 	b.call("open scratch/"+empty, unix.SYS_OPENAT, b.scratch.value(), b.text(empty), num(directory)).to(below)
-	// By descriptor: a path might hold what means something in an option, and 256 bytes are all
-	// that an option may have.
+	// The option names descriptors and not paths, because a path may contain ":" or ",", and an option of fsconfig(2) has at most 256
+	// bytes.
 	b.call("dup3", unix.SYS_DUP3, from.value(), fd(lowerFD), num(unix.O_CLOEXEC))
 	b.call("dup3", unix.SYS_DUP3, below.value(), fd(emptyFD), num(unix.O_CLOEXEC))
 	b.newMount(mount, n.Source+" through ", "overlay", readOnly, overlay)
@@ -147,7 +146,7 @@ func (b builder) tree(n Node) {
 	b.close(below)
 }
 
-// bind clones a mount of the host, which takes on its attributes before it becomes visible.
+// bind clones a mount of the host, sets its attributes, and then attaches it.
 func (b builder) bind(n Node, attributes uint64, recursive uint) {
 	from := b.cell()
 	b.openTree("open_tree "+n.Source, from, num(unix.AT_FDCWD), b.text(n.Source), recursive)
@@ -155,7 +154,7 @@ func (b builder) bind(n Node, attributes uint64, recursive uint) {
 	b.attach(from, n.Path)
 }
 
-// cover mounts a read-only file of the new root, which nobody sees otherwise, over another file.
+// cover mounts a new read-only file over an existing file.
 func (b builder) cover(n Node) {
 	const name = ".cover"
 	b.file(name, n.Data)
@@ -166,7 +165,7 @@ func (b builder) cover(n Node) {
 	b.call("unlink "+name, unix.SYS_UNLINKAT, b.root.value(), b.text(name), num(0))
 }
 
-// procfs mounts the files of the new pid namespace.
+// procfs mounts a procfs of the new pid namespace.
 func (b builder) procfs(n Node, attributes uint64) {
 	b.mkdir("mkdir "+n.Path, n.Path, 0o555)
 	mount := b.cell()
@@ -174,9 +173,9 @@ func (b builder) procfs(n Node, attributes uint64) {
 	b.attach(mount, n.Path)
 }
 
-// subset leaves the processes of a mounted procfs, and nothing else: no sys, no kernel addresses (subset=pid, Linux 5.8).
-// A file that something is mounted on stays: the kernel looks for what it knows already before it asks the file system, and
-// it does not forget a mount point.
+// subset reconfigures the mounted procfs so that it only shows processes, and neither /proc/sys nor kernel addresses (subset=pid, Linux
+// 5.8). Covered files stay visible: a mount point stays in the kernel's dentry cache, and path lookup finds it there without asking
+// procfs.
 func (b builder) subset() {
 	b.call("proc subset=pid", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_SET_STRING), b.text("subset"), b.text("pid"), num(0))
 	b.call("reconfigure proc", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0))
@@ -188,7 +187,7 @@ func ScratchName(path string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(path, "/"), "/", "-")
 }
 
-// scratchDirectory hands out one of the scratch space.
+// scratchDirectory creates a directory of the scratch space and mounts it in the new root.
 func (b builder) scratchDirectory(n Node) {
 	name := ScratchName(n.Path)
 	b.call("mkdir scratch/"+name, unix.SYS_MKDIRAT, b.scratch.value(), b.text(name), num(n.Mode))
@@ -202,22 +201,22 @@ func (b builder) openTree(object string, to cell, directory, path arg, recursive
 	b.call(object, unix.SYS_OPEN_TREE, directory, path, num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)).to(to)
 }
 
-// attach makes a detached mount visible and lets go of it.
+// attach attaches a detached mount in the new root and closes its descriptor.
 func (b builder) attach(mount cell, path string) {
 	b.call("move_mount "+path, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), b.root.value(), b.path(path),
 		num(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	b.close(mount)
 }
 
-// newMount makes a detached mount of a new file system. Options are "key=value"; prefix comes before
-// the object of an error.
+// newMount makes a detached mount of a new file system. Options have the form "key=value". prefix is the beginning of the object in
+// error messages.
 func (b builder) newMount(to cell, prefix, fstype string, attributes uint64, options ...string) {
 	fs := b.cell()
 	b.makeMount(fs, to, prefix, fstype, attributes, options...)
 	b.close(fs)
 }
 
-// makeMount is newMount, and keeps the descriptor by which the file system can be reconfigured.
+// makeMount does the same as newMount, and leaves the descriptor fs open, by which the file system can be reconfigured.
 func (b builder) makeMount(fs, to cell, prefix, fstype string, attributes uint64, options ...string) {
 	b.call(prefix+"fsopen "+fstype, unix.SYS_FSOPEN, b.text(fstype), num(unix.FSOPEN_CLOEXEC)).to(fs)
 	for _, option := range options {

@@ -2,43 +2,42 @@ package inside
 
 import "golang.org/x/sys/unix"
 
-// Order is what is done inside, as data.
+// Order is the input of Compile: it describes a jail as data.
 type Order struct {
 	Role       Role
-	UID, GID   int      // who we become: as a rule, the constants of that name
+	UID, GID   int      // in the jail's user namespace; the constants UID and GID except for a template
 	KeepGroups bool     // the daemon had no right to drop its groups
 	Plan       []Node   // the root file system, in the order in which it is made
 	Scratch    []string // options of the scratch tmpfs, "key=value"
-	Landlock   Ruleset  // what of the root may be opened
+	Landlock   Ruleset  // rights over the files of the root
 	CPU        []Prctl
 	Rlimits    []Rlimit
-	SmallPages bool   // no huge pages: each page that the program takes is a fault, which a watchdog counts
+	SmallPages bool   // no huge pages, so that each page that the program takes is a fault, which the watchdog counts
 	Filter     []byte // struct sock_filter[]
-	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: hand its listener over
+	Listen     bool   // the filter has SECCOMP_RET_USER_NOTIF: send its listener to the daemon
 
-	// Argv and Env are python3's. Without Argv nothing is executed: the process goes on, jailed, as
-	// what it was.
+	// Argv and Env are those of python3. If Argv is empty, the script ends without an execve, and the process goes on in the jail.
 	Argv, Env []string
 
-	// Faults are for tests: what happens at a stage instead of its step. An errno is how it fails.
+	// Faults are for tests: the fault of a stage replaces its step. A positive value is the errno with which the stage fails.
 	Faults map[string]int
 }
 
-// Faults besides errnos.
+// Faults other than an errno.
 const (
-	FaultExit = -1 // exit status 0, without a word
-	FaultHang = -2 // no answer, ever
-	FaultSkip = -3 // nothing: one layer of the jail is missing
+	FaultExit = -1 // exit with status 0 and without a report
+	FaultHang = -2 // hang
+	FaultSkip = -3 // skip the step, so that one layer of the jail is missing
 )
 
-// Role is what the process becomes.
+// Role is the purpose of the process.
 type Role int
 
 const (
-	// Program is confined to all that the order says.
+	// Program runs a program and is confined by all steps.
 	Program Role = iota
-	// Template is what programs are forked from. It is confined to its root, and keeps the rights that it takes to jail
-	// them in turn: what a program must not have is taken from each of them.
+	// Template forks programs. It is confined to its root but keeps the capabilities that it needs to jail its children. The steps in
+	// leftToPrograms are made for each child.
 	Template
 )
 
@@ -54,8 +53,7 @@ type Rlimit struct {
 	Value    uint64
 }
 
-// Ruleset is what Landlock leaves of our rights over files: of those in Handled, only what a rule
-// gives.
+// Ruleset is a Landlock ruleset. Of the rights in Handled, a process has only those that a rule gives.
 type Ruleset struct {
 	Handled uint64 // LANDLOCK_ACCESS_FS_*
 	Scoped  uint64 // LANDLOCK_SCOPE_*
@@ -68,21 +66,21 @@ type Rule struct {
 	Rights uint64
 }
 
-// UID and GID are who the program is inside. Never 0: a program that is root in its own user
-// namespace reaches much more of the kernel, and would regain capabilities at every execve.
+// UID and GID are the ids of the program in its user namespace. They are not 0: root of a user namespace can use much more of the kernel,
+// and would regain capabilities at every execve.
 const (
 	UID = 1000
 	GID = 1000
 )
 
-// Hostname is what every program sees.
+// Hostname is the host name of every jail.
 const Hostname = "sandbox"
 
-// Home is the program's working directory; the plan makes it.
+// Home is the program's working directory. The plan contains it.
 const Home = "/home/sandbox"
 
-// Assembly is where the new root is attached while it is being filled: a directory that every
-// host has, hidden in our mount namespace only.
+// Assembly is the directory of the host over which the new root is mounted while it is filled. Every host has it. It is covered only in
+// the jail's mount namespace.
 const Assembly = "/tmp"
 
 // Node is one entry of the new root, made in the order of the plan.
@@ -100,16 +98,16 @@ type Op string
 const (
 	Dir     Op = "dir"
 	Link    Op = "link"
-	File    Op = "file"    // read-only like all of the root
-	Copy    Op = "copy"    // File with the content of one of the host's
-	Tree    Op = "tree"    // a host directory, with inodes of the jail's own
-	Bind    Op = "bind"    // a host directory with what is mounted below it, and the host's inodes
-	Cover   Op = "cover"   // a file that is there already, with content of ours over it
-	Device  Op = "device"  // bind of a host device node
+	File    Op = "file"    // a file with content of the daemon, read-only like the rest of the root
+	Copy    Op = "copy"    // a copy of a host file
+	Tree    Op = "tree"    // a host directory through an overlay, with inodes of the jail's own
+	Bind    Op = "bind"    // a bind mount of a host directory and of the mounts below it, with the host's inodes
+	Cover   Op = "cover"   // a file with content of the daemon, mounted over an existing file
+	Device  Op = "device"  // a bind mount of a host device node
 	Proc    Op = "proc"    // procfs of the new pid namespace, read-only
-	Subset  Op = "subset"  // takes everything but processes, and what is covered, out of a Proc (subset=pid)
-	AllProc Op = "allproc" // procfs with all that it has, for a template: its children need it before they have their own
-	Scratch Op = "scratch" // a directory of the scratch file system
+	Subset  Op = "subset"  // hides everything in Proc except processes and covered files (subset=pid)
+	AllProc Op = "allproc" // procfs with all files, for a template: its children use it until they mount their own
+	Scratch Op = "scratch" // a directory of the scratch space
 )
 
 // Mount attributes (mount_setattr(2)).

@@ -2,9 +2,8 @@ package inside
 
 import "golang.org/x/sys/unix"
 
-// pivotRoot makes the working directory the root and lets go of the old one: with both
-// arguments the same directory the old root lands on top of the new, from where it is detached
-// (pivot_root(2), "pivot_root(".", ".")"). No name is needed in either tree.
+// pivotRoot makes the working directory the root and detaches the old root. If both arguments are the same directory, the old root is
+// mounted over the new one and can be detached by the same path (pivot_root(2), 'pivot_root(".", ".")').
 func (a *assembler) pivotRoot() {
 	here := a.text(".")
 	a.call("pivot_root", unix.SYS_PIVOT_ROOT, here, here)
@@ -18,15 +17,14 @@ func (a *assembler) setHostname() {
 	a.call("setdomainname", unix.SYS_SETDOMAINNAME, a.text(noDomain), num(len(noDomain)))
 }
 
-// unshareCgroup makes the leaf the root of what the program sees of the cgroup hierarchy.
+// unshareCgroup creates a cgroup namespace, in which the leaf is the root of the hierarchy.
 func (a *assembler) unshareCgroup() {
 	a.call("unshare(CLONE_NEWCGROUP)", unix.SYS_UNSHARE, num(unix.CLONE_NEWCGROUP))
 }
 
-// newSession cuts the ties of a session: the controlling terminal, and the keyring that would
-// be inherited from the daemon.
+// newSession creates a session without a controlling terminal, and a new session keyring in place of the daemon's.
 func (a *assembler) newSession() {
 	a.call("setsid", unix.SYS_SETSID)
 	a.call("keyctl(JOIN_SESSION_KEYRING)", unix.SYS_KEYCTL, num(unix.KEYCTL_JOIN_SESSION_KEYRING), num(0)) // 0: anonymous
-	a.tolerate(unix.ENOSYS)                                                                                // a kernel without keyrings has none to share
+	a.tolerate(unix.ENOSYS)                                                                                // the kernel has no keyrings
 }

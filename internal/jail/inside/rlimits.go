@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setRlimits sets the limits of each process, soft and hard alike.
+// setRlimits sets the soft and hard limits of each process.
 func (a *assembler) setRlimits(limits []Rlimit) {
 	for _, l := range limits {
 		a.call("prlimit of resource "+strconv.Itoa(l.Resource), unix.SYS_PRLIMIT64,
@@ -14,7 +14,8 @@ func (a *assembler) setRlimits(limits []Rlimit) {
 	}
 }
 
-// smallPages has the kernel give the process single pages, and not 512 at a fault (prctl(2), PR_SET_THP_DISABLE).
+// smallPages disables transparent huge pages, so that the kernel gives the process one page at each fault and not 512 (prctl(2),
+// PR_SET_THP_DISABLE).
 func (a *assembler) smallPages() {
 	a.call("PR_SET_THP_DISABLE", unix.SYS_PRCTL, num(unix.PR_SET_THP_DISABLE), num(1), num(0), num(0), num(0))
 }

@@ -8,42 +8,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Script is a sequence of system calls, ready for the init. The layout of its image is that of
-// cmd/sandboxd-init/replay.h: a header, the calls, and the data that they point to, at a fixed address.
+// Script is a sequence of system calls for the init. cmd/sandboxd-init/replay.h defines the layout of its image: a header, the calls, and
+// the data to which they point. The init maps the image at a fixed address.
 type Script struct {
 	image []byte
 	steps []step  // of each call
-	calls []int64 // their numbers, each once
+	calls []int64 // the system call numbers, each once
 }
 
-// step is what a call is for, in the words of an error.
+// step is the stage and the object of a call, for errors.
 type step struct{ stage, object string }
 
 const (
-	base       = 1 << 36 // where the image will be
+	base       = 1 << 36 // address of the image in the init
 	headerSize = 8
 	callSize   = 88
 )
 
-// Pseudo calls; replay.h explains each.
+// Pseudo calls, which replay.h describes.
 const (
-	callDone  = -1 // the script's end, where it does not end with execve
+	callDone  = -1 // end of a script that does not end with execve
 	callJump  = -2
-	callFail  = -3 // with the errno of its first argument
+	callFail  = -3 // fail with the errno in the first argument
 	callSplit = -4 // fork: the child goes on, the parent jumps
 	callKeep  = -5 // wait for the child, report its end, and end
 )
 
-// callsOf are the system calls that a pseudo call makes.
+// callsOf lists the system calls of each pseudo call.
 var callsOf = map[int64][]int64{
 	callSplit: {unix.SYS_CLONE3},
 	callKeep:  keeperCalls,
 }
 
-// Image is what is sent to the init.
+// Image returns the bytes that are sent to the init.
 func (s *Script) Image() []byte { return s.image }
 
-// Step says what the numbered call was for. A nil script has none.
+// Step returns the stage and the object of a call. ok is false if the script is nil or has no such call.
 func (s *Script) Step(call uint32) (stage, object string, ok bool) {
 	if s == nil || int64(call) >= int64(len(s.steps)) {
 		return "", "", false
@@ -51,28 +51,28 @@ func (s *Script) Step(call uint32) (stage, object string, ok bool) {
 	return s.steps[call].stage, s.steps[call].object, true
 }
 
-// IsLast reports whether the numbered call is the last one of the child: execve, or the end of the script.
+// IsLast reports whether this is the last call of the init's child: execve, or callDone.
 func (s *Script) IsLast(call uint32) bool {
 	next, _, _ := s.Step(call + 1)
 	stage, _, _ := s.Step(call)
 	return stage == StageExec && next != StageExec
 }
 
-// Calls are the numbers of the system calls that the script may make.
+// Calls returns the numbers of the system calls that the script may make.
 func (s *Script) Calls() []int64 { return s.calls }
 
-// assembler collects a script.
+// assembler builds a script.
 type assembler struct {
-	stage string
+	stage string // of the calls that are added
 	calls []*call
 	data  []byte
 	links []link
 
-	keeper  *label // what process 1 does after "split"
+	keeper  *label // where the init goes on after "split"
 	program cell   // the pid of its child
 }
 
-// link is a place in the data that holds the address of another.
+// link is an offset in the data at which the address of another offset is stored.
 type link struct{ at, to int }
 
 // call is one system call.
@@ -80,10 +80,10 @@ type call struct {
 	step
 	nr      int64
 	args    [6]arg
-	into    int // offset of the cell in the data that takes the result; -1: none
-	want    int64
-	mayFail unix.Errno
-	then    *label
+	into    int        // offset of the cell in the data that receives the result; -1: none
+	want    int64      // the only result that is not an error; -1: any
+	mayFail unix.Errno // an errno at which the script goes on at then; 0: none
+	then    *label     // also the target of callJump and callSplit
 }
 
 // arg is an argument.
@@ -100,10 +100,10 @@ const (
 	inCell            // the value of a cell
 )
 
-// label is a place in the script: the number of the call that follows it.
+// label is a position in the script: the number of the next call.
 type label struct{ at int }
 
-// A cell is an int32 in the data, which takes the result of a call, and is an argument of later ones.
+// cell is the offset of an int32 in the data. It receives the result of a call and can be an argument of later calls.
 type cell int
 
 func num[T ~int | ~int32 | ~uint | ~uint32 | ~uint64 | ~uintptr](n T) arg {
@@ -114,7 +114,7 @@ func (c cell) value() arg  { return arg{inCell, uint64(c)} }
 func fd(n int) arg         { return num(n) }
 func (c cell) offset() int { return int(c) }
 
-// put adds data at an alignment that any of the kernel's structures is content with.
+// put adds data, aligned to 8 bytes, which is enough for all structures of the kernel.
 func (a *assembler) put(data []byte) (offset int) {
 	for len(a.data)%8 != 0 {
 		a.data = append(a.data, 0)
@@ -124,7 +124,7 @@ func (a *assembler) put(data []byte) (offset int) {
 	return offset
 }
 
-// words puts numbers of 64 bits.
+// words adds 64-bit numbers.
 func (a *assembler) words(words ...uint64) (offset int) {
 	var data []byte
 	for _, w := range words {
@@ -133,12 +133,12 @@ func (a *assembler) words(words ...uint64) (offset int) {
 	return a.put(data)
 }
 
-// text puts a string as C has them.
+// text adds a NUL-terminated string.
 func (a *assembler) text(s string) arg { return at(a.put(append([]byte(s), 0))) }
 
 func (a *assembler) cell() cell { return cell(a.put(make([]byte, 4))) }
 
-// pointers puts an array of them, with NULL at its end.
+// pointers adds an array of pointers that ends with NULL.
 func (a *assembler) pointers(to ...arg) (offset int) {
 	offset = a.put(make([]byte, 8*(len(to)+1)))
 	for i, p := range to {
@@ -149,7 +149,7 @@ func (a *assembler) pointers(to ...arg) (offset int) {
 
 func (a *assembler) link(at, to int) { a.links = append(a.links, link{at, to}) }
 
-// call adds a system call. object is what it is about, for the error when it fails.
+// call adds a system call. object names its purpose in an error.
 func (a *assembler) call(object string, nr uintptr, args ...arg) *call {
 	return a.add(object, int64(nr), args...)
 }
@@ -161,13 +161,13 @@ func (a *assembler) add(object string, nr int64, args ...arg) *call {
 	return c
 }
 
-// to keeps the result in a cell.
+// to stores the result in a cell.
 func (c *call) to(result cell) *call { c.into = result.offset(); return c }
 
-// wants takes any other result for a lack of space.
+// wants makes any other result an error (ENOSPC).
 func (c *call) wants(result int) *call { c.want = int64(result); return c }
 
-// unless goes on at a label when the call fails with an errno, instead of failing the jail.
+// unless continues at a label if the call fails with this errno. Other errors end the script.
 func (c *call) unless(errno unix.Errno, then *label) *call {
 	c.mayFail, c.then = errno, then
 	return c
@@ -181,7 +181,7 @@ func (a *assembler) fail(object string, errno unix.Errno) { a.add(object, callFa
 // tolerate lets the last call fail with an errno.
 func (a *assembler) tolerate(errno unix.Errno) { a.calls[len(a.calls)-1].unless(errno, a.here()) }
 
-// message puts a struct msghdr (recvmsg(2)) with a report and one descriptor. The result of a call goes to the cell of the descriptor.
+// message adds a struct msghdr (recvmsg(2)) with a report and one descriptor. The descriptor's number must be stored in the returned cell.
 func (a *assembler) message(r Report) (message int, descriptor cell) {
 	part := a.words(0, reportSize)
 	a.link(part, a.put(r.Encode()))
@@ -192,7 +192,8 @@ func (a *assembler) message(r Report) (message int, descriptor cell) {
 	return message, cell(control + unix.CmsgLen(0))
 }
 
-// report sends a message with a descriptor, and the report alone if too many descriptors of this user are in flight.
+// report sends a message with a descriptor. If the kernel refuses it because this user has too many descriptors in flight (ETOOMANYREFS
+// in unix(7)), it sends the report without the descriptor.
 func (a *assembler) report(r Report, message int) {
 	alone, sent := &label{}, &label{}
 	a.call("report", unix.SYS_SENDMSG, fd(Channel), at(message), num(0)).unless(unix.ETOOMANYREFS, alone)
@@ -210,7 +211,7 @@ func (a *assembler) script() *Script {
 		binary.NativeEndian.PutUint64(a.data[l.at:], address(l.to))
 	}
 	var image bytes.Buffer
-	put := func(v any) { _ = binary.Write(&image, binary.NativeEndian, v) } // fails for no buffer
+	put := func(v any) { _ = binary.Write(&image, binary.NativeEndian, v) } // cannot fail for a bytes.Buffer
 	put([2]uint32{uint32(data + len(a.data)), uint32(len(a.calls))})
 	s := &Script{}
 	for _, c := range a.calls {

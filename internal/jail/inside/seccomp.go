@@ -7,14 +7,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterInstructionSize is sizeof(struct sock_filter): code (16 bits), two jumps, a constant (32 bits).
+// filterInstructionSize is sizeof(struct sock_filter): code (16 bits), two jumps (8 bits each), a constant (32 bits).
 const filterInstructionSize = 8
 
-// loadFilter puts the calling thread under a seccomp filter. With say it then reports Go to the daemon, and hands
-// over the filter's listener, if there is one.
+// loadFilter installs a seccomp filter. With say it then reports Go to the daemon. With listen the filter's listener is sent together
+// with Go.
 //
-// What the filter denies waits for the daemon from the moment it is loaded. So there is
-// nothing between the load and the listener's departure, and the filter must allow sendmsg.
+// As soon as the filter is installed, a denied call waits for the daemon, which does not have the listener yet. So the script makes no
+// call between seccomp and sendmsg, and the filter must allow sendmsg.
 func (a *assembler) loadFilter(program []byte, listen, say bool) {
 	if len(program) == 0 || len(program)%filterInstructionSize != 0 {
 		a.fail("seccomp filter", unix.EINVAL)
@@ -26,30 +26,28 @@ func (a *assembler) loadFilter(program []byte, listen, say bool) {
 		return a.call("seccomp(SET_MODE_FILTER)", unix.SYS_SECCOMP, num(unix.SECCOMP_SET_MODE_FILTER), num(flags), at(fprog))
 	}
 	ready := a.put(Report{Kind: Go}.Encode())
-	said, unheard, alone := &label{}, &label{}, &label{}
+	said, unsent, unlistened := &label{}, &label{}, &label{}
 	if listen {
 		message, listener := a.message(Report{Kind: Go})
-		// The signals that the program may handle wait until a notification is answered.
+		// WAIT_KILLABLE_RECV (Linux 5.19): while a call waits for its answer, only a fatal signal interrupts it.
 		load(program, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV).to(listener).
-			unless(unix.EBUSY, alone)
-		a.call("report", unix.SYS_SENDMSG, fd(Channel), at(message), num(0)).unless(unix.ETOOMANYREFS, unheard)
+			unless(unix.EBUSY, unlistened)
+		a.call("report", unix.SYS_SENDMSG, fd(Channel), at(message), num(0)).unless(unix.ETOOMANYREFS, unsent)
 		a.close(listener)
 		a.jump(said)
 
-		// The descriptors in flight are counted by host uid, and another run of the same one may have
-		// used them up. Without the listener the kernel answers ENOSYS to what waits for it: the run
-		// goes on, and its denials are not counted.
-		a.mark(unheard)
+		// The kernel limits the descriptors in flight of each host uid, and another run with the same uid may have reached the limit.
+		// Then the listener is closed: the run goes on, the kernel answers denied calls with ENOSYS, and they are not counted.
+		a.mark(unsent)
 		a.close(listener)
 		a.call("report", unix.SYS_WRITE, fd(Channel), at(ready), num(reportSize))
 		a.jump(said)
 
-		// A filter below ours has a listener already, the daemon's container's, and the kernel has
-		// room for one. Then the kernel gives all answers, and they are not counted.
-		a.mark(alone)
+		// EBUSY: another filter of this process, that of the daemon's container, has a listener, and the kernel allows only one. Then
+		// the kernel answers denied calls with the errno of the filter, and they are not counted.
+		a.mark(unlistened)
 		program = Silence(program)
 	}
-	// What comes after "go" fails as a step of its own; a filter that does not load never said it.
 	load(program, 0)
 	if say {
 		a.call("report", unix.SYS_WRITE, fd(Channel), at(ready), num(reportSize))
@@ -57,8 +55,8 @@ func (a *assembler) loadFilter(program []byte, listen, say bool) {
 	a.mark(said)
 }
 
-// Silence has the kernel return each errno that the filter leaves to a listener: it is in the data
-// of SECCOMP_RET_USER_NOTIF already.
+// Silence returns the filter without notifications: the kernel itself returns the errno of each denied call. The data of
+// SECCOMP_RET_USER_NOTIF contains the errno.
 func Silence(program []byte) []byte {
 	program = slices.Clone(program)
 	for rest := program; len(rest) > 0; rest = rest[filterInstructionSize:] {

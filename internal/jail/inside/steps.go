@@ -9,10 +9,10 @@ import (
 // Name is argv[0] of an init.
 const Name = "sandboxd-init"
 
-// Descriptors of an init, besides its streams. Python3 has Channel too, until the program starts.
+// Descriptors of an init, in addition to its streams. Python3 has Channel too, until the program starts.
 const (
 	Channel = 3 // the hand-off socket
-	Status  = 4 // a pipe to the daemon, over which the init says how the program ended: see End
+	Status  = 4 // the status pipe to the daemon, to which the init writes an End
 )
 
 // Stages of the init at which the sandbox can fail.
@@ -27,7 +27,7 @@ const (
 	StageSession     = "session"
 	StageCPU         = "cpu-isolation"
 	StageCredentials = "credentials"
-	StageSplit       = "split" // from here on there are two processes: the init, and the one that becomes the program
+	StageSplit       = "split" // the init forks; later stages are those of its child, which becomes the program
 	StageLandlock    = "landlock"
 	StageRlimits     = "rlimits"
 	StageDescriptors = "descriptors"
@@ -35,7 +35,7 @@ const (
 	StageExec        = "exec" // python3 could not be started
 )
 
-// Stages are all of them, in order.
+// Stages lists the stages in order.
 var Stages = []string{
 	StageIDs, StageUserNS, StageNetwork, StageRoot, StagePivot, StageHostname, StageCgroupNS, StageSession,
 	StageCPU, StageCredentials, StageSplit, StageLandlock, StageRlimits, StageDescriptors, StageSeccomp, StageExec,
@@ -43,13 +43,13 @@ var Stages = []string{
 
 // Names of processes (PR_SET_NAME) after the last step.
 const (
-	programName = "python3" // a process that does not become python3 by execve, but was it already
-	initName    = "init"    // process 1, which waits for the program
+	programName = "python3" // of the program, if it does not call execve (engine fork)
+	initName    = "init"    // of the init, which waits for the program
 )
 
-// Compile writes what happens inside, in order. The process is nobody in a user namespace of its own, with
-// all capabilities over it and over the other new namespaces; from "credentials" on with none. From "split" on
-// the steps are those of process 1's child, the program; keepProgram says what process 1 does meanwhile.
+// Compile compiles the steps to a script. At first the process has the overflow ids, and all capabilities over its new user namespace and
+// the other new namespaces. From "credentials" on it has none. From "split" on the steps are those of the init's child; the init itself
+// continues with keepProgram.
 func Compile(o *Order) *Script {
 	a := &assembler{keeper: &label{}}
 	for _, step := range []struct {
@@ -81,13 +81,13 @@ func Compile(o *Order) *Script {
 			}
 		}},
 		{StageDescriptors, a.ownDescriptors},
-		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen, true) }}, // last: it forbids the steps above; says "go"
+		{StageSeccomp, func() { a.loadFilter(o.Filter, o.Listen, true) }}, // last, because the filter denies the calls of other steps; reports Go
 		{StageExec, func() { a.execve(o.Argv, o.Env) }},
 	} {
 		a.stage = step.stage
 		switch {
-		case step.stage == StageExec: // no filter need allow it
-		case step.stage == StageSeccomp && len(o.Argv) == 0: // so the last chance for who executes nothing
+		case step.stage == StageExec: // the filter may deny prctl
+		case step.stage == StageSeccomp && len(o.Argv) == 0: // without an execve, the process needs its final name before the filter
 			a.takeName(programName)
 		default:
 			a.takeName(step.stage)
@@ -110,11 +110,10 @@ func Compile(o *Order) *Script {
 	return a.script()
 }
 
-// leftToPrograms are the stages that a template leaves to the programs that are forked from it.
+// leftToPrograms lists the stages that are not made for a template, but for each program that it forks.
 var leftToPrograms = []string{StageUserNS, StageCgroupNS, StageCPU, StageLandlock, StageRlimits}
 
-// takeName gives the init the name of its step, of at most 15 bytes. So the daemon can tell where it
-// is stuck or died.
+// takeName sets the name of the process to its step, in at most 15 bytes, so that the daemon can tell at which step it hangs or died.
 func (a *assembler) takeName(stage string) {
 	a.call("PR_SET_NAME", unix.SYS_PRCTL, num(unix.PR_SET_NAME), a.text(stage))
 }
@@ -133,7 +132,7 @@ func (a *assembler) fault(how int) {
 	}
 }
 
-// execve becomes python3, or lets the process go on as the one that it is.
+// execve adds the execve of python3, or the end of the script if argv is empty.
 func (a *assembler) execve(argv, env []string) {
 	if len(argv) == 0 {
 		a.add("", callDone)

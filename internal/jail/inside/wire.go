@@ -15,26 +15,26 @@ import (
 // The hand-off protocol, over one stream socket:
 //
 //	daemon → init     the image of a Script
-//	init → daemon     Built, when the root is built; with it comes, as SCM_RIGHTS, the scratch space. Or Failure
-//	init → daemon     Go, when all of it but execve is done; with it comes, as SCM_RIGHTS, the
-//	                  filter's listener, where the order asked for one. Or Failure
+//	init → daemon     Built, when the root is complete, with a descriptor of the scratch space (SCM_RIGHTS). Or Failure
+//	init → daemon     Go, when all steps except execve are done, with the filter's listener (SCM_RIGHTS) if the order
+//	                  asked for one. Or Failure
 //	python3 → daemon  Ready, when the interpreter has started and waits
 //	daemon → python3  Prepare, if the jail will wait for a program
 //	daemon → python3  a Handover
-//	python3 → daemon  Started, and then the end of file: the program runs. Or Failure, with an errno alone: its files
-//	                  could not be made
-//	the program       with Display or Live, the program keeps the socket: frames of package display go to the daemon, and
-//	                  bytes of standard input come from it
-//	init → daemon     over a pipe of its own: End, when the program has ended
+//	python3 → daemon  Started, and then end of file: the program runs. Or Failure with an errno: the program's files could
+//	                  not be made
+//	the program       with Display or Live, the program keeps the socket: it sends frames of package display, and receives
+//	                  standard input
+//	init → daemon     over the status pipe: End, when the program has ended
 //
-// Until the program starts, the processes at the other end run our code only. The daemon reads no
-// more than reports of one size all the same. The status pipe is the init's alone.
+// Until the program starts, only code of the daemon runs at the other end. Even so, the daemon reads only reports, which have a fixed
+// size. The program does not have the status pipe.
 
-// Report is what the init and the launcher say.
+// Report is a message of the init or the launcher.
 type Report struct {
 	Kind byte
-	Call uint32     // of a Failure of the init: its number in the script
-	Err  unix.Errno // likewise
+	Call uint32     // of a Failure of the init: number of the call in the script
+	Err  unix.Errno // of a Failure
 }
 
 // Kinds of reports.
@@ -50,14 +50,14 @@ const reportSize = 3 * 4 // bytes
 
 var errMalformed = errors.New("malformed report")
 
-// Encode lays out a report.
+// Encode returns the report as it is sent.
 func (r Report) Encode() []byte {
 	wire := binary.NativeEndian.AppendUint32(nil, uint32(r.Kind))
 	wire = binary.NativeEndian.AppendUint32(wire, r.Call)
 	return binary.NativeEndian.AppendUint32(wire, uint32(r.Err))
 }
 
-// ReadReport reads a report. io.EOF is the end of the conversation between two of them.
+// ReadReport reads a report. The error is io.EOF if the socket ends before the first byte of a report.
 func ReadReport(from io.Reader) (Report, error) {
 	var wire [reportSize]byte
 	if _, err := io.ReadFull(from, wire[:]); err != nil {
@@ -74,13 +74,13 @@ func ReadReport(from io.Reader) (Report, error) {
 	return r, nil
 }
 
-// End says how the program ended. An init that is killed sends none.
+// End is the init's report of the program's end. An init that is killed sends none.
 type End struct {
 	Status unix.WaitStatus
-	Call   uint32        // the number of the last call of the script that was made
-	Alone  bool          // no process but the init is left
-	CPU    time.Duration // user and system time of the program and of the processes that were waited for
-	Peak   int64         // bytes: the resident set of the largest of them
+	Call   uint32        // number of the last call of the script that was made
+	Alone  bool          // no process except the init is left
+	CPU    time.Duration // user and system time of the program and of the processes that have been waited for
+	Peak   int64         // peak resident set of the largest of these processes, in bytes
 }
 
 // endSize is sizeof(struct end) in replay.h, in bytes.
@@ -88,7 +88,7 @@ const endSize = 4*4 + 2*8
 
 const endKind = 'E'
 
-// ReadEnd reads an End. io.EOF: the init ended without one.
+// ReadEnd reads an End. The error is io.EOF if the init ended without one.
 func ReadEnd(from io.Reader) (End, error) {
 	var wire [endSize]byte
 	if _, err := io.ReadFull(from, wire[:]); err != nil {
@@ -106,30 +106,30 @@ func ReadEnd(from io.Reader) (End, error) {
 	}, nil
 }
 
-// Handover is what the launcher is told.
+// Handover is the message that hands a program over to the launcher, or makes an interpreter a template.
 type Handover struct {
 	Source []byte   // the program
-	Nulled []string // the builtins that it does not get
+	Nulled []string // builtins that are None in the main module
 	Check  bool     // compile the program, and end with status 0 if that succeeds
 
-	Args  []string          // without NULs
+	Args  []string          // without NUL bytes
 	Env   map[string]string // likewise
-	Stdin []byte            // nothing: standard input stays /dev/null
+	Stdin []byte            // if empty, standard input is /dev/null
 	Live  bool              // standard input is this socket
 
-	// Display is the compiled module that sends displays over this socket; nothing: there are none. A template, and a jail that was
-	// prepared, has loaded it: then any other bytes mean that there are displays.
+	// Display is the compiled module that sends displays over this socket. If it is empty, the program has no displays. A template and a
+	// prepared jail have loaded the module before: for them, any other bytes mean that there are displays.
 	Display []byte
 
 	Files []ProgramFile
 
-	// Template makes the interpreter one from which others are forked, when it has imported these
-	// modules. Two descriptors come with it: its end of the control socket, and the module of fork.c.
+	// Template makes the interpreter a template, which imports Modules and then forks programs. Two descriptors are sent after the
+	// message: the template's end of the control socket, and the compiled module of cmd/sandboxd-init/fork.c.
 	Template bool
 	Modules  []string
 }
 
-// ProgramFiles are the names of the program's own file in its working directory: while it runs, and just before (launcher.py).
+// ProgramFiles are the names of the program's own file in its working directory: while it runs, and just before it starts (launcher.py).
 var ProgramFiles = []string{"main.py", ".main.py"}
 
 // ProgramFile is a file in the working directory of a program.
@@ -138,8 +138,8 @@ type ProgramFile struct {
 	Data []byte
 }
 
-// Encode lays it out in parts, each with its length, 4 bytes, before it. Most programs are a source and nothing
-// else: then the fourth part is empty, and the last. Otherwise it is the number of files. Large parts are not copied.
+// Encode returns the message. It consists of parts, and each part follows its length in 4 bytes. The fourth part is the number of files.
+// If it is empty, it is the last part: most programs are only a source. Large parts are not copied.
 func (h Handover) Encode() net.Buffers {
 	var wire parts
 	if h.Template {
@@ -198,7 +198,7 @@ func Prepare(display []byte) net.Buffers {
 // KeepsChannel reports whether the program keeps the socket.
 func (h Handover) KeepsChannel() bool { return h.Live || len(h.Display) > 0 }
 
-// parts are what is handed over, small ones together.
+// parts collects the parts of a message. Small parts are joined in one buffer.
 type parts struct {
 	done net.Buffers
 	last []byte
@@ -223,5 +223,5 @@ func (p *parts) all() net.Buffers {
 	return p.done
 }
 
-// wordBytes is a number as the kernel has it.
+// wordBytes returns a number in the byte order of the machine.
 func wordBytes(n uint64) []byte { return binary.NativeEndian.AppendUint64(nil, n) }

@@ -22,8 +22,8 @@ func Collect(stdout, stderr *os.File, keep int64, live *sandbox.Stream) *Streams
 	return &Streams{newCollector(stdout, keep, sandbox.Stdout, live), newCollector(stderr, keep, sandbox.Stderr, live)}
 }
 
-// Settle returns when everything that is in both streams now has been reported, or after patience. So what a program writes before it
-// does something else is reported before that.
+// Settle returns when the output that is in both pipes now has been reported, at most after patience. The caller uses it to report an
+// action of the program after the output that was written before.
 func (s *Streams) Settle(patience time.Duration) {
 	deadline := time.Now().Add(patience)
 	for _, c := range []*collector{s.stdout, s.stderr} {
@@ -34,7 +34,7 @@ func (s *Streams) Settle(patience time.Duration) {
 	}
 }
 
-// settlePause is how long Settle waits before it looks again.
+// settlePause is the interval at which Settle checks the streams.
 const settlePause = 100 * time.Microsecond
 
 // Wait returns when both streams have ended, or after patience. It is called once, when the program has ended.
@@ -53,8 +53,8 @@ type collector struct {
 	reporting atomic.Bool
 }
 
-// settled reports whether the stream is empty and all that was read has been reported. It looks at the stream first: a read that has
-// emptied it set reporting before.
+// settled reports whether the pipe is empty and all output read from it has been reported. It must check the pipe first: a read sets
+// reporting before it empties the pipe.
 func (c *collector) settled() bool { return c.from.empty() && !c.reporting.Load() }
 
 func newCollector(from *os.File, keep int64, kind sandbox.Kind, live *sandbox.Stream) *collector {

@@ -10,8 +10,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// piecewise gives what it reads from in pieces of given lengths, 0 among them, and the last one
-// together with the end of file.
+// piecewise is a reader that returns rest in pieces. The length of each piece is the square of a byte of pieces, and may be 0. The last
+// piece comes together with io.EOF.
 type piecewise struct {
 	rest   []byte
 	pieces []byte
@@ -29,13 +29,13 @@ func (p *piecewise) Read(into []byte) (int, error) {
 	return n, nil
 }
 
-// heard is a sink that keeps what a program writes.
+// heard is a sink that keeps the output of a program.
 type heard struct{ bytes.Buffer }
 
 func (h *heard) Event(e sandbox.Event) { h.Write(e.Data) }
 
-// FuzzCollector: however a stream comes, its first bytes are kept, all are counted, and no more
-// memory is held than twice the cap.
+// FuzzCollector checks, for any stream and any sizes of its pieces, that the first bytes are kept, all bytes are counted, and at most
+// twice the cap is allocated.
 func FuzzCollector(f *testing.F) {
 	f.Add([]byte("hello\n"), uint16(3), []byte{0, 1, 2})
 	f.Add(bytes.Repeat([]byte("x\x00\xff"), 300), uint16(600), []byte{20, 0, 10})
@@ -47,10 +47,10 @@ func FuzzCollector(f *testing.F) {
 		c.copy(&piecewise{in, pieces}, int64(keep), sandbox.Stdout, sandbox.NewStream(&live))
 		want := in[:min(len(in), int(keep))]
 		if !bytes.Equal(c.out.Kept, want) || c.out.Total != int64(len(in)) || c.out.Truncated() != (len(in) > int(keep)) {
-			t.Errorf("kept %d of %d bytes, truncated %v; the cap is %d, and %d came", len(c.out.Kept), c.out.Total, c.out.Truncated(), keep, len(in))
+			t.Errorf("kept %d of %d bytes, truncated %v; the cap is %d and the stream has %d bytes", len(c.out.Kept), c.out.Total, c.out.Truncated(), keep, len(in))
 		}
 		if cap(c.out.Kept) > 2*int(keep)+8 {
-			t.Errorf("%d bytes are held to keep %d", cap(c.out.Kept), keep)
+			t.Errorf("%d bytes are allocated to keep %d", cap(c.out.Kept), keep)
 		}
 		if !bytes.Equal(in, live.Bytes()) {
 			t.Errorf("the sink got %d of %d bytes", live.Len(), len(in))

@@ -39,23 +39,23 @@ type pipe struct {
 	pacer pacer
 	due   time.Time // time of the next read
 
-	reading func(bool)    // called before each read, and after one that found nothing; nil: nobody wants to know
+	reading func(bool)    // called with true before each read, and with false after one that found nothing; may be nil
 	hurried chan struct{} // receives a value to end a pause
 
 	ended    chan struct{} // closed when the program has ended: the rest is read without pauses
-	deadline time.Time     // for that; valid when ended is closed
+	deadline time.Time     // until which the rest is read; valid when ended is closed
 }
 
 // openPipe takes the file over. The reader keeps the first wanted bytes of the stream.
 func openPipe(file *os.File, wanted int64) *pipe {
 	p := &pipe{file: file, fd: int(file.Fd()), null: -1, ended: make(chan struct{}), hurried: make(chan struct{}, 1), pacer: pacer{size: pipeSize, wanted: wanted}}
-	_ = unix.SetNonblock(p.fd, true) // fails for no open descriptor
+	_ = unix.SetNonblock(p.fd, true) // fails only for a closed descriptor
 	if size, err := unix.FcntlInt(uintptr(p.fd), unix.F_GETPIPE_SZ, 0); err == nil {
-		p.pacer.size = size // less for a user who has very many pipes
+		p.pacer.size = size // smaller if the user has too many pipes (fs.pipe-user-pages-soft)
 	}
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err == nil {
-		_ = unix.SetNonblock(epoll, true) // or Go would not poll it
+		_ = unix.SetNonblock(epoll, true) // os.NewFile uses Go's poller only for a non-blocking descriptor
 		p.epoll, p.ready = epoll, os.NewFile(uintptr(epoll), "epoll")
 	}
 	return p
@@ -101,7 +101,7 @@ func (p *pipe) take(read func() (int, error)) (int, error) {
 			flooded := p.pacer.flooded()
 			p.due = time.Now().Add(p.pacer.next(n))
 			if p.pacer.flooded() && !flooded {
-				_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, FloodSize) // fails for a user with very many pipes
+				_, _ = unix.FcntlInt(uintptr(p.fd), unix.F_SETPIPE_SZ, FloodSize) // fails if the user has too many pipes
 			}
 			return n, nil
 		}
@@ -135,7 +135,7 @@ func (p *pipe) hurry() {
 	}
 }
 
-// empty reports whether there is nothing to read, which is so when the pipe is closed.
+// empty reports whether the pipe is empty or closed.
 func (p *pipe) empty() bool {
 	n := 0
 	if conn, err := p.file.SyscallConn(); err == nil {
@@ -184,7 +184,7 @@ func (p *pipe) finish(deadline time.Time) {
 	p.deadline = deadline
 	close(p.ended)
 	if p.ready != nil {
-		_ = p.ready.SetReadDeadline(deadline) // fails for what Go does not poll
+		_ = p.ready.SetReadDeadline(deadline) // fails if the descriptor is not in Go's poller
 	}
 }
 

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// fill is a program that fills a pipe at a rate, and a reader that keeps its pace.
+// fill simulates a program that fills a pipe at a rate, and a reader that pauses as the pacer says.
 type fill struct {
 	pacer pacer
-	rate  float64 // bytes a second; more than fits waits
+	rate  float64 // bytes per second; when the pipe is full the program waits
 	now   time.Duration
 	reads int
 	bytes int
 }
 
-// until goes on until a time, and counts what it does on the way.
+// until continues the simulation until end, and counts the reads and bytes.
 func (f *fill) until(end time.Duration) {
 	n := 1 // the first byte after a silence is read at once
 	for f.now < end {
@@ -29,7 +29,7 @@ func (f *fill) until(end time.Duration) {
 	}
 }
 
-// However a program writes, it is read a limited number of times a second, and it waits only when it floods.
+// The pacer bounds the number of reads per second for every way of writing, and only a program that floods its output has to wait.
 func TestPacer(t *testing.T) {
 	const mega = 1e6
 	for _, tt := range []struct {
@@ -46,7 +46,7 @@ func TestPacer(t *testing.T) {
 		{"a flood of which all is wanted", 1e12, 1 << 40, 4000, true},
 		{"a flood", 1e12, 1 << 20, 250, true},
 		{"a flood of short lines", 6 * mega, 1 << 20, 250, false},
-		{"of which nothing is wanted", 1e12, 0, 200, true},
+		{"a flood of which nothing is wanted", 1e12, 0, 200, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := fill{pacer: pacer{size: pipeSize, wanted: tt.wanted}, rate: tt.rate}
@@ -55,21 +55,21 @@ func TestPacer(t *testing.T) {
 				t.Errorf("%d reads a second, want at most %d", f.reads, tt.reads)
 			}
 			if could := min(tt.rate, 1e12); !tt.waits && float64(f.bytes) < .9*could-float64(pipeSize) {
-				t.Errorf("%d bytes a second, and the program could do %.0f", f.bytes, could)
+				t.Errorf("%d bytes a second were read, but the program can write %.0f", f.bytes, could)
 			}
 		})
 	}
 }
 
-// A program that waits until the reader sleeps, and then writes a byte, wakes it no more often than one that
-// writes all the time.
+// A program that writes single bytes with breaks, each when the reader sleeps, wakes the reader no more often than a program that writes
+// all the time.
 func TestPacerOfSingleBytes(t *testing.T) {
 	for silence := 10 * time.Microsecond; silence < 2*LongestPause; silence = silence * 5 / 4 {
 		p := pacer{size: pipeSize, wanted: 1 << 20}
 		reads := 0
 		for now := time.Duration(0); now < time.Second; reads++ {
 			pause := p.next(1)
-			// Within the pause there is nothing: the reader looks once more, and sleeps.
+			// The pause brought no data, so the reader reads once in vain and then sleeps.
 			p.idle(silence)
 			now += max(pause, silence)
 			reads++
@@ -91,8 +91,8 @@ func testPipe(t *testing.T, wanted int64) (*pipe, *os.File) {
 	return p, w
 }
 
-// unsubscribed takes from a pipe what the machine may be out of.
-func unsubscribed(p *pipe) {
+// removeEpoll simulates a machine on which the epoll instance of a pipe could not be created.
+func removeEpoll(p *pipe) {
 	p.ready.Close()
 	p.ready = nil
 }
@@ -101,8 +101,8 @@ func TestPipe(t *testing.T) {
 	for _, way := range []struct {
 		name string
 		edit func(*pipe)
-	}{{"", func(*pipe) {}}, {", out of descriptors", unsubscribed}} {
-		t.Run("to its end"+way.name, func(t *testing.T) {
+	}{{"", func(*pipe) {}}, {" without epoll", removeEpoll}} {
+		t.Run("reads to the end"+way.name, func(t *testing.T) {
 			p, w := testPipe(t, 100)
 			way.edit(p)
 			got := make(chan string)
@@ -123,7 +123,7 @@ func TestPipe(t *testing.T) {
 				t.Errorf("got %q", said)
 			}
 		})
-		t.Run("a writer that stays"+way.name, func(t *testing.T) {
+		t.Run("a writer that never closes the pipe"+way.name, func(t *testing.T) {
 			p, w := testPipe(t, 100)
 			way.edit(p)
 			if _, err := w.WriteString("last words"); err != nil {
@@ -135,7 +135,7 @@ func TestPipe(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an end in a pause", func(t *testing.T) {
+	t.Run("finish ends a pause", func(t *testing.T) {
 		p, w := testPipe(t, 100)
 		p.due = time.Now().Add(time.Hour)
 		done := make(chan error)
@@ -149,7 +149,7 @@ func TestPipe(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("passed over", func(t *testing.T) {
+	t.Run("skip counts all bytes", func(t *testing.T) {
 		p, w := testPipe(t, 0)
 		const size = 1_000_003
 		go func() {

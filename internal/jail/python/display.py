@@ -1,12 +1,12 @@
-# Pictures, tables and formulas of a program, for a run whose caller wants them. The launcher executes this module before the program
-# starts; the daemon sends it with the program. Displays go over the hand-off socket, which the program keeps, in the frames of the Go
-# package display. The program can use that socket itself, so nothing here protects anything.
+# Displays: pictures, tables and formulas of a program, for a run whose caller wants them. The daemon sends this module with the program,
+# and the launcher executes it before the program starts. Displays are sent over the hand-off socket, which the program keeps, as frames of
+# the Go package display. The program can write to that socket itself, so no check in this module is a protection.
 import builtins
 import io
 import os
 import sys
 
-# As sandbox.MIMETypes has them: the richest first.
+# The same list as sandbox.MIMETypes, the richest type first.
 TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", "application/vnd.plotly.v1+json",
          "application/vnd.vegalite.v5+json", "application/vnd.bokehjs_exec.v0+json", "text/html", "text/latex", "text/markdown",
          "application/json", "text/plain")
@@ -16,19 +16,19 @@ LINE = 255  # the type of a frame that reports a line of the program
 MAX_TITLE = 1024  # bytes
 COMPRESSION = 2  # of PNG files, from 0 to 9: 6, the default, takes twice as long and saves a fifth of the size
 BACKEND = "sandboxd_matplotlib"  # the module of matplotlib's backend
-ABOVE = 200  # the number of the socket: programs expect low numbers for what they open
+ABOVE = 200  # the number of the socket; high, because programs expect low numbers for the files that they open
 
 socket = None  # the descriptor
-owner = None  # the process that may send: frames of several processes would mix
+owner = None  # pid of the only process that may send, because frames of several processes would be mixed
 
 
 def send(kind, title, payload):
-    """Send one frame. A channel that the daemon refuses is not used again, and the program goes on."""
+    """Send one frame. If the daemon has closed the channel, it is not used again, and the program goes on."""
     global socket
     if socket is None or os.getpid() != owner:
         return
     if kind != LINE:
-        for stream in (sys.stdout, sys.stderr):  # what was printed before is seen before
+        for stream in (sys.stdout, sys.stderr):  # so that earlier output is reported before the display
             try:
                 stream.flush()
             except Exception:
@@ -44,7 +44,7 @@ def send(kind, title, payload):
 
 
 def send_line(frame):
-    """Report the line of main.py in which the program is."""
+    """Report the line of main.py that the program executes."""
     while frame and frame.f_code.co_filename != "main.py":
         frame = frame.f_back
     if frame and frame.f_lineno:
@@ -62,8 +62,8 @@ def emit(mime, data, title=""):
 
 
 def representation(thing):
-    """The richest form of an object: its type and its data."""
-    if isinstance(thing, type):  # the methods of a class are for its instances
+    """Return the richest representation of an object: its type and its data."""
+    if isinstance(thing, type):  # the methods below need an instance
         return "text/plain", repr(thing)
     if is_figure(thing):
         return "image/png", picture(thing)
@@ -89,7 +89,7 @@ def representation(thing):
 
 
 def decoded(data):
-    """The bytes of a picture, which may come as text in base64."""
+    """Return the bytes of a picture, which may be a base64 string."""
     if isinstance(data, str):
         import binascii
 
@@ -98,7 +98,7 @@ def decoded(data):
 
 
 def display(*things, title=""):
-    """Show objects: figures, pictures, tables, formulas. Each in its richest form: PNG, SVG, HTML, LaTeX, Markdown or text."""
+    """Show objects: figures, pictures, tables, formulas. Each is shown in its richest form: PNG, SVG, HTML, LaTeX, Markdown or text."""
     for thing in things:
         mime, data = representation(thing)
         emit(mime, data, title or title_of(thing))
@@ -127,7 +127,7 @@ def picture(figure):
 
 
 def title_of(thing):
-    """The title of a figure: its own, that of its first axes, or that of its window."""
+    """Return the title of a figure: its own, that of its first axes that has one, or that of its window."""
     if not is_figure(thing):
         return ""
     heading = getattr(thing, "_suptitle", None)
@@ -149,7 +149,7 @@ def show_figures():
 
 
 def show_last_figures():
-    """At the end of the program: show what is open still. A figure that cannot be drawn must not change how the program ends."""
+    """Show the figures that are still open at the end of the program. A figure that cannot be drawn must not change how it ends."""
     try:
         show_figures()
     except BaseException as error:
@@ -157,7 +157,7 @@ def show_last_figures():
 
 
 def make_backend(module):
-    """Fill the module of matplotlib's backend: that of PNG files, whose show() shows figures."""
+    """Fill the module of matplotlib's backend. It is the Agg backend for PNG files, with a show() that sends displays."""
     from matplotlib.backend_bases import FigureManagerBase
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -186,14 +186,14 @@ def make_backend(module):
     for name, value in list(locals().items()):
         if name not in ("module", "FigureManagerBase", "FigureCanvasAgg"):
             setattr(module, name, value)
-    # After pyplot has registered what closes all figures, and so before it at the end.
+    # pyplot has registered before this a function that closes all figures. atexit calls in reverse order, so this one is called first.
     import atexit
 
     atexit.register(show_last_figures)
 
 
 def use_viewer(image_show):
-    """Let Image.show() of PIL show the picture."""
+    """Make Image.show() of PIL send a display."""
     class Viewer(image_show.Viewer):
         def show(self, image, **options):
             file = io.BytesIO()
@@ -205,7 +205,8 @@ def use_viewer(image_show):
 
 
 class Finder:
-    """Finds matplotlib's backend, and lets what is imported of PIL know of the viewer. It stands before python3's own finders."""
+    """A finder for matplotlib's backend. It also registers the viewer when PIL.ImageShow is imported. It comes before python3's own
+    finders."""
 
     def find_spec(self, name, path=None, target=None):
         if name == BACKEND:
@@ -239,14 +240,14 @@ class Finder:
 
 
 def install(channel):
-    """Keep the channel, and offer display() and the ways by which packages show pictures."""
+    """Keep the channel, define display(), and make matplotlib and PIL send displays."""
     global socket, owner
     os.dup2(channel, ABOVE, inheritable=False)
     socket, owner = ABOVE, os.getpid()
     builtins.display = display
     sys.meta_path.insert(0, Finder())
     os.environ["MPLBACKEND"] = "module://" + BACKEND
-    # A template may have imported these.
+    # A template may have imported these modules already.
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot:
         pyplot.switch_backend("module://" + BACKEND)

@@ -1,5 +1,5 @@
-# Run by the daemon, once and outside of any jail, on the operator's interpreter: says where that
-# lives, and compiles our modules, which come in on standard input.
+# The daemon runs this program once, outside of any jail, with the operator's interpreter. It prints the directories of the interpreter,
+# and compiles the daemon's modules, which it reads from standard input.
 import base64
 import glob
 import importlib.util
@@ -17,8 +17,8 @@ def compiled(name, source):
 
 
 def relics(directories):
-    """Hooks that setuptools left for packages without __init__.py, which Python finds by itself since 3.3:
-    each interpreter's start would import a dozen modules for them."""
+    """Yield the *-nspkg.pth files that setuptools wrote for namespace packages. Since Python 3.3 they are not needed, and they make each
+    start of the interpreter import a dozen modules."""
     for path in (path for directory in directories for path in glob.glob(os.path.join(directory, "*-nspkg.pth"))):
         with open(path) as file:
             if all(line.startswith("import sys, types, os;has_mfs = ") for line in file):

@@ -1,12 +1,10 @@
-# The launcher: python3 imports this as sitecustomize before it runs its main program, in the
-# program's own process, jailed as the program is. It is no part of the wall; it makes main.py
-# behave as `python3 main.py` would.
+# The launcher. python3 imports this module as sitecustomize before it runs its main program, in the process of the program and in its
+# jail. The launcher is no part of the isolation. It makes main.py behave like `python3 main.py`.
 #
-# The interpreter has started when this runs, and waits here for the program, which comes over the
-# hand-off socket. The command line names main.py, which does not exist until then. The launcher compiles the program
-# under the name "main.py" and puts the compiled code where the interpreter opens its main program; as soon as it has,
-# the source takes that place (see Main). So no frame of ours lies below the program's, its tracebacks and
-# line numbers are its own, and the code that runs is the program's alone.
+# The launcher waits for the program, which comes over the hand-off socket. Until then main.py, which the command line names, does not
+# exist. The launcher compiles the program under the name "main.py" and writes the compiled code to main.py. When the interpreter has
+# opened this file, the source replaces it (see Main). So the interpreter itself runs the program: no frame of the launcher is on the
+# stack, and tracebacks and line numbers are the same as outside.
 import _signal
 import _thread
 import marshal
@@ -25,19 +23,20 @@ from _weakref import ReferenceType
 from itertools import islice
 
 for name in set(sys.modules) - before:
-    del sys.modules[name]  # a program does not see that we needed them
+    del sys.modules[name]  # a program must not find modules that only the launcher imported
 
 SOURCE = "main.py"
 ASIDE = ".main.py"  # the source, until the interpreter has opened the compiled code
-STDIN = ".stdin"  # has this name for a moment only, before there are files of the program
-CHANNEL = 3  # the hand-off socket; inside/wire.go has the protocol
+STDIN = ".stdin"  # deleted as soon as it is open, before the files of the program are written
+CHANNEL = 3  # the hand-off socket; inside/wire.go describes the protocol
+INTERRUPT = {_signal.SIGINT}
 
 
-send_line = None  # reports where the program is, if the daemon wants displays
+send_line = None  # function that reports the current line of the program; None if the run has no displays
 
 
 def flush_and_exit(signum, frame):
-    """The time of the program ran out: what was printed without a newline is still in the buffers."""
+    """Handle SIGXCPU, which the daemon sends when the time of the program has run out: write the output that is still in the buffers."""
     try:
         if send_line:
             send_line(frame)
@@ -51,13 +50,13 @@ def report(kind, errno=0):
     os.write(CHANNEL, b"".join(n.to_bytes(4, sys.byteorder) for n in (ord(kind), 0, errno)))
 
 
-ahead = bytearray()  # what was read of the hand-off and not used yet
-READ = 1 << 16  # bytes that are read at a time: most hand-offs come with one read
+ahead = bytearray()  # bytes that were received but not used yet
+READ = 1 << 16  # bytes per read: most messages arrive with one read
 
 
 def receive(most=READ):
-    """Return one part of the hand-off. If the daemon ends, this process ends. At most so many bytes are read beyond the part: what comes
-    after a template's modules must not be read like that."""
+    """Receive one part of the message, with at most most bytes after it. End this process if the daemon has closed the socket. A template
+    must not receive bytes after its modules like that."""
     def exactly(size):
         while len(ahead) < size:
             chunk = os.read(CHANNEL, max(most, size - len(ahead)))
@@ -79,22 +78,22 @@ def put(path, data):
 
 
 def words():
-    """A part of words, each with a NUL at its end."""
+    """Receive one part that is a list of NUL-terminated strings."""
     return receive().split(b"\0")[:-1]
 
 
 def set_environment(variables):
-    """As `NAME=value python3` does: in os.environ, and so in C's environment and in that of child processes."""
+    """Set variables like `NAME=value python3` does: in os.environ, and so in C's environment and that of child processes."""
     for variable in variables:
         name, _, value = variable.partition(b"=")
         os.environb[name] = value
         if name == b"TZ":
-            sys.modules["time"].tzset()  # it has looked already
+            sys.modules["time"].tzset()  # the module has already read the old value
 
 
 def set_stdin(data):
-    """As `python3 < file` does: a file without a name, open for reading only. The sys.stdin that python3 made of
-    /dev/null has read nothing yet, and reads descriptor 0."""
+    """Make data the standard input like `python3 < file` does: an unnamed file that is open for reading only. python3 has made
+    sys.stdin for descriptor 0 while that was /dev/null. It has read nothing yet, so it reads the new file."""
     put(STDIN, data)
     fd = os.open(STDIN, os.O_RDONLY | os.O_CLOEXEC)
     os.unlink(STDIN)
@@ -108,9 +107,8 @@ def make_file(path, data):
 
 
 def receive_rest(files):
-    """Receive arguments, variables, standard input, files, and what the program uses the hand-off socket for. Return the error that
-    kept a file from being made, if there was one. Everything is received even then, since the daemon listens only when it has sent
-    everything."""
+    """Receive arguments, variables, standard input, files, and the program's use of the hand-off socket. If a file could not be made,
+    return the error. The rest is received even then, because the daemon reads the answer only when it has sent everything."""
     arguments = [os.fsdecode(argument) for argument in words()]
     sys.argv[1:] = arguments
     if hasattr(sys, "orig_argv"):
@@ -124,7 +122,7 @@ def receive_rest(files):
     except OSError as error:
         failed = error
     for _ in range(files):
-        data = None  # at most one of them is in memory
+        data = None  # so that at most one file is in memory
         path, data = receive(), receive()
         try:
             if not failed:
@@ -138,16 +136,26 @@ def receive_rest(files):
 
 
 def keep_channel(live, shows):
-    """Let the hand-off socket be standard input, and the channel of displays, whose module is shows, unless it has been loaded. The
-    number of the socket is closed later."""
+    """Use the hand-off socket for standard input if live is not empty, and for displays if shows, their compiled module, is not empty.
+    The module may have been loaded before. launch() closes descriptor CHANNEL later."""
     global send_line
     if live:
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, INTERRUPT)  # until the program runs: the daemon may send it from now on
         os.dup2(CHANNEL, 0)
     if shows:
         if not display:
             load_display(shows)
         display["install"](CHANNEL)
         send_line = display["send_line"]
+
+
+def was_interrupted():
+    """Undo the block of keep_channel, and return whether an interrupt has come since."""
+    try:
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, INTERRUPT)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 display = {}  # the names of the module for displays, when it has been loaded
@@ -159,21 +167,22 @@ def load_display(code):
 
 
 class End:
-    """The end of the program.
+    """A short end of the program.
 
-    python3 takes all of itself apart then. That takes longer than most programs run, and a child of a template copies
-    a good part of the template's memory for it. If nothing is left that could notice, the streams are flushed
-    and the process ends here; otherwise python3 does all of it. Nothing of the program is destroyed here: what
-    a destructor says would name our frame.
+    When a program ends, python3 destroys all modules and objects. That takes longer than most programs run, and in a child of a template
+    it copies much of the template's memory. If nothing of the program can notice the difference, leave() flushes the streams and ends the
+    process; otherwise python3 ends as usual. leave() destroys no object of the program, because an error message of a destructor would
+    contain a frame of the launcher.
     """
 
     def __init__(self):
         self.kept = {}
         self.main = {}  # the names of the program's main module
         self.streams = sys.stdout, sys.stderr
-        self.exit = None  # of a template's module: ends as C does, its own streams flushed
+        self.exit = None  # exit() of a template's module, which also flushes the streams of C; None with engine exec
         self.tracer, self.profiler = [], []
-        # The first to be registered is called last. All but leave() are calls that no tracer sees.
+        # atexit calls these in reverse order: save and remove the tracer and the profiler, leave(), and restore the profiler. Except for
+        # leave(), all calls are of C functions, so that the program's tracer sees no frame of the launcher.
         atexit.register(partial(deque, map(sys.setprofile, self.profiler), 0))
         atexit.register(self.leave)
         for get, set, was in ((sys.getprofile, sys.setprofile, self.profiler), (sys.gettrace, sys.settrace, self.tracer)):
@@ -181,7 +190,7 @@ class End:
             atexit.register(was.extend, islice(iter(get, self), 1))
 
     def keep(self):
-        """Take what is there now for python3's, not the program's."""
+        """Remember the modules and objects that exist now as python3's own, and not the program's."""
         self.kept.update(sys.modules)
         for name in ("__main__", "builtins", "sys"):
             self.kept.pop(name, None)
@@ -189,7 +198,7 @@ class End:
 
     def leave(self):
         try:
-            if sys._getframe(1):  # a program that calls what is registered, and goes on
+            if sys._getframe(1):  # the program itself calls the registered functions (atexit._run_exitfuncs) and goes on
                 return
         except ValueError:
             pass
@@ -202,32 +211,33 @@ class End:
                 for name, module in self.kept.items():
                     if sys.modules.get(name) is module:
                         del sys.modules[name]
-        except BaseException:  # python3 has words for it
+        except BaseException:  # python3 ends as usual and reports the error
             pass
         sys.settrace(self.tracer[-1])
 
     def is_whole(self):
-        """Whether the program came to its last line, so that its status is 0. python3 gives the main module two names
-        for its run and takes them away again, but not where SystemExit ends it (pythonrun.c)."""
+        """Return whether the program has reached its last line, so that its exit status is 0. python3 sets __file__ and __cached__ in
+        the main module while it runs it, and removes them afterwards, but not if SystemExit ended it (pythonrun.c)."""
         return ("__name__" in self.main and "__file__" not in self.main and "__cached__" not in self.main
                 and not any(hasattr(sys, name) for name in ("last_exc", "last_type", "last_value")))
 
     def theirs(self):
+        """Return the names of the modules that the program has imported."""
         return sys.modules.keys() - self.kept.keys() - {"builtins", "sys"}
 
     def all_is_python(self):
-        """No module in C, which may have written to streams of C's."""
+        """Return whether the program has imported no extension module. One in C may have written to buffered streams of C."""
         return not any(is_extension(sys.modules[name]) for name in self.theirs() - {"__main__"})
 
     def nothing_notices(self):
-        """Whether nothing that the program made is told of its end: no destructor, no callback of a weak reference
-        or of the collector, no open file, no unfinished generator or coroutine."""
+        """Return whether no object of the program acts when it is destroyed: no destructor, no callback of a weak reference or of the
+        garbage collector, no open file, no unfinished generator or coroutine."""
         if gc.callbacks or gc.garbage or gc.get_debug() or not ignores_open_files():
             return False
         things = gc.get_objects()
         for kind in set(map(type, gc.get_referents(*things))):
             if not flags_of(kind) & HAVE_GC and any("__del__" in names_of(base) for base in bases_of(kind)):
-                return False  # the collector does not know its objects
+                return False  # its instances are not in gc.get_objects(), so they cannot be checked
         for kind in set(map(type, things)):
             if any("__del__" in names_of(base) for base in bases_of(kind)):
                 remains = LEAVES_NOTHING.get(kind)
@@ -239,7 +249,7 @@ class End:
         return True
 
     def is_noticed(self, callback):
-        """Whether a weak reference calls back what is the program's, and not a library's book-keeping."""
+        """Return whether the callback of a weak reference belongs to the program, and not to a module that was there before."""
         if isinstance(getattr(callback, "__self__", None), ReferenceType):
             return False  # of the registry of an abstract base class (_abc.c)
         function = getattr(callback, "__func__", callback)
@@ -253,13 +263,14 @@ class End:
 
 HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC, object.h
 
-# Without a call of what a metaclass defines.
+# These read the attributes of a type without calling methods of its metaclass.
 names_of = type.__dict__["__dict__"].__get__
 bases_of = type.__dict__["__mro__"].__get__
 flags_of = type.__dict__["__flags__"].__get__
 
+
 def ignores_open_files():
-    """Whether nobody is warned of a file that was not closed. The first filter that matches decides (warnings)."""
+    """Return whether Python gives no warning about a file that was not closed. The first filter that matches decides (warnings)."""
     warnings = sys.modules.get("warnings")
     for action, _, category, _, _ in warnings.filters if warnings else ():
         if issubclass(ResourceWarning, category):
@@ -267,15 +278,16 @@ def ignores_open_files():
     return True
 
 
-# Kinds with a destructor, and when it has nothing to do. A file that can only be read has nothing to write.
+# Types with a destructor, and a function that reports whether the destructor has nothing to do for an object. A file that is open only
+# for reading has nothing to write.
 LEAVES_NOTHING = dict.fromkeys(
     map(type, (sys.stdout, sys.stdout.buffer, sys.stdout.buffer.raw, sys.stdin.buffer)), lambda file: file.closed or not file.writable())
 
 
 def has_no_handler(generator):
-    """Whether a generator is at its end, or in code without try and with, so that nothing runs when it is closed. The first byte of each
-    entry in the table of exceptions has its highest bit set (Objects/exception_handling_notes.txt of CPython). Since Python 3.12, each
-    generator has one for StopIteration."""
+    """Return whether a generator is at its end, or in code without try and with, so that nothing runs when it is closed. The first byte of
+    each entry in the table of exceptions has its highest bit set (Objects/exception_handling_notes.txt of CPython). Since Python 3.12,
+    each generator has one for StopIteration."""
     if generator.gi_frame is None:
         return True
     table = getattr(generator.gi_code, "co_exceptiontable", None)  # since Python 3.11
@@ -286,10 +298,10 @@ LEAVES_NOTHING[type(_ for _ in ())] = has_no_handler
 
 
 def rehearse():
-    """Do what comes with every program, for one that does nothing. A child of a template writes to memory that it shares, which the
-    kernel then copies page by page. In a jail that waits, this happens before there is a program."""
+    """Do the same steps as for a program, with a program that does nothing. They write to memory that a child of a template shares with
+    it, and the kernel copies each such page (copy-on-write). A waiting jail does this before the program arrives."""
     code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
-    put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # nowhere that the program would see
+    put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # the program must not find a file
     exec(marshal.loads(code), {"__name__": "__main__"})
     gc.collect()
 
@@ -299,11 +311,11 @@ def is_extension(module):
 
 
 class Main:
-    """What the interpreter opens as main.py.
+    """The file that the interpreter opens as main.py.
 
-    It takes a file for compiled code that begins as such. Before it runs the code it makes a loader, and looks for the
-    loader's class in importlib by name (pythonrun.c, set_main_loader): at that moment the file is open, and the
-    source can take its place.
+    The interpreter recognizes compiled code by its first bytes. When it has opened the file, and before it runs the code, it looks up the
+    class SourcelessFileLoader in importlib by name and calls it (pythonrun.c, set_main_loader). So a replacement of this class is called
+    at the moment when the source can replace the compiled code.
     """
 
     def __init__(self, source, check):
@@ -317,17 +329,24 @@ class Main:
         if check:
             os._exit(0)
         os.rename(SOURCE, ASIDE)
-        put(SOURCE, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+        self.put(code)
         self.real = _frozen_importlib_external.SourcelessFileLoader
         _frozen_importlib_external.SourcelessFileLoader = self.loader
 
     def loader(self, name, path):
         _frozen_importlib_external.SourcelessFileLoader = self.real
+        if was_interrupted():  # the interpreter has not read the file yet
+            self.put(compile("raise KeyboardInterrupt", SOURCE, "exec"))
         os.rename(ASIDE, SOURCE)
         return _frozen_importlib_external.SourceFileLoader(name, path)
 
+    @staticmethod
+    def put(code):
+        put(SOURCE, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+
     def refuse(self):
-        """Leave main.py to the interpreter, which cannot compile it either, and has the words for a file."""
+        """Leave the source in main.py. The interpreter cannot compile it either, and reports the error as it does for a file. Interrupts
+        stay blocked, so that the report is complete."""
         import warnings
 
         def say(kind, error, traceback):
@@ -338,20 +357,21 @@ class Main:
                     error.filename = SOURCE
             sys.__excepthook__(kind, error, traceback)
 
-        warnings.simplefilter("ignore")  # those have been seen
+        warnings.simplefilter("ignore")  # the first compilation has already shown them
         sys.excepthook = say
 
 
 def run_no_program(event, arguments):
-    """An audit hook that ends the process before the interpreter runs a main program that it can compile after all: of
-    a file with a NUL, Python before 3.12 takes no notice. Reading one may need a codec, which is imported."""
+    """An audit hook for a program that compile() has refused and that must not run. The interpreter may be able to compile the file:
+    before Python 3.12 it ignores a NUL byte in a file. Then the hook ends the process before the code runs. It ignores code of the standard
+    library, because the interpreter may import a codec to read the file."""
     if event == "exec" and not arguments[0].co_filename.startswith(os.path.dirname(os.__file__) + "/"):
         os._exit(0)
 
 
 def new_main(nulled):
-    """The main module of the program is its own; of the first one the collector knows nothing any more. The names
-    that the policy takes away are None in that module only: what it imports has the real builtins."""
+    """Make a new main module for the program and return its names. The old one is exempt from the garbage collector (gc.freeze in
+    keep). The names that the policy forbids are None in this module only: imported modules have the real builtins."""
     old = sys.modules["__main__"]
     main = sys.modules["__main__"] = type(sys)("__main__")
     main.__dict__.update(old.__dict__)
@@ -368,11 +388,11 @@ def launch():
     sys.argv[:] = [SOURCE]
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[1:] = [SOURCE]
-    sys.stdout.reconfigure(line_buffering=True)  # what was printed survives a kill
+    sys.stdout.reconfigure(line_buffering=True)  # so that a kill does not lose printed lines
     _signal.signal(_signal.SIGXCPU, flush_and_exit)
 
     end = End()
-    compile("", SOURCE, "exec")  # the compiler prepares itself when it is first called
+    compile("", SOURCE, "exec")  # the first call initializes the compiler
     end.keep()
 
     report("R")
@@ -406,7 +426,7 @@ def launch():
     report("S")
     os.close(CHANNEL)
 
-    # The interpreter would find out by itself that its main program is no archive, with an import.
+    # Tells the interpreter that main.py is not an archive. To find out itself, it would import zipimport.
     sys.path_importer_cache[os.path.abspath(SOURCE)] = None
 
     end.main = new_main(nulled)
@@ -414,15 +434,15 @@ def launch():
 
 
 def is_first():
-    """Whether this is the first interpreter of the process. A subinterpreter imports sitecustomize again, in an
-    environment from which the first one has taken what is ours."""
+    """Return whether this is the first interpreter of the process. A subinterpreter imports sitecustomize again, but the first one has
+    removed PYTHONPATH from the environment."""
     return os.environ.get("PYTHONPATH") == os.path.dirname(__file__)
 
 
 if is_first():
     try:
         launch()
-    except Exception as error:  # no space for the program: not a thing to go on after
+    except Exception as error:  # such as no space for the program: it cannot run
         os.write(2, f"{type(error).__name__}: {error}\n".encode())
         os._exit(1)
 else:

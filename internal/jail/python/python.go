@@ -1,5 +1,5 @@
-// Package python knows the interpreter of the host: where it lives, what a jail needs of it, and the code that it runs before the
-// program (launcher.py) and as a template (template.py).
+// Package python describes the interpreter of the host: its directories, its files in a jail, and the daemon's modules that it runs
+// before the program (launcher.py), as a template (template.py) and for displays (display.py).
 package python
 
 import (
@@ -29,7 +29,7 @@ var launcherSource []byte
 //go:embed template.py
 var templateSource []byte
 
-// displaySource is the module that sends what a program shows.
+// displaySource is the module that sends the displays of a program.
 //
 //go:embed display.py
 var displaySource []byte
@@ -46,26 +46,26 @@ type Interpreter struct {
 	launcher []byte   // the launcher, compiled once by this interpreter
 	template []byte   // likewise
 	display  []byte   // likewise
-	relics   []string // files without which it starts faster, see inspect.py
+	relics   []string // files that slow down its start; see inspect.py
 }
 
-// notItsOwn are directories that also hold other things of the host, or in which a program may write. A directory that an
-// interpreter lives in is shown to programs as a whole, so it cannot be one of these.
+// notItsOwn lists directories that also contain other files of the host, or that a program may write. A jail shows the whole directory of
+// an interpreter, so that directory cannot be one of these.
 var notItsOwn = []string{"/", "/boot", "/dev", "/dev/shm", "/etc", "/home", rootfs.Home, "/media", "/mnt", "/opt", "/proc", "/root", rootfs.Run,
 	rootfs.Launcher, "/srv", "/sys", "/var", "/var/lib"}
 
-// Patience bounds the one start of the interpreter outside of a jail.
+// Patience bounds the run of inspect.py.
 const Patience = 30 * time.Second
 
-// Inspect asks the interpreter at an absolute path where it lives, and has it compile the launcher and the template module. It
-// runs only code of the daemon. It fails for versions before 3.9, and for an interpreter that a jail cannot show.
+// Inspect runs inspect.py with the interpreter at an absolute path, to find its directories and to compile the daemon's modules. It fails
+// for versions before 3.9, and for an interpreter that a jail cannot show.
 func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if !filepath.IsAbs(path) {
 		return Interpreter{}, fmt.Errorf("python %q: not an absolute path", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // with site: it knows a virtual environment
+	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // without -S: the module site recognizes a virtual environment
 	sources, err := json.Marshal(map[string]string{"launcher": string(launcherSource), "template": string(templateSource), "display": string(displaySource)})
 	if err != nil {
 		return Interpreter{}, err
@@ -79,24 +79,24 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if err != nil {
 		return Interpreter{}, fmt.Errorf("python: %w", err)
 	}
-	var told struct {
+	var answer struct {
 		Version  [2]int
 		Prefixes []string
 		Modules  map[string][]byte
 		Relics   []string
 	}
-	if err := json.Unmarshal(out, &told); err != nil {
-		return Interpreter{}, fmt.Errorf("python %s: no answer that makes sense: %.100q", path, out)
+	if err := json.Unmarshal(out, &answer); err != nil {
+		return Interpreter{}, fmt.Errorf("python %s is not a Python interpreter; it printed %.100q", path, out)
 	}
-	if told.Version[0] != 3 || told.Version[1] < 9 {
-		return Interpreter{}, fmt.Errorf("python %s is version %d.%d; 3.9 or later is needed", path, told.Version[0], told.Version[1])
+	if answer.Version[0] != 3 || answer.Version[1] < 9 {
+		return Interpreter{}, fmt.Errorf("python %s is version %d.%d; 3.9 or later is needed", path, answer.Version[0], answer.Version[1])
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Interpreter{}, err
 	}
-	i := Interpreter{Path: path, launcher: told.Modules["launcher"], template: told.Modules["template"], display: told.Modules["display"], relics: told.Relics}
-	for _, dir := range append(told.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
+	i := Interpreter{Path: path, launcher: answer.Modules["launcher"], template: answer.Modules["template"], display: answer.Modules["display"], relics: answer.Relics}
+	for _, dir := range append(answer.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		dir = filepath.Clean(dir)
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)
@@ -105,10 +105,10 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	i.prefixes = outermost(i.prefixes)
 	for _, dir := range i.prefixes {
 		if strings.HasPrefix(dir+"/", inside.Assembly+"/") {
-			return Interpreter{}, fmt.Errorf("python %s lives in %s: the jail is put together over %s, so it cannot come along", path, dir, inside.Assembly)
+			return Interpreter{}, fmt.Errorf("python %s is installed in %s: directories below %s cannot be shown in a jail; install it elsewhere", path, dir, inside.Assembly)
 		}
 		if slices.Contains(notItsOwn, dir) {
-			return Interpreter{}, fmt.Errorf("python %s lives in %s itself, and all of that would be seen by every program: give it a directory of its own", path, dir)
+			return Interpreter{}, fmt.Errorf("python %s is installed directly in %s, and every program would see all files of that directory; install it in its own directory", path, dir)
 		}
 	}
 	return i, nil
@@ -121,24 +121,24 @@ func outermost(dirs []string) []string {
 	})
 }
 
-// Files returns what the root of a jail needs of the interpreter.
+// Files returns the files of the interpreter in the root of a jail.
 func (i Interpreter) Files() rootfs.Python {
 	return rootfs.Python{Prefixes: i.prefixes, Launcher: i.launcher, Relics: i.relics}
 }
 
-// TemplateFile returns the file that the root of a template has in addition.
+// TemplateFile returns the additional file in the root of a template: template.py, compiled.
 func (i Interpreter) TemplateFile() inside.Node {
 	return inside.Node{Op: inside.File, Path: rootfs.Launcher + "/sandboxd_template.pyc", Data: string(i.template)}
 }
 
-// Display returns the compiled module by which a program shows pictures.
+// Display returns display.py, compiled.
 func (i Interpreter) Display() []byte { return i.display }
 
-// Argv is the command line of a run.
+// Argv returns the command line of a run.
 func (i Interpreter) Argv() []string { return []string{i.Path, rootfs.Main} }
 
-// Environment is the whole environment of a run, in the form "NAME=value". The launcher removes the variables of the second part
-// before the program starts.
+// Environment returns the environment of a run, in the form "NAME=value". The launcher removes the variables of the second part before
+// the program starts.
 func Environment() []string {
 	return []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin",
@@ -148,7 +148,7 @@ func Environment() []string {
 		"TMPDIR=/tmp",
 		"MPLCONFIGDIR=" + rootfs.Fonts,
 		"MPLBACKEND=Agg",
-		// A run has one processor, on which more threads of BLAS would only wait for each other.
+		// By default a run may use one processor, and several threads of BLAS would only wait for each other.
 		"OPENBLAS_NUM_THREADS=1",
 		"OMP_NUM_THREADS=1",
 		"MKL_NUM_THREADS=1",
@@ -159,7 +159,7 @@ func Environment() []string {
 	}
 }
 
-// LastLine returns the last line of what an interpreter printed: of a traceback, the exception.
+// LastLine returns the last line of the output of an interpreter. In a traceback this is the exception.
 func LastLine(text []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	return lines[len(lines)-1]

@@ -1,7 +1,6 @@
-# A template: an interpreter that has imported the modules that the operator names, and forks runs, each into namespaces of its own.
-# The launcher imports this module in the jail of the template, which no code or data of a user ever enters. In a child, serve()
-# returns when the child has replayed the same script as every init (package inside). The child then goes on as the launcher does
-# in any run.
+# A template: an interpreter that has imported the modules that the operator names, and forks runs, each into its own namespaces. The
+# launcher imports this module in the jail of the template, where no code or data of a user ever arrives. In a child, serve() returns
+# when the child has replayed the same script as every init (package inside). The child then continues in the launcher as any run does.
 import sys
 
 before = set(sys.modules)
@@ -14,10 +13,10 @@ import os
 import select
 from _frozen_importlib import ModuleSpec
 
-ours = set(sys.modules) - before  # a program does not see that we needed them
+ours = set(sys.modules) - before  # a program must not find modules that only this one imported
 CHANNEL = 3
-LIBRARYS = 32, 33  # signals that the C library keeps to itself (nptl(7))
-LOOKS = 50  # at what an import leaves behind
+LIBRARYS = 32, 33  # signals that the C library uses itself (nptl(7))
+LOOKS = 50  # shared() is called at most so often, 10 ms apart, until it finds nothing
 
 
 def descriptors(channel):
@@ -39,12 +38,12 @@ class Template:
     def __init__(self, control, module):
         self.control = control
         self.module = module
-        self.children = {}  # pid of each, by its pidfd
+        self.children = {}  # pids by pidfd
         self.poll = select.poll()
         self.poll.register(control.fileno(), select.POLLIN)
 
     def serve(self):
-        """Fork when the daemon asks for it; return in a child."""
+        """Fork when the daemon asks for it. Return only in a child."""
         while True:
             for fd, _ in self.poll.poll():
                 if fd != self.control.fileno():
@@ -53,10 +52,10 @@ class Template:
                     return
 
     def fork(self):
-        """Serve one request. Return True in the child, jailed."""
+        """Serve one request. Return True in the child, after it has replayed the script."""
         served = self.module.serve(self.control.fileno())
         if served is None:
-            os._exit(0)  # the daemon is gone, or does not need this template any more
+            os._exit(0)  # the daemon has closed the control socket: it has ended, or does not need this template any more
         pid, pidfd = served
         if pid == 0:
             self.control.detach()  # the script has closed it
@@ -74,7 +73,7 @@ class Template:
 
 
 def reseed():
-    """What the template's modules have drawn from a source of randomness is not to be drawn again."""
+    """Reset all random state of imported modules, so that two runs of a template do not draw the same values."""
     fresh = lambda: int.from_bytes(os.urandom(16), sys.byteorder)
     modules = sys.modules
     if "random" in modules:
@@ -94,13 +93,13 @@ def reseed():
         modules["multiprocessing.process"].current_process().authkey = os.urandom(32)
     if "uuid" in modules:
         uuid = modules["uuid"]
-        uuid._generate_time_safe = None  # libuuid keeps its node and its clock sequence to itself
-        uuid._node = fresh() & (1 << 48) - 1 | 1 << 40  # as uuid does where there is no address (RFC 4122, 4.5)
+        uuid._generate_time_safe = None  # the state of libuuid, its node and clock sequence, cannot be reset
+        uuid._node = fresh() & (1 << 48) - 1 | 1 << 40  # a random node, as on a machine without a MAC address (RFC 4122, 4.5)
         uuid._last_timestamp = None
 
 
 def shared():
-    """What a fork shares between parent and child, or takes away from the child (fork(2)), each in words."""
+    """Return descriptions of the state that parent and child share after a fork, or that the child loses (fork(2))."""
     found = set()
     for thread in os.listdir("/proc/self/task"):
         if int(thread) != os.getpid():
@@ -109,17 +108,17 @@ def shared():
             with open(f"/proc/self/task/{thread}/children") as file:
                 found.update(f"child process {pid}" for pid in file.read().split())
         except OSError:
-            pass  # of a thread that has ended
+            pass  # the thread has ended
     for fd in os.listdir("/proc/self/fd"):
         try:
             found.add(f"descriptor {fd} ({os.readlink('/proc/self/fd/' + fd)})")
         except OSError:
-            pass  # of the listing itself
+            pass  # the descriptor of the listing itself
     with open("/proc/self/smaps") as file:
         for line in file:
             if "-" in line.split(None, 1)[0]:
                 mapping = line.split(None, 5)  # addresses, access, offset, device, inode, path
-            # Shared, and writable or open to be made so; a file that was opened for reading only is neither.
+            # "sh" is a shared mapping, and "mw" one that is or may become writable. A file that was opened for reading lacks "mw".
             elif line.startswith("VmFlags:") and {"sh", "mw"} <= set(line.split()):
                 low, high = (int(address, 16) for address in mapping[0].split("-"))
                 found.add(f"a shared mapping of {high - low} bytes ({''.join(mapping[5:]).strip() or 'anonymous'})")
@@ -138,14 +137,14 @@ def shared():
 
 
 def serve(names, report, end):
-    """Import what is named and report that, then fork for the daemon; return in a child."""
+    """Import the modules and report that, then fork for the daemon. Return only in a child."""
     control, extension = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
     module = load(extension)
     os.close(extension)
     for name in ours | {"_sandboxd"}:
         sys.modules.pop(name, None)
     end.exit = module.exit
-    module.keep(end.kept)  # whatever the end of a child
+    module.keep(end.kept)  # so that the objects in it outlive the end of a child's interpreter
     before = shared()
     for name in names:
         __import__(name)
@@ -153,7 +152,7 @@ def serve(names, report, end):
             left = sorted(shared() - before)
             if not left:
                 break
-            select.poll().poll(10)  # milliseconds: a thread that was joined may still be on its way out
+            select.poll().poll(10)  # milliseconds; a joined thread may need some time until the kernel has removed it
         else:
             raise RuntimeError(f"module {name!r} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
     if "PIL.Image" in sys.modules:
@@ -161,7 +160,7 @@ def serve(names, report, end):
     sys.stdout.flush()
     sys.stderr.flush()
     gc.collect()
-    end.keep()  # and a child that collects garbage need not copy what it shares with us
+    end.keep()  # gc.freeze: a child that collects garbage does not write to, and so copy, shared memory
     report("S")
     os.close(CHANNEL)
     Template(_socket.socket(fileno=control), module).serve()

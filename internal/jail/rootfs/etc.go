@@ -12,9 +12,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// etcFromHost are the files of the host's /etc that a program gets: how to find libraries, types of files,
-// names of ports, defaults of plots and of TLS. Packages of the distribution bring them. None of them
-// names the host's users or its place in the network.
+// etcFromHost lists the files of the host's /etc that a jail has. They come with packages of the distribution: library paths, file types,
+// port names, defaults of matplotlib and of OpenSSL. None of them contains the host's users or its network configuration.
 var etcFromHost = []string{
 	"/etc/alternatives", // libblas.so.3 is a link through it
 	"/etc/ld.so.cache",
@@ -26,7 +25,7 @@ var etcFromHost = []string{
 	"/etc/ssl/openssl.cnf",
 }
 
-// For a host without these files.
+// Files for a host that does not have /etc/services or /etc/protocols.
 var (
 	//go:embed etc/services
 	services string
@@ -34,7 +33,7 @@ var (
 	protocols string
 )
 
-// etcPlan plans /etc: the host's files above, and files of ours where the host's would tell of the host.
+// etcPlan plans /etc: the files of etcFromHost, and files made for the jail in place of those that describe the host.
 func etcPlan() []inside.Node {
 	plan := []inside.Node{
 		{Op: inside.Dir, Path: "/etc", Mode: 0o755},
@@ -52,7 +51,7 @@ func etcPlan() []inside.Node {
 	file("/etc/protocols", protocols)
 	file("/etc/services", services)
 	file("/etc/ssl/certs/ca-certificates.crt", authorities(authoritiesDir))
-	// The users that programs take for granted, and the one that the program is.
+	// root and nobody, which programs expect, and the user of the program.
 	file("/etc/passwd", fmt.Sprintf(`root:x:0:0:root:/root:/bin/bash
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 %s:x:%d:%d::%s:/bin/sh
@@ -60,11 +59,11 @@ nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 	file("/etc/group", fmt.Sprintf("root:x:0:\nnogroup:x:65534:\n%s:x:%d:\n", User, inside.GID))
 	file("/etc/hosts", "127.0.0.1 localhost "+inside.Hostname+"\n::1 localhost\n")
 	file("/etc/hostname", inside.Hostname+"\n")
-	// dns, though there is nobody to ask: a name that is not in /etc/hosts then ends in EAI_AGAIN ("Temporary
-	// failure in name resolution"), as outside without a network, and not in EAI_NONAME.
+	// dns, although no server answers: so the lookup of a name that is not in /etc/hosts returns EAI_AGAIN ("Temporary failure in name
+	// resolution"), as on a machine without a network, and not EAI_NONAME.
 	file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n")
 	file("/etc/resolv.conf", "# There is no network: nobody answers here.\nnameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-	file("/etc/timezone", "Etc/UTC\n") // the host's would tell where it is
+	file("/etc/timezone", "Etc/UTC\n") // the host's time zone would reveal its location
 	for _, n := range []inside.Node{
 		{Op: inside.Link, Path: "/etc/localtime", Source: "/usr/share/zoneinfo/Etc/UTC"},
 		{Op: inside.Link, Path: "/etc/os-release", Source: "/usr/lib/os-release"},
@@ -76,14 +75,14 @@ nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 	return plan
 }
 
-// authoritiesDir holds the certificate authorities that the distribution's package ca-certificates brings.
+// authoritiesDir holds the certificates of the distribution's package ca-certificates.
 const authoritiesDir = "/usr/share/ca-certificates"
 
-// authorities is a bundle as update-ca-certificates(8) writes it to /etc/ssl/certs/ca-certificates.crt, of the
-// package's certificates alone: the host's bundle may have others, which name their owner.
+// authorities returns a bundle in the form that update-ca-certificates(8) writes to /etc/ssl/certs/ca-certificates.crt. It contains only
+// the certificates of the package. The host's bundle may contain others, which reveal who operates the host.
 func authorities(dir string) string {
 	var bundle strings.Builder
-	paths, _ := filepath.Glob(dir + "/*/*.crt") // a pattern of ours
+	paths, _ := filepath.Glob(dir + "/*/*.crt") // fails only for a malformed pattern
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {

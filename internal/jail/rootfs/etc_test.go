@@ -11,14 +11,14 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// Each file of /etc is there once, whatever the host has.
+// Each file of /etc is planned exactly once, whatever files the host has.
 func TestEtcPlan(t *testing.T) {
 	host := etcFromHost
 	defer func() { etcFromHost = host }()
 	for _, tt := range []struct {
 		name string
 		has  []string
-	}{{"of this host", host}, {"of a host without any", nil}} {
+	}{{"with the files of this host", host}, {"without files of the host", nil}} {
 		t.Run(tt.name, func(t *testing.T) {
 			etcFromHost = tt.has
 			planned := map[string]inside.Node{}
@@ -30,15 +30,15 @@ func TestEtcPlan(t *testing.T) {
 			}
 			for _, path := range []string{"group", "hostname", "hosts", "nsswitch.conf", "passwd", "protocols", "resolv.conf", "services", "timezone"} {
 				if _, ok := planned["/etc/"+path]; !ok {
-					t.Errorf("there is no /etc/%s", path)
+					t.Errorf("/etc/%s is not planned", path)
 				}
 			}
 		})
 	}
 }
 
-// What is built in has the form of services(5) and protocols(5).
-func TestBuiltInNames(t *testing.T) {
+// The embedded files have the form of services(5) and protocols(5).
+func TestEmbeddedServicesAndProtocols(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, form string
 		want             []string
@@ -50,19 +50,19 @@ func TestBuiltInNames(t *testing.T) {
 			form := regexp.MustCompile(tt.form)
 			for line := range strings.Lines(tt.text) {
 				if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") && !form.MatchString(line) {
-					t.Errorf("%q", line)
+					t.Errorf("the line %q does not match %s", line, tt.form)
 				}
 			}
 			for _, entry := range tt.want {
 				if !strings.Contains(tt.text, "\n"+entry) {
-					t.Errorf("no %q", entry)
+					t.Errorf("the entry %q is missing", entry)
 				}
 			}
 		})
 	}
 }
 
-// The bundle has the certificates of the package, and nothing else that lies beside them.
+// The bundle contains the certificates of the package, and no private key, comment or other file.
 func TestAuthorities(t *testing.T) {
 	dir := t.TempDir()
 	block := func(kind, content string) []byte {
@@ -88,6 +88,6 @@ func TestAuthorities(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	if got := authorities(filepath.Join(dir, "nowhere")); got != "" {
-		t.Errorf("of nothing: %q", got)
+		t.Errorf("for a missing directory: %q", got)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Locks are write locks on the inodes that all runs share and could lock: those of the device nodes, which a jail cannot make
-// anew, and the inode of all descriptors without a path (epoll, eventfd, timerfd), of which the kernel has one for the whole
+// Locks holds write locks on the inodes that all runs share and could lock. These are the device nodes, which a jail cannot create
+// itself, and the inode of all descriptors without a path (epoll, eventfd, timerfd): the kernel has one such inode for the whole
 // machine (fs/anon_inodes.c). Every run would see a lock of another run on such an inode, so the runs could communicate. While the
-// daemon holds the locks, no run gets one.
+// daemon holds the locks, no run can get one.
 //
 // They are open file description locks. A lock of the process (F_SETLK) would be lost as soon as the daemon closes any descriptor
 // of /dev/null.

@@ -3,9 +3,9 @@
 // The init (package inside) builds the root over a tmpfs, which becomes read-only when it is filled:
 //
 //	/usr /bin /lib …   the host's, read-only
-//	/etc               some files, made for runs or the host's: see etc.go
+//	/etc               some files of the host, and files made for the jail: see etc.go
 //	/dev               null, zero, full, random, urandom; shm is in the scratch space
-//	/proc              of the new pid namespace, read-only: processes, and what a run may know of its machine
+//	/proc              of the new pid namespace, read-only: processes, and files that describe the run's limits
 //	/sandbox           the launcher
 //	/home/sandbox      main.py and what the program writes  ┐ one tmpfs, the scratch space, with one quota
 //	/tmp /dev/shm /run writable                             ┘
@@ -34,14 +34,14 @@ const (
 	Fonts    = Run + "/matplotlib" // matplotlib's font list (MPLCONFIGDIR): it must be writable, so it is in the scratch space
 )
 
-// devices are the device nodes of a jail, which are the host's.
+// devices lists the device nodes of the host that a jail has.
 var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 
-// Python is what the root has of an interpreter.
+// Python describes the files of an interpreter in the root.
 type Python struct {
 	Prefixes []string // directories outside of /usr that it needs
 	Launcher []byte   // sitecustomize.pyc: the compiled launcher
-	Relics   []string // files that are hidden, because it starts faster without them
+	Relics   []string // *-nspkg.pth files that are hidden because they slow down its start; see inspect.py
 }
 
 // Plan describes the root of the runs on this host.
@@ -117,7 +117,7 @@ func hostTree(path string) []inside.Node {
 
 // mountedBelow reports whether something is mounted below path.
 func mountedBelow(path string) bool {
-	below, _ := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { // it fails only without /proc, which the probe has looked at
+	below, _ := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { // fails only without /proc, which the probe checks
 		return !strings.HasPrefix(m.Mountpoint, path+"/"), false
 	})
 	return len(below) > 0

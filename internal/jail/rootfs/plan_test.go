@@ -10,8 +10,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// The unit's root directory holds what the plan takes from the host, where the host has it.
-func TestUnitShowsWhatThePlanTakes(t *testing.T) {
+// BindReadOnlyPaths= of the unit contains all paths of the host that the plan uses.
+func TestUnitBindsThePathsOfThePlan(t *testing.T) {
 	unit, err := os.ReadFile("../../../systemd/sandboxd.service")
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func TestUnitShowsWhatThePlanTakes(t *testing.T) {
 			}
 		}
 	}
-	taken := etcFromHost // also what this host lacks
+	taken := etcFromHost // also files that this host does not have
 	for _, n := range Plan(Python{}, sandbox.DefaultLimits()) {
 		if n.Op == inside.Tree || n.Op == inside.Bind || n.Op == inside.Link && !strings.HasPrefix(n.Source, "/") {
 			taken = append(taken, n.Path)
@@ -32,18 +32,18 @@ func TestUnitShowsWhatThePlanTakes(t *testing.T) {
 	}
 	for _, path := range taken {
 		if !slices.Contains(shown, path) {
-			t.Errorf("%s is in the plan, and not in BindReadOnlyPaths=", path)
+			t.Errorf("%s is in the plan but not in BindReadOnlyPaths=", path)
 		}
 	}
 }
 
-// Every version of Landlock takes every rule: one without a right, or with one that the version does not know, is refused.
+// The rules for each version of Landlock are valid: the kernel refuses a rule without rights, and rights that it does not know.
 func TestLandlockRulesOfEachVersion(t *testing.T) {
 	for abi := 1; abi <= 8; abi++ {
 		set := landlockRules(abi, Plan(Python{}, sandbox.DefaultLimits()))
 		for _, rule := range set.Rules {
 			if rule.Rights == 0 || rule.Rights&^set.Handled != 0 {
-				t.Errorf("version %d: the rule for %s has the rights %#x of %#x", abi, rule.Path, rule.Rights, set.Handled)
+				t.Errorf("version %d: the rule for %s has the rights %#x; the handled rights are %#x", abi, rule.Path, rule.Rights, set.Handled)
 			}
 		}
 	}

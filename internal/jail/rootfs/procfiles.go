@@ -12,12 +12,11 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// What programs read of the machine in /proc: psutil, joblib and many others end with an error where these files are
-// missing. A run is told its own limits there, as lxcfs does it, and nothing of the host or of other runs: what the
-// host counts in the real files is a channel between runs. The files are written once and do not change: a run is short, and a
-// file that changes would need a process that serves it.
+// This file makes the files of /proc that describe the machine. psutil, joblib and many other packages fail if these files are missing.
+// As with lxcfs, they contain the limits of the run and nothing about the host or other runs: the counters in the host's files would be
+// a channel between runs. The content does not change during a run, because that would need a process that serves the files.
 
-// ownProc plans the files. The limits are those of the runs.
+// ownProc plans these files for runs with these limits.
 func ownProc(limits sandbox.Limits) []inside.Node {
 	cpus := runtime.NumCPU()
 	if most := int(math.Ceil(limits.CPU)); most < cpus {
@@ -36,9 +35,9 @@ func ownProc(limits sandbox.Limits) []inside.Node {
 	return nodes
 }
 
-// memInfo has the fields that programs look for (proc_meminfo(5)), in kB as the kernel writes it.
+// memInfo returns the fields of /proc/meminfo that programs read (proc_meminfo(5)), in kB like the kernel.
 func memInfo(limits sandbox.Limits) string {
-	const started = 16 << 20 // what the interpreter has before the program begins, in bytes
+	const started = 16 << 20 // memory of the interpreter before the program starts, in bytes
 	total := limits.Memory
 	free := max(0, total-started)
 	var b strings.Builder
@@ -57,7 +56,7 @@ func memInfo(limits sandbox.Limits) string {
 	return b.String()
 }
 
-// kernelStat is /proc/stat of a machine that has just started (proc_stat(5)).
+// kernelStat returns /proc/stat of a machine that has just started (proc_stat(5)).
 func kernelStat(cpus int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cpu  0 0 0 %d 0 0 0 0 0 0\n", 100*cpus)
@@ -69,7 +68,8 @@ func kernelStat(cpus int) string {
 	return b.String()
 }
 
-// cpuInfo has what the processor says of itself to every program, its features, and none of the host's names and speeds.
+// cpuInfo returns /proc/cpuinfo with the features of the processor, which every program can query from it, but without its name and
+// speed.
 func cpuInfo(cpus int) string {
 	kept := map[string]bool{"flags": true, "Features": true} // amd64, arm64
 	var features string

@@ -10,7 +10,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/output"
 )
 
-// ends are both ends of what connects an init with the daemon.
+// ends holds both ends of the sockets and pipes that connect an init with the daemon.
 type ends struct {
 	channel, theirs  *os.File // of the hand-off socket
 	outR, outW       *os.File
@@ -42,9 +42,9 @@ func (e ends) descriptors() []int {
 	return []int{int(e.outW.Fd()), int(e.errW.Fd()), int(e.theirs.Fd()), int(e.statusW.Fd())}
 }
 
-// init makes an Init of the daemon's ends. It owns the pidfd from then on, also if it fails.
+// init returns an Init with the daemon's ends. It takes the pidfd over, even if it fails.
 func (e ends) init(pid, pidfd int) (*Init, error) {
-	if err := unix.SetNonblock(pidfd, true); err != nil { // for Go's poller
+	if err := unix.SetNonblock(pidfd, true); err != nil { // os.NewFile uses Go's poller only for a non-blocking descriptor
 		return nil, errors.Join(err, unix.Close(pidfd))
 	}
 	return &Init{
@@ -53,18 +53,18 @@ func (e ends) init(pid, pidfd int) (*Init, error) {
 	}, nil
 }
 
-// close closes the ends of the init, and with ours those of the daemon. Nothing was written through them.
+// close closes the ends of the init, and with ours also those of the daemon.
 func (e ends) close(ours bool) {
 	closing := []*os.File{e.theirs, e.outW, e.errW, e.statusW}
 	if ours {
 		closing = append(closing, e.channel, e.outR, e.errR, e.statusR)
 	}
 	for _, f := range closing {
-		f.Close() // for nil, an error and no panic
+		f.Close() // returns an error for a nil file
 	}
 }
 
-// HandOffPair returns the daemon's end of a hand-off socket, which waits in Go's poller, and the other end.
+// HandOffPair returns the daemon's end of a hand-off socket, which is in Go's poller, and the other end.
 func HandOffPair() (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -76,7 +76,7 @@ func HandOffPair() (ours, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "hand-off"), os.NewFile(uintptr(fds[1]), "hand-off of the init"), nil
 }
 
-// ControlPair returns the two ends of a socket for requests: the daemon's, and that of a zygote or template.
+// ControlPair returns both ends of a control socket: the daemon's, and that of a zygote or template.
 func ControlPair() (ours *net.UnixConn, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -13,23 +13,24 @@ import (
 //go:embed initbinary
 var embedded embed.FS
 
-// The two forms of it: a program, and a module for templates.
+// The init as a program, and as a module for templates.
 const (
 	embeddedInit = "initbinary/sandboxd-init"
 	embeddedFork = "initbinary/sandboxd-fork.so"
 )
 
-// OpenTemplateModule opens the module for templates, which the python3 of a template loads.
+// OpenTemplateModule opens the module that the python3 of a template loads.
 func OpenTemplateModule() (*os.File, error) { return openEmbedded(embeddedFork) }
 
-// openEmbedded makes an embedded file executable: as a sealed file in memory, so that no file of the host needs to be trusted.
+// openEmbedded copies an embedded file to a sealed file in memory (memfd_create(2)), from which it can be executed. So the daemon does not
+// depend on a file of the host.
 func openEmbedded(name string) (*os.File, error) {
 	program, err := embedded.ReadFile(name)
 	if err != nil {
-		return nil, errors.New("this program was built without the init that it carries: build it with make")
+		return nil, errors.New("this sandboxd was built without its embedded init; build it with make")
 	}
 	const shown = "init" // programs that are forked see this name in /proc/self/maps
-	// MFD_EXEC is Linux 6.3; older kernels refuse the flag, and need none.
+	// Linux 6.3 and later need MFD_EXEC. Older kernels refuse the flag, and make the file executable without it.
 	fd, err := unix.MemfdCreate(shown, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
 	if errors.Is(err, unix.EINVAL) {
 		fd, err = unix.MemfdCreate(shown, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)

@@ -10,8 +10,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// What is embedded is what is in the tree: a plain `go test` after a change of the init
-// would otherwise try the one of yesterday.
+// The embedded init is built from the sources in the tree. Otherwise a plain `go test` after a change of the init would test the old one.
 func TestEmbeddedInitIsCurrent(t *testing.T) {
 	if testenv.InLab() {
 		t.Skip("no compiler in the lab: this is tried outside of it")
@@ -30,7 +29,7 @@ func TestEmbeddedInitIsCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(current, embedded) {
-			t.Errorf("%s is not of this tree: run make init", name)
+			t.Errorf("%s is out of date: run make init", name)
 		}
 	}
 }

@@ -29,40 +29,40 @@ type Spawner interface {
 type Request struct {
 	Namespaces uintptr      // flags of clone3(2): CLONE_NEW…, CLONE_NEWUSER among them
 	Leaf       *cgroup.Leaf // nil: the init stays in the cgroup of the process that makes it
-	ID         hostid.ID    // who the program is on the host
+	ID         hostid.ID    // uid and gid of the program on the host
 }
 
-// Init is the first process of a jail, and the daemon's ends of what connects them. The caller owns all of it.
+// Init is the first process of a jail, with the daemon's ends of its sockets and pipes. The caller owns all of them.
 type Init struct {
 	PID     int
-	PIDFD   *os.File // waits in Go's poller
+	PIDFD   *os.File // in Go's poller
 	Channel *os.File // the hand-off socket
 	Stdout  *os.File // read ends of the program's streams
 	Stderr  *os.File
-	Status  *os.File // read end: the init reports over it how the program ended
+	Status  *os.File // read end of the status pipe, to which the init reports how the program ended
 
-	// Reap collects the init, which has ended. The state is that of a process killed by SIGKILL if the init is not a child of
-	// the daemon.
+	// Reap waits for the init, which has ended. If the init is not a child of the daemon, Reap returns the state of a process that was
+	// killed by SIGKILL.
 	Reap func() (Exit, error)
 
-	// Lost returns why an init died that the daemon has not killed, and nil if that is not known.
+	// Lost returns why the init died if the daemon has not killed it, or nil if that is not known.
 	Lost func() error
 }
 
-// Exit is how a process ended.
+// Exit describes how a process ended.
 type Exit struct {
 	Status unix.WaitStatus
-	CPU    time.Duration // user and system time of it and of all processes that it waited for
-	Peak   int64         // bytes: resident set of the largest of them
+	CPU    time.Duration // user and system time of the process and of all processes that it waited for
+	Peak   int64         // peak resident set of the largest of these processes, in bytes
 }
 
-// Killed is how a process ends at SIGKILL.
+// Killed is the wait status of a process that was killed by SIGKILL.
 const Killed = unix.WaitStatus(unix.SIGKILL)
 
 // Discard ends an init that serves no run, by closing its hand-off socket, and waits for its end.
 func (i *Init) Discard() error {
 	for _, f := range []*os.File{i.Channel, i.Stdout, i.Stderr, i.Status} {
-		f.Close() // nothing was written
+		f.Close()
 	}
 	_, err := i.Reap()
 	return errors.Join(err, i.PIDFD.Close())

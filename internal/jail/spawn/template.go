@@ -36,9 +36,9 @@ type Template struct {
 	cfg TemplateConfig
 
 	mu       sync.Mutex
-	waiting  []chan answer // for an answer, in order
-	answered time.Time     // when the last answer came, or when the first request after it was sent
-	users    int           // runs, and requests under way
+	waiting  []chan answer // the requests that wait for an answer, in order
+	answered time.Time     // time of the last answer, or of the first request after it
+	users    int           // number of runs, and of requests in progress
 	retired  bool          // it gets no more requests
 	gone     error         // why it does not answer any more; nil while it does
 }
@@ -72,7 +72,7 @@ func (t *Template) Spawn(r Request) (init *Init, err error) {
 		kill(got)
 		return nil, fmt.Errorf("fork of the template: %w", got.err)
 	}
-	pid, err := pidOf(got.pidfd) // the answer has that of the template's pid namespace
+	pid, err := pidOf(got.pidfd) // the answer contains the pid in the template's pid namespace
 	if err == nil && r.Leaf != nil && !born {
 		err = r.Leaf.Add(pid) // the init waits for its script, and has done nothing yet
 	}
@@ -121,7 +121,7 @@ func pidOf(pidfd int) (pid int, err error) {
 	return pid, err
 }
 
-// lostPatience is how long the end of a template may be reported after the end of an init that died with it.
+// lostPatience bounds how much later the end of a template may be seen than the end of an init that died with it.
 const lostPatience = 250 * time.Millisecond
 
 // lost returns ErrTemplateGone if the template has died, which kills its inits. The kernel may report their end first.
@@ -169,9 +169,9 @@ func (t *Template) send(r request, fds []int) (<-chan answer, error) {
 		return nil, t.gone
 	}
 	if len(t.waiting) == 0 {
-		t.answered = time.Now() // from now on there is something to answer
+		t.answered = time.Now() // the patience starts with the first unanswered request
 	}
-	_ = t.cfg.Control.SetWriteDeadline(time.Now().Add(t.cfg.Patience)) // a template that reads nothing lets the queue fill up
+	_ = t.cfg.Control.SetWriteDeadline(time.Now().Add(t.cfg.Patience)) // if the template reads nothing, the socket fills up and the write blocks
 	if err := r.send(t.cfg.Control, fds); err != nil {
 		return nil, errors.Join(ErrTemplateGone, err)
 	}
@@ -192,8 +192,8 @@ func (t *Template) goneError() error {
 	return t.gone
 }
 
-// lose gives up a template. It tells everybody who waits for an answer. An init that the template may still start ends by itself,
-// because nobody has the other end of its hand-off socket.
+// lose gives up a template and closes the channels of all waiting requests. An init that the template may still start ends by itself,
+// because the other end of its hand-off socket is closed.
 func (t *Template) lose(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -216,7 +216,7 @@ func (t *Template) Listen() {
 		switch {
 		case errors.Is(err, errNoAnswer):
 			got, err = answer{err: unix.EBADMSG}, nil
-		case errors.Is(err, errNoPidfd): // nobody sends that init a script, so it ends
+		case errors.Is(err, errNoPidfd): // the init ends, because its hand-off socket is closed without a script
 			got, err = answer{err: unix.EMFILE}, nil
 		}
 		if err != nil {
@@ -227,11 +227,11 @@ func (t *Template) Listen() {
 	}
 }
 
-// deliver hands an answer to whoever has waited longest.
+// deliver passes an answer to the request that has waited longest.
 func (t *Template) deliver(got answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.waiting) == 0 { // of a request that was given up
+	if len(t.waiting) == 0 { // the request has been given up
 		got.discard()
 		return
 	}
@@ -248,11 +248,11 @@ func (t *Template) done() {
 	t.endUnused()
 }
 
-// endUnused ends a retired template after its last run. mu is held.
+// endUnused ends a retired template after its last run. The caller holds mu.
 func (t *Template) endUnused() {
 	if t.retired && t.users == 0 {
 		_ = t.cfg.Control.CloseWrite()
-		if errors.Is(t.gone, ErrTemplateStuck) { // it would not notice
+		if errors.Is(t.gone, ErrTemplateStuck) { // it does not notice that the control socket is closed
 			t.cfg.Kill()
 		}
 	}

@@ -1,6 +1,6 @@
 package spawn
 
-// What the tests of package jail need of the zygotes.
+// This file has methods for the tests of package jail.
 
 // Hold waits until each zygote is idle and keeps it from serving, until the caller calls release. It returns their process ids.
 func (z *Zygotes) Hold() (pids []int, release func()) {
@@ -17,5 +17,5 @@ func (z *Zygotes) Hold() (pids []int, release func()) {
 	}
 }
 
-// Program is the path of the program that new zygotes execute.
+// Program returns the path of the program that new zygotes execute.
 func (z *Zygotes) Program() *string { return &z.path }

@@ -12,7 +12,7 @@ import (
 
 // The daemon's side of the protocol. spawn.h of cmd/sandboxd-init is the other side, and describes it.
 
-// Who writes the id maps of an init.
+// The process that writes the id maps of an init.
 const (
 	mapsByDaemon = iota
 	mapsBySpawner
@@ -45,23 +45,23 @@ func (r request) send(to *net.UnixConn, descriptors []int) error {
 
 // answer is struct answer, with the descriptor that comes with it.
 type answer struct {
-	err   unix.Errno // 0: none
-	pid   int        // in the spawner's pid namespace; 0: there is no process
-	pidfd int        // meaningless without a process
+	err   unix.Errno // 0: no error
+	pid   int        // in the spawner's pid namespace; 0: no process was started
+	pidfd int        // only valid if pid is not 0
 }
 
 const answerSize = 2 * 4 // bytes
 
 var (
-	errNoAnswer = errors.New("an answer that makes no sense")
+	errNoAnswer = errors.New("malformed answer of a zygote or template")
 
-	// errNoPidfd comes with the answer: there is a process.
-	errNoPidfd = errors.New("the pidfd of an init could not be received: too many open files?")
+	// errNoPidfd means that the init was started, but its pidfd was lost.
+	errNoPidfd = errors.New("the pidfd of an init was not received; the daemon probably has too many open files (RLIMIT_NOFILE)")
 )
 
-// readAnswer waits for an answer. Its error is io.EOF if the other side is gone. The caller owns the pidfd.
+// readAnswer waits for an answer. The error is io.EOF if the other end is closed. The caller owns the pidfd.
 func readAnswer(from *net.UnixConn) (answer, error) {
-	wire, oob := make([]byte, answerSize+1), make([]byte, unix.CmsgSpace(2*4)) // room for one descriptor too many
+	wire, oob := make([]byte, answerSize+1), make([]byte, unix.CmsgSpace(2*4)) // room for a byte and a descriptor too many, to notice them
 	n, oobn, flags, _, err := from.ReadMsgUnix(wire, oob)
 	if err != nil {
 		return answer{}, err
@@ -90,7 +90,7 @@ func readAnswer(from *net.UnixConn) (answer, error) {
 	return a, nil
 }
 
-// discard closes the descriptor of an answer that nobody waits for.
+// discard closes the descriptor of an answer that is not used.
 func (a answer) discard() {
 	if a.pid > 0 {
 		unix.Close(a.pidfd)

@@ -107,7 +107,7 @@ func devNull(t *testing.T) *os.File {
 	return f
 }
 
-// A template that does not answer is given up; everybody who waits learns it, and later requests fail at once.
+// A template that does not answer is given up: all waiting requests fail, and later requests fail at once.
 func TestTemplateThatIsStuck(t *testing.T) {
 	ours, _ := pair(t)
 	one := NewTemplate(TemplateConfig{Control: ours, Patience: 50 * time.Millisecond, Kill: func() {}, Ended: make(chan struct{})})
@@ -159,7 +159,7 @@ func TestRetiredTemplateEndsAfterItsLastRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := unix.Read(int(theirs.Fd()), ask); !errors.Is(err, unix.EAGAIN) {
-		t.Errorf("while the run is under way: %v", err)
+		t.Errorf("while the run is in progress: %v", err)
 	}
 	if err := init.Discard(); err != nil {
 		t.Error(err)
@@ -169,7 +169,7 @@ func TestRetiredTemplateEndsAfterItsLastRun(t *testing.T) {
 	}
 	select {
 	case <-killed:
-		t.Error("it was killed")
+		t.Error("a retired template that answers was killed")
 	default:
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 )
 
-// zygote is a process that does nothing but clone inits. It is small. If the daemon cloned itself, the kernel would copy its page
-// tables for each run, and then every page that the daemon writes to before the init executes another program.
+// zygote is a process that only clones inits. It is small. If the daemon cloned itself, the kernel would copy its page tables for each
+// run, and also every page that the daemon writes to before the init executes another program.
 type zygote struct {
 	proc   *os.Process
 	socket *net.UnixConn
@@ -28,18 +28,18 @@ type Zygotes struct {
 	program  *os.File // the init
 	path     string   // of the program, for execve in a zygote
 	null     *os.File
-	patience time.Duration // with one clone
+	patience time.Duration // for one clone
 	idle     chan *zygote
 	asked    chan chan<- birth
 	quit     chan struct{} // closed by Close
 }
 
 const (
-	mostZygotes = 8           // one clones hundreds of inits in a second
-	lastLook    = time.Second // for the end of a killed process: it takes longer only in the kernel, or traced
+	mostZygotes = 8           // one zygote clones hundreds of inits per second
+	lastLook    = time.Second // bounds the wait for a killed process; longer only if it is traced or waits in the kernel (state D)
 )
 
-// birth is a new zygote, or why there is none.
+// birth is a new zygote, or the error that prevented it.
 type birth struct {
 	zygote *zygote
 	err    error
@@ -133,7 +133,7 @@ func (z *Zygotes) execute() (*zygote, error) {
 	}
 	defer theirs.Close()
 	proc, err := os.StartProcess(z.path, []string{inside.Name}, &os.ProcAttr{
-		Env:   []string{}, // not the daemon's
+		Env:   []string{}, // nil would mean the daemon's environment
 		Files: []*os.File{z.null, z.null, z.null, inside.Channel: theirs, programFD: z.program},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
@@ -151,7 +151,7 @@ func (z *Zygotes) execute() (*zygote, error) {
 // MapIDs writes the id maps of a new process.
 type MapIDs func(pid int, id hostid.ID) error
 
-// Spawner returns a Spawner by zygotes, whose inits get their id maps by a function. nil writes none.
+// Spawner returns a Spawner that uses the zygotes. It calls a function to write the id maps of each init; nil writes none.
 func (z *Zygotes) Spawner(mapIDs MapIDs) Spawner { return cloner{z, mapIDs} }
 
 type cloner struct {
@@ -185,7 +185,7 @@ func (c cloner) once(r Request) (_ *Init, err error) {
 		return nil, err
 	}
 	defer func() {
-		if err != nil { // the init waits for a script that will not come
+		if err != nil { // the init waits for its script, which nobody will send
 			end(got.pid)
 		}
 	}()
@@ -204,17 +204,17 @@ func (c cloner) once(r Request) (_ *Init, err error) {
 	return init, nil
 }
 
-// end ends an init that has no script. It is a child of the daemon for which nobody has waited, so the process id is still its own.
+// end ends an init that gets no script. The init is a child of the daemon that has not been waited for, so its process id is still valid.
 func end(pid int) {
 	_ = unix.Kill(pid, unix.SIGKILL)
 	_, _ = waitFor(pid)
 }
 
-// clone has a zygote clone an init, which is a child of the daemon. Waiting for a zygote needs no timeout: each clone that is under
-// way has its own.
+// clone makes a zygote clone an init, which is a child of the daemon. Waiting for an idle zygote needs no timeout, because each clone in
+// progress has one.
 //
-// After errZygoteGone there is another zygote. The old one may have cloned an init without an answer. That init ends when the other
-// end of its hand-off socket is closed, so nobody else may get these descriptors.
+// If the error is errZygoteGone, the zygote has been replaced. The old one may have cloned an init without answering. That init ends when
+// the other end of its hand-off socket is closed, so these descriptors must not be used for another request.
 func (z *Zygotes) clone(ask request, fds []int) (got answer, err error) {
 	var one *zygote
 	select {
@@ -229,7 +229,7 @@ func (z *Zygotes) clone(ask request, fds []int) (got answer, err error) {
 	}
 	fresh, startErr := z.start()
 	if startErr != nil {
-		return got, startErr // the next request tries again
+		return got, startErr // the next request tries to start another one
 	}
 	one = fresh
 	return got, err
@@ -244,14 +244,14 @@ func (one *zygote) clone(ask request, fds []int, patience time.Duration) (got an
 			end(got.pid)
 			return answer{}, err
 		}
-	case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS): // the zygote got nothing
+	case errors.Is(err, unix.ETOOMANYREFS), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.ENOBUFS): // the request was not sent
 		return got, err
 	}
 	if err != nil {
 		one.kill()
 		one.socket.SetDeadline(time.Now().Add(lastLook))
 		var late error
-		got, late = readAnswer(one.socket) // it may have answered after the deadline
+		got, late = readAnswer(one.socket) // the answer may have arrived after the deadline
 		one.socket.Close()
 		if errors.Is(late, errNoPidfd) {
 			end(got.pid)
@@ -266,7 +266,7 @@ func (one *zygote) clone(ask request, fds []int, patience time.Duration) (got an
 	return got, nil
 }
 
-// kill ends a zygote, dead or alive.
+// kill kills a zygote and waits for its end. It may have ended already.
 func (one *zygote) kill() {
 	_ = one.proc.Kill()
 	select {
