@@ -124,7 +124,7 @@ func requireLeaves(t *testing.T, j *jail.Runner) {
 }
 
 //lab:as user
-func TestNoLeafIsToBeHad(t *testing.T) {
+func TestLeafCannotBeMade(t *testing.T) {
 	j := jailtest.New(t, nil)
 	requireLeaves(t, j)
 	before := jailtest.Count(t, os.Getpid())
@@ -196,7 +196,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // If a process survives SIGKILL, its leaf and its uid are not released, and no run gets that uid before the process has ended. In this
 // test a tracer outside of the jail prevents that a dead child is reaped, and the end of the pid namespace waits for that.
-func TestSurvivorOfAKill(t *testing.T) {
+func TestProcessThatSurvivesSIGKILL(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root traces what is in a jail: the same suite runs as root")
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// told returns the daemon's end of a socket to which an init has written some bytes before it ended.
-func told(t *testing.T, reports ...[]byte) *os.File {
+// sentReports returns the daemon's end of a socket to which an init has written some bytes before it ended.
+func sentReports(t *testing.T, reports ...[]byte) *os.File {
 	t.Helper()
 	ours, theirs, err := spawn.HandOffPair()
 	if err != nil {
@@ -82,7 +82,7 @@ func TestAwait(t *testing.T) {
 		{"what is no report", bytes.Repeat([]byte("x"), 5000), inside.Go, "", 0, "malformed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := await(newReports(told(t, tt.report)), s, tt.kind)
+			err := await(newReports(sentReports(t, tt.report)), s, tt.kind)
 			if tt.text == "" {
 				if err != nil {
 					t.Error(err)

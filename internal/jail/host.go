@@ -44,8 +44,8 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID |
 // insideID holds the ids of a program in its user namespace.
 var insideID = hostid.ID{UID: inside.UID, GID: inside.GID}
 
-// openHost takes a place in the cgroup tree, removes what a killed daemon left there, and starts the zygotes. It fails if a cgroup
-// controller is missing, unless cfg.BestEffort.
+// openHost makes the daemon's cgroup tree, removes the trees of killed daemons, and starts the zygotes. It fails if a cgroup controller is
+// missing, unless cfg.BestEffort is set.
 func openHost(cfg HostConfig) (_ *host, err error) {
 	h := &host{cfg: cfg, pace: denials.NewPace(), janitor: newJanitor(), namespaces: namespaces}
 	defer func() {

@@ -242,9 +242,11 @@ func hostName() string {
 }
 
 // These parts of the host do not exist in the jail.
-func TestHostIsNotThere(t *testing.T) { underEngines(t, testHostIsNotThere, "exec", "fork") }
+func TestPartsOfTheHostThatDoNotExist(t *testing.T) {
+	underEngines(t, testPartsOfTheHostThatDoNotExist, "exec", "fork")
+}
 
-func testHostIsNotThere(t *testing.T, edit func(*jail.Config)) {
+func testPartsOfTheHostThatDoNotExist(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
 	for _, path := range []string{
 		"/proc/version", "/proc/cmdline",
@@ -300,11 +302,11 @@ import resource
 print([resource.getrlimit(r) for r in (resource.RLIMIT_AS, resource.RLIMIT_DATA, resource.RLIMIT_RSS)])`},
 }
 
-func TestWhatIsShownOfTheHost(t *testing.T) {
-	underEngines(t, testWhatIsShownOfTheHost, "exec", "fork")
+func TestVisibleFactsOfTheHost(t *testing.T) {
+	underEngines(t, testVisibleFactsOfTheHost, "exec", "fork")
 }
 
-func testWhatIsShownOfTheHost(t *testing.T, edit func(*jail.Config)) {
+func testVisibleFactsOfTheHost(t *testing.T, edit func(*jail.Config)) {
 	j := jailtest.New(t, edit)
 	for _, tt := range shown {
 		t.Run(tt.fact, func(t *testing.T) {

@@ -58,7 +58,7 @@ func TestInterpreterWithoutADirectoryOfItsOwn(t *testing.T) {
 			t.Cleanup(func() { os.Remove(link) })
 			config := jailtest.Config(t)
 			config.Python = link
-			if _, err := jail.New(t.Context(), config); err == nil || !strings.Contains(err.Error(), "give it a directory of its own") {
+			if _, err := jail.New(t.Context(), config); err == nil || !strings.Contains(err.Error(), "install it in its own directory") {
 				t.Errorf("got %v", err)
 			}
 		})

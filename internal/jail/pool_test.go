@@ -223,7 +223,7 @@ func TestWaitingJailDiesAtTheHandOver(t *testing.T) {
 	}, "exec", "fork")
 }
 
-func TestNothingWaits(t *testing.T) {
+func TestRunsWithoutWaitingJails(t *testing.T) {
 	j := jailtest.New(t, nil)
 	before := jailtest.Count(t, os.Getpid())
 	for range 3 {

@@ -11,7 +11,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Runner runs programs, each in a jail of its own. It is safe for concurrent use. It does not bound how many run at once.
+// Runner runs programs, each in its own jail. It is safe for concurrent use. It does not limit the number of concurrent runs.
 type Runner struct {
 	host         *host
 	environments map[string]*environment
@@ -20,9 +20,9 @@ type Runner struct {
 // ErrNoSuchTemplate means that a program names an environment that the configuration does not have.
 var ErrNoSuchTemplate = errors.New("no such template")
 
-// New prepares what the runs share. It asks the interpreter where it lives, plans the root file system, takes a place in the cgroup
-// tree, and removes what a killed daemon left there. With Fork it starts the templates, unless ctx ends. It fails if a cgroup
-// controller is missing, unless cfg.BestEffort.
+// New prepares the state that runs share. It runs the interpreter once to find its directories, plans the root file system, makes a
+// cgroup tree, and removes the trees of killed daemons. With Fork it also starts the templates and waits for them, until ctx ends. It
+// fails if a cgroup controller is missing, unless cfg.BestEffort is set.
 func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func New(ctx context.Context, cfg Config) (_ *Runner, err error) {
 	return r, nil
 }
 
-// Close ends the jails that wait and the templates, and gives back the place in the cgroup tree. No run may be under way.
+// Close ends the waiting jails and the templates, and removes the cgroup tree. No run may be in progress.
 func (r *Runner) Close() error {
 	for _, e := range r.environments {
 		e.close()
@@ -64,10 +64,10 @@ func (r *Runner) Close() error {
 // Enforced reports whether the kernel enforces the memory, cpu and process limits by cgroup.
 func (r *Runner) Enforced() bool { return r.host.enforced() }
 
-// Run runs one program to its end and leaves nothing behind. live, nil for nobody, gets the start and the output of the program as
-// they happen, without a cap; the copy in the Result is kept as well. An error means that the sandbox failed (sandbox.SetupError) or
-// that the program cannot be run as it is described (sandbox.InvalidError). Everything that the program does is a Result. When ctx
-// ends first, the program is killed at once and the verdict is Cancelled.
+// Run runs one program to its end. live, which may be nil, receives the events of the run, with all of the output; the Result contains
+// the output up to its cap. An error means that the sandbox failed (sandbox.SetupError) or that the program cannot be run
+// (sandbox.InvalidError). Every way in which the program itself ends is a Result. If ctx ends first, the program is killed at once and
+// the verdict is Cancelled. The jail may still be in removal when Run returns: see Result.Wait.
 func (r *Runner) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*Result, error) {
 	if err := program.Validate(); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (r *Runner) Run(ctx context.Context, program sandbox.Program, live *sandbox
 	return e.run(ctx, program, live)
 }
 
-// Waiting returns how many jails wait for a program.
+// Waiting returns the number of waiting jails.
 func (r *Runner) Waiting() (n int) {
 	for _, e := range r.environments {
 		n += e.pool.size()

@@ -22,7 +22,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// withTemplate is a configuration in which the default template imports modules.
+// withTemplate returns an edit of a configuration after which the default template imports modules.
 func withTemplate(modules ...string) func(*jail.Config) {
 	return func(c *jail.Config) {
 		c.Fork, c.Templates = true, map[string][]string{sandbox.DefaultTemplate: modules}
@@ -52,8 +52,8 @@ print([m for m in ('json', 'xml.dom.minidom', 'decimal') if m in sys.modules])
 	}
 }
 
-// A template that cannot be is the operator's to know, with python3's words.
-func TestTemplatesThatCannotBe(t *testing.T) {
+// If a template cannot start, the error of New contains python3's message.
+func TestTemplatesThatCannotStart(t *testing.T) {
 	python := virtualEnvironment(t, map[string]string{
 		"broken": "1 / 0",
 		"leaves": "raise SystemExit('enough')",
@@ -187,7 +187,7 @@ p = subprocess.Popen(['sleep', '3600'])
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// draws draws from every source of randomness that a template may have drawn from before.
+// draws is a program that draws from every source of randomness from which a template may have drawn before.
 const draws = `
 import email.utils, hashlib, multiprocessing, os, random, secrets, ssl, tempfile, uuid
 import multiprocessing.synchronize, numpy, numpy.random
@@ -213,20 +213,20 @@ def draw():
     }
 `
 
-// No two children draw the same from any source of randomness, although their template has drawn from
-// it; and neither do the children of two templates.
-func TestChildrenDrawTheirOwn(t *testing.T) {
+// Two children never draw the same values, although their template has already drawn from each source of randomness. Neither do children
+// of different templates.
+func TestChildrenDrawDifferentValues(t *testing.T) {
 	jailtest.RequireModules(t, "numpy")
 	python := virtualEnvironment(t, map[string]string{"drawn": draws + "draw()"})
 	j := jailtest.New(t, func(c *jail.Config) { withTemplate("drawn")(c); c.Python, c.Limits.Wall = python, time.Minute })
-	// Concurrent ones: what is a clock's must not be what tells them apart.
+	// The runs are concurrent, so that values do not differ only because of the time.
 	const program = `
 import json, time
 from drawn import draw
 print(json.dumps(draw()), flush=True)
 time.sleep(60)
 `
-	seen := map[string]map[string]string{} // by aspect, who drew what
+	seen := map[string]map[string]string{} // by aspect and drawn value: the run that drew it
 	for i := range 6 {
 		if i == 3 {
 			renewed(t, j)
@@ -248,7 +248,7 @@ time.sleep(60)
 	}
 }
 
-// renewed has the next run come from another template.
+// renewed replaces the template.
 func renewed(t *testing.T, j *jail.Runner) {
 	t.Helper()
 	old := j.TemplatePID(sandbox.DefaultTemplate)
@@ -260,8 +260,8 @@ func renewed(t *testing.T, j *jail.Runner) {
 	}
 }
 
-// What children do have in common is in the threat model: of one template, and not of the next.
-func TestWhatChildrenShare(t *testing.T) {
+// The children of one template have some values in common, which the threat model lists. Children of the next template have other values.
+func TestValuesThatChildrenShare(t *testing.T) {
 	const program = `
 import ctypes, json
 print(json.dumps({
@@ -298,7 +298,7 @@ a = open('/proc/self/auxv', 'rb').read()
 	}
 }
 
-// Packages with code and state of their own work in a child.
+// Packages with extension modules and internal state work in a child of a template that has imported them.
 func TestScientificPackagesOfATemplate(t *testing.T) {
 	jailtest.RequireModules(t, "numpy", "pandas", "matplotlib")
 	j := jailtest.New(t, func(c *jail.Config) {
@@ -343,7 +343,7 @@ print(len([m for m in ('numpy', 'pandas', 'matplotlib.pyplot') if m in sys.modul
 	}
 }
 
-// What a child does to what it has from its template is its own.
+// Changes that a child makes to modules of its template do not affect other children.
 func TestChildrenShareNoState(t *testing.T) {
 	python := virtualEnvironment(t, map[string]string{"state": `
 import os, sys
@@ -368,9 +368,9 @@ open("/tmp/mine", "w").close()
 	}
 }
 
-// Nothing of other runs is in the memory that a child has from its template: their host uids, as they were
-// in the orders to fork them, are those of which something could be left.
-func TestChildrenKnowNothingOfEachOther(t *testing.T) {
+// The memory that a child has from its template contains no data of other runs. The test searches for their host uids, which were in the
+// requests to fork them.
+func TestTemplateMemoryHasNoDataOfOtherRuns(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only with host uids of their own there is something to know: the same suite runs as root")
 	}
@@ -388,8 +388,8 @@ func TestChildrenKnowNothingOfEachOther(t *testing.T) {
 	case <-flying.ended:
 		t.Fatal(flying.err)
 	}
-	// The map of a run names its id as text, and the request to the template as a binary number. The patterns are written so that
-	// the program that looks for them does not contain what they match.
+	// An id map contains the uid as text, and a request contains it as a binary number. The patterns do not match the program that
+	// contains them.
 	var patterns []string
 	for _, other := range others {
 		uid, err := strconv.ParseUint(other, 10, 32)
@@ -424,7 +424,7 @@ print(found, seen)
 	}
 }
 
-// binary32 lays out numbers as the machine does.
+// binary32 encodes 32-bit numbers in the byte order of the machine.
 func binary32(numbers ...uint32) (wire []byte) {
 	for _, n := range numbers {
 		wire = binary.NativeEndian.AppendUint32(wire, n)
@@ -432,8 +432,8 @@ func binary32(numbers ...uint32) (wire []byte) {
 	return wire
 }
 
-// What each process is, seen from outside: the daemon, a template, and two of its children.
-func TestChildrenAreJailsOfTheirOwn(t *testing.T) {
+// The namespaces and credentials of the daemon, a template and two of its children, as seen from outside.
+func TestNamespacesAndCredentialsOfChildren(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
 	template := j.TemplatePID(sandbox.DefaultTemplate)
 	for range 2 {
@@ -462,7 +462,7 @@ time.sleep(60)
 			if err != nil {
 				t.Fatal(err)
 			}
-			meant := kind == "cgroup" && pid == template // it has to put its children into their leaves
+			meant := kind == "cgroup" && pid == template // a template stays in the cgroup namespace of the daemon, to create its children in their leaves
 			if other, ok := seen[link]; ok && !meant {
 				t.Errorf("%d and %d have the same %s namespace", pid, other, kind)
 			}
@@ -512,7 +512,7 @@ time.sleep(60)
 	}
 }
 
-// A template is in a jail too: weaker than a run's, with nothing of the host's beyond the plan.
+// A template is in a jail too. It is weaker than that of a run, but shows no file of the host that is not in the plan.
 //
 //lab:as user
 func TestTemplateIsInAJail(t *testing.T) {
@@ -527,7 +527,7 @@ func TestTemplateIsInAJail(t *testing.T) {
 	if uids := jailtest.UIDs(); err != nil || (os.Geteuid() == 0 && (uid < uids.First || uid >= uids.First+uids.Count)) {
 		t.Errorf("its uid is %s, %v", s["Uid"], err)
 	}
-	// What jailing takes, and in its user namespace, which is not ours.
+	// It has the capabilities that it needs to jail its children, over its own user namespace and not over the daemon's.
 	var want uint64
 	for _, capability := range []int{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP, unix.CAP_SYS_RESOURCE, unix.CAP_SETUID, unix.CAP_SETGID} {
 		want |= 1 << capability
@@ -572,7 +572,7 @@ func TestTemplateIsInAJail(t *testing.T) {
 	}
 }
 
-// A template that is killed is replaced, and the runs that it had are told why they ended.
+// A template that is killed is replaced. Its runs fail with an error that names the cause.
 func TestTemplateThatIsKilled(t *testing.T) {
 	testTemplateThatFails(t, unix.SIGKILL, func(t *testing.T, flying *talker) {
 		if jailtest.SetupStage(flying.err) != "template" || !strings.Contains(fmt.Sprint(flying.err), "the template died") {
@@ -581,7 +581,7 @@ func TestTemplateThatIsKilled(t *testing.T) {
 	})
 }
 
-// A template that is stopped is replaced too. The runs that it had go on, and are answered when they end.
+// A template that is stopped is replaced too. Its runs go on and end normally.
 //
 //lab:as user
 func TestTemplateThatIsStopped(t *testing.T) {
@@ -621,7 +621,7 @@ raise SystemExit(3)
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// One that stops for good does not keep a jail from being closed.
+// Runner.Close returns even if a template stays stopped.
 func TestCloseWithAStoppedTemplate(t *testing.T) {
 	before := jailtest.Count(t, os.Getpid())
 	config := jailtest.Config(t)
@@ -639,7 +639,7 @@ func TestCloseWithAStoppedTemplate(t *testing.T) {
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// Templates are renewed while runs come and go, and none fails for it.
+// No run fails while templates are replaced.
 func TestTemplatesAreRenewed(t *testing.T) {
 	for _, warm := range []int{0, 2} {
 		t.Run(fmt.Sprintf("%d warm", warm), func(t *testing.T) {
@@ -650,7 +650,7 @@ func TestTemplatesAreRenewed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// One that outlives its template as the one that is forked from.
+			// This run is still in progress when its template is replaced.
 			first := j.TemplatePID(sandbox.DefaultTemplate)
 			long := talk(t, j, `
 import time
@@ -688,7 +688,7 @@ print(1)
 				t.Errorf("%+v, %v", long.result, long.err)
 			}
 			eventually(t, "no old template is left", func() bool {
-				alone := len(jailtest.Children(os.Getpid())) <= len(j.Zygotes())+2 // the current one, and one that is to replace it
+				alone := len(jailtest.Children(os.Getpid())) <= len(j.Zygotes())+2 // the current template, and one that is about to replace it
 				return alone && !alive(first)
 			})
 			if err := j.Close(); err != nil {
@@ -699,7 +699,7 @@ print(1)
 	}
 }
 
-// A fork that fails at a step of the child's is that step's failure, and the template goes on.
+// If a step of the child fails, the error names that step, and the template keeps working.
 func TestStepsOfAChildFail(t *testing.T) {
 	var fault jailtest.Fault
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.SetUpPatience = true, 3*time.Second; fault = jailtest.NewFault(c) })
@@ -707,14 +707,14 @@ func TestStepsOfAChildFail(t *testing.T) {
 	before := jailtest.Count(t, os.Getpid())
 	for _, stage := range inside.Stages {
 		if stage == inside.StageExec {
-			continue // there is none
+			continue // engine fork does not have this stage
 		}
 		fault.Set(stage, int(unix.EIO))
 		_, err := j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if jailtest.SetupStage(err) != stage || !errors.Is(err, unix.EIO) {
 			t.Errorf("%s fails: %v", stage, err)
 		}
-		// The template may have waited for it before anybody looked at its name.
+		// The template may have reaped the child before the daemon read its name.
 		fault.Set(stage, inside.FaultExit)
 		_, err = j.Run(t.Context(), sandbox.Program{Source: []byte("print(1)")}, nil)
 		if got := jailtest.SetupStage(err); (got != stage && got != "hand-off") || !strings.Contains(err.Error(), "init died without a report") {
@@ -735,8 +735,7 @@ func TestStepsOfAChildFail(t *testing.T) {
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
-// A program cannot tell from what is imported, or from its process, how it was started: but for what
-// is listed here.
+// Imported modules and the state of the process are the same for all ways to start a run, except for the differences listed here.
 func TestForkedLikeExecuted(t *testing.T) {
 	const program = `
 import sys
@@ -770,17 +769,17 @@ for key, value in say.items(): print(key, json.dumps(value), sep="\t")
 			t.Logf("%s\nexecuted: %sforked:   %s", key, executed[key], forked[key])
 		}
 	}
-	// Seccomp_filters: that of the template, and its own.
+	// Seccomp_filters: a child has the filter of the template and its own.
 	want := []string{"Seccomp_filters"}
 	if relics, _ := filepath.Glob("/usr/lib/python3/dist-packages/*-nspkg.pth"); len(relics) > 0 {
-		want = append(want, "importers", "modules") // a template cannot be without them, see forTemplate
+		want = append(want, "importers", "modules") // a template always has these differences; see forTemplate
 	}
 	if !slices.Equal(other, want) || len(executed) < 40 {
 		t.Errorf("different: %q, of %d; known: %q", other, len(executed), want)
 	}
 }
 
-// A template has a descriptor for each of its children, and none of them is in a child's way.
+// A template has a pidfd for each child. Children do not inherit them.
 func TestManyChildren(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork, c.Limits.Wall = true, time.Minute })
 	for range 20 {
@@ -795,9 +794,8 @@ time.sleep(60)
 	}
 }
 
-// The file that a child was executed from, and all that was mapped when it was forked, are the host's
-// own: inodes that other runs have as well. No way leads from a process to them: Landlock knows no rule
-// for the one, and the others take a capability.
+// The executable of a child and the files that were mapped before the fork are inodes of the host, which other runs share. A program cannot
+// open them through /proc: Landlock has no rule for /proc/self/exe, and /proc/self/map_files needs a capability.
 func TestFilesOfATemplateAreOutOfReach(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) { c.Fork = true })
 	got := jailtest.Output(t, j, `

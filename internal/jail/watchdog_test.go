@@ -16,7 +16,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// takers are what the attacks on the watchdog are made of.
+// takers are the parts from which the attacks on the watchdog are built.
 const takers = `
 import ctypes, mmap, os, resource, signal, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
@@ -69,13 +69,13 @@ def rest(i): pass
 def end(): time.sleep(60)
 `
 
-// watched is what a test sees of a run's memory from outside.
+// watched measures the memory of a run from outside, independently of the watchdog.
 type watched struct {
-	exact bool // by proportional sets: it takes longer, and misses more of what is short
+	exact bool // measure proportional sets, which takes longer and so misses short peaks
 
 	mu   sync.Mutex
-	base map[int]int64 // what each process had when it said that it was ready
-	most int64         // the most that one of them had: they have it in common
+	base map[int]int64 // memory of each process when the program was ready
+	most int64         // the largest of these values, which the processes share
 	peak int64
 	quit chan struct{}
 	done chan struct{}
@@ -99,7 +99,7 @@ func watchFromOutside(exact bool) *watched {
 
 func (w *watched) stop() { close(w.quit); <-w.done }
 
-// Write hears that the program is ready.
+// Write notices that the program is ready.
 func (w *watched) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("ready")) {
 		w.mu.Lock()
@@ -112,7 +112,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// look adds up what the processes have taken since, and what they have in common.
+// look adds up the memory that the processes have taken since the program was ready, and the memory that they share.
 func (w *watched) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -123,7 +123,7 @@ func (w *watched) look() {
 	for pid, held := range memoryBelow(os.Getpid()) {
 		base, old := w.base[pid]
 		if !old {
-			base = w.most // which it has in common with its parent
+			base = w.most // shared with its parent
 		}
 		now += max(0, held-base)
 	}
@@ -136,13 +136,13 @@ func (w *watched) look() {
 	w.peak = max(w.peak, now)
 }
 
-// memoryBelow is what each descendant of a process holds: private and shared memory, and page tables.
+// memoryBelow returns the memory of each descendant of a process: private and shared memory, and page tables.
 func memoryBelow(pid int) map[int]int64 {
 	found := map[int]int64{}
 	for next := jailtest.Children(pid); len(next) > 0; next = next[1:] {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", next[0]))
 		for _, thread := range threads {
-			if held := linesOf(thread, "RssAnon:", "RssShmem:", "VmPTE:"); held > 0 { // the first one may have ended
+			if held := linesOf(thread, "RssAnon:", "RssShmem:", "VmPTE:"); held > 0 { // the first thread may have ended
 				found[next[0]] = held
 				break
 			}
@@ -154,7 +154,7 @@ func memoryBelow(pid int) map[int]int64 {
 
 // linesOf adds up lines of a file such as "VmPTE:  12 kB", in bytes.
 func linesOf(path string, names ...string) (sum int64) {
-	file, _ := os.ReadFile(path) // nothing, of a process that has ended
+	file, _ := os.ReadFile(path) // empty if the process has ended
 	for line := range strings.Lines(string(file)) {
 		var name string
 		var kib int64
@@ -165,17 +165,16 @@ func linesOf(path string, names ...string) (sum int64) {
 	return sum
 }
 
-// watchedLimit is of the programs that try not to be watched.
+// watchedLimit is the memory limit of the programs that try to evade the watchdog.
 const watchedLimit = 256 << 20
 
-// Whatever a program does to make it hard to see how much memory it has, it is stopped before it has
-// twice as much as it may.
-func TestWatchdogIsNotPutToSleep(t *testing.T) {
+// A program that makes its memory hard to measure is still stopped before it has twice its limit.
+func TestWatchdogCannotBeEvaded(t *testing.T) {
 	for _, engine := range []struct {
 		name  string
 		edit  func(*jail.Config)
 		leaf  bool
-		every int // of so many attacks one is tried
+		every int // one of so many attacks is tried
 	}{
 		{"", func(*jail.Config) {}, true, 1},
 		{", without a cgroup", func(*jail.Config) {}, false, 2},
@@ -296,7 +295,7 @@ end()`, true},
 				if r.Verdict != sandbox.OOM || outside.peak == 0 {
 					t.Errorf("verdict %s, status %d, stdout %q, stderr %s", r.Verdict, r.ExitCode, r.Stdout.Kept, r.Stderr.Kept)
 				}
-				if outside.peak > 2*watchedLimit { // where nobody stops it, it takes four times as much and more
+				if outside.peak > 2*watchedLimit { // without a watchdog, the programs take at least four times the limit
 					t.Errorf("it had %d MiB of %d", outside.peak>>20, watchedLimit>>20)
 				}
 			})
@@ -304,7 +303,7 @@ end()`, true},
 	}
 }
 
-// Memory that processes share counts once, also while they take and give back, start and end.
+// Memory that processes share counts once, even while they take and release memory, start and end.
 func TestSharedMemoryIsCountedOnce(t *testing.T) {
 	underEngines(t, testSharedMemoryIsCountedOnce, "exec", "fork")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// What clones is replaced when it dies or is stuck, and no run sees it.
+// A zygote that dies or hangs is replaced, and no run fails.
 func TestZygotesAreReplaced(t *testing.T) {
 	j := jailtest.New(t, func(c *jail.Config) {
 		c.SetUpPatience = 3 * time.Second
@@ -44,8 +44,8 @@ func TestZygotesAreReplaced(t *testing.T) {
 	}
 }
 
-// Where many start at once the last ones wait long for one that clones: they are slow, and not broken.
-func TestLineForAZygote(t *testing.T) {
+// If many runs start at once, the last ones wait long for a zygote, but do not fail.
+func TestManyStartsWaitForZygotes(t *testing.T) {
 	patience := 2 * time.Second
 	if testenv.InLab() {
 		patience = 5 * time.Second
@@ -55,7 +55,7 @@ func TestLineForAZygote(t *testing.T) {
 	p := talk(t, j, "print(6 * 7)")
 	select {
 	case <-p.ended:
-		t.Error("it ended while nobody clones")
+		t.Error("the run ended although all zygotes are held")
 	case <-time.After(patience + patience/4):
 	}
 	release()
@@ -65,19 +65,19 @@ func TestLineForAZygote(t *testing.T) {
 	}
 }
 
-// A zygote has nothing of the daemon's but its socket.
-func TestZygotesHoldNothing(t *testing.T) {
+// A zygote has no descriptor of the daemon except its control socket.
+func TestZygotesHaveNoDescriptorOfTheDaemon(t *testing.T) {
 	j := jailtest.New(t, nil)
 	jailtest.Run(t, j, "pass")
 	for _, pid := range j.Zygotes() {
-		// The streams and the number of the status pipe, which are all /dev/null, and the socket.
+		// The streams and descriptor 4 (Status in an init), which are all /dev/null, and the control socket.
 		if fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid)); err != nil || len(fds) != 5 {
 			t.Errorf("process %d has descriptors %v (%v)", pid, fds, err)
 		}
 		if environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err != nil || len(environ) > 0 {
 			t.Errorf("process %d has an environment of %d bytes (%v)", pid, len(environ), err)
 		}
-		// A program of its own, with no library and no heap: nothing that the daemon knows has room there.
+		// A separate program without libraries and without a heap, so its memory contains no data of the daemon.
 		if program, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err != nil || !strings.HasPrefix(program, "/memfd:init") {
 			t.Errorf("process %d executes %s (%v)", pid, program, err)
 		}

@@ -18,10 +18,10 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// initBinary is the real one.
+// initBinary opens the embedded init.
 const initBinary = "../initbinary/sandboxd-init"
 
-// zygote is the real init, waiting to be asked.
+// zygote is the embedded init, running as a zygote.
 func zygote(t *testing.T) (cmd *exec.Cmd, socket int) {
 	t.Helper()
 	if _, err := os.Stat(initBinary); err != nil {
@@ -42,7 +42,7 @@ func zygote(t *testing.T) (cmd *exec.Cmd, socket int) {
 	return cmd, pair[0]
 }
 
-// ask has a zygote clone, and is its answer.
+// ask sends a request to a zygote and returns its answer.
 func ask(t *testing.T, socket int, flags uint64, fds ...int) int {
 	t.Helper()
 	if err := unix.Sendmsg(socket, wordBytes(flags), unix.UnixRights(fds...), nil, 0); err != nil {
@@ -57,8 +57,7 @@ func ask(t *testing.T, socket int, flags uint64, fds ...int) int {
 
 const plain = 0 // flags: no namespaces
 
-// replay has an init replay a script and returns what it wrote to its standard output, what it
-// said over the hand-off socket, and its exit status.
+// replay makes an init replay a script. It returns the standard output, the reports on the hand-off socket, and the exit status.
 func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, status int) {
 	t.Helper()
 	_, socket := zygote(t)
@@ -92,18 +91,18 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 	return string(wrote), said, ended.ExitStatus()
 }
 
-// A zygote that is asked for nonsense ends, and the daemon makes another.
+// A zygote ends when it receives a malformed request. The daemon then starts another one.
 func TestZygoteIsAskedForNonsense(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		body []byte
 		fds  int
 	}{
-		{"too little", make([]byte, 7), 4},
+		{"a short request", make([]byte, 7), 4},
 		{"no descriptors", make([]byte, 8), 0},
-		{"one too few", make([]byte, 8), 3},
-		{"one too many", make([]byte, 8), 5},
-		{"no cgroup", wordBytes(unix.CLONE_INTO_CGROUP), 4},
+		{"one descriptor too few", make([]byte, 8), 3},
+		{"one descriptor too many", make([]byte, 8), 5},
+		{"CLONE_INTO_CGROUP without a cgroup", wordBytes(unix.CLONE_INTO_CGROUP), 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd, socket := zygote(t)
@@ -124,10 +123,9 @@ func TestZygoteIsAskedForNonsense(t *testing.T) {
 	}
 }
 
-// What a zygote clones has the descriptors that came, and no others: neither the zygote's, nor what whoever
-// started the daemon left open.
+// An init has only the descriptors that came with the request: none of the zygote, and none that the parent of the daemon left open.
 func TestInitHoldsNothingElse(t *testing.T) {
-	stray, err := unix.FcntlInt(0, unix.F_DUPFD, 100) // inherited by whatever is executed
+	stray, err := unix.FcntlInt(0, unix.F_DUPFD, 100) // without close-on-exec, so that a new process inherits it
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,12 +137,12 @@ func TestInitHoldsNothingElse(t *testing.T) {
 	}
 	pid := ask(t, socket, plain, 0, 0, pair[1], 0)
 	unix.Close(pair[1])
-	if _, err := unix.Write(pair[0], []byte{1}); err != nil { // it reads on
+	if _, err := unix.Write(pair[0], []byte{1}); err != nil { // one byte, so that the init waits for the rest of the script
 		t.Fatal(err)
 	}
 	for _, of := range []int{cmd.Process.Pid, pid} {
 		var names []string
-		deadline := time.Now().Add(10 * time.Second) // it has to come so far first
+		deadline := time.Now().Add(10 * time.Second) // the init needs some time until it has closed the others
 		for names == nil || len(names) > 5 && time.Now().Before(deadline) {
 			fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", of))
 			if err != nil {
@@ -159,14 +157,14 @@ func TestInitHoldsNothingElse(t *testing.T) {
 			t.Errorf("process %d has the descriptors %v", of, names)
 		}
 	}
-	unix.Close(pair[0]) // its end
+	unix.Close(pair[0]) // ends the init
 	var ended unix.WaitStatus
 	if _, err := unix.Wait4(pid, &ended, 0, nil); err != nil || ended.ExitStatus() != 1 {
 		t.Errorf("it ended with %v, %v", ended, err)
 	}
 }
 
-// What the kernel refuses is said, and the zygote goes on.
+// If clone3 fails, the zygote answers with the errno and serves further requests.
 func TestZygoteIsRefused(t *testing.T) {
 	_, socket := zygote(t)
 	for range 2 {
@@ -183,13 +181,13 @@ func (a *assembler) say(text string) *call {
 
 func (a *assembler) exit(status int) { a.call("exit", unix.SYS_EXIT_GROUP, num(status)) }
 
-// The language of scripts, as the init understands it.
+// The init executes each element of a script as the assembler defines it.
 func TestReplay(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		write  func(a *assembler)
 		out    string
-		call   uint32 // of a failure
+		call   uint32 // number of the call that failed
 		errno  unix.Errno
 		status int
 	}{
@@ -211,12 +209,12 @@ func TestReplay(t *testing.T) {
 			a.say("a")
 			a.exit(0)
 		}, "a", 0, 0, 0},
-		{"one that may fail otherwise", func(a *assembler) {
+		{"a call that may fail with another errno", func(a *assembler) {
 			a.call("", unix.SYS_CLOSE, fd(999))
 			a.tolerate(unix.EPERM)
 			a.say("a")
 		}, "", 0, unix.EBADF, 1},
-		{"a way around a failure", func(a *assembler) {
+		{"a jump after a failure", func(a *assembler) {
 			around := &label{}
 			a.call("", unix.SYS_CLOSE, fd(999)).unless(unix.EBADF, around)
 			a.say("not taken")
@@ -224,8 +222,8 @@ func TestReplay(t *testing.T) {
 			a.say("taken")
 			a.exit(0)
 		}, "taken", 0, 0, 0},
-		{"less than was wanted", func(a *assembler) { a.say("abc").wants(4) }, "abc", 0, unix.ENOSPC, 1},
-		{"as much as was wanted", func(a *assembler) { a.say("abc").wants(3); a.exit(0) }, "abc", 0, 0, 0},
+		{"a smaller result than wanted", func(a *assembler) { a.say("abc").wants(4) }, "abc", 0, unix.ENOSPC, 1},
+		{"the wanted result", func(a *assembler) { a.say("abc").wants(3); a.exit(0) }, "abc", 0, 0, 0},
 		{"a result that is used", func(a *assembler) {
 			c := a.cell()
 			a.call("", unix.SYS_DUP3, fd(1), fd(77), num(0)).to(c)
@@ -241,8 +239,8 @@ func TestReplay(t *testing.T) {
 		{"a fault", func(a *assembler) { a.fail("", unix.EIO) }, "", 0, unix.EIO, 1},
 		{"execve", func(a *assembler) { a.execve([]string{"/bin/echo", "a b", ""}, []string{"A=B"}) }, "a b \n", 0, 0, 0},
 		{"an end without execve", func(a *assembler) { a.execve(nil, nil) }, "", 0, 0, 1},
-		{"an end that was not said", func(a *assembler) { a.say("a") }, "a", 0, 0, 1},
-		{"nothing", func(a *assembler) {}, "", 0, 0, 1},
+		{"no callDone at the end", func(a *assembler) { a.say("a") }, "a", 0, 0, 1},
+		{"an empty script", func(a *assembler) {}, "", 0, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := &assembler{}
@@ -262,7 +260,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A script that is cut short is not begun with.
+// The init executes no call of a truncated script.
 func TestReplayOfAPart(t *testing.T) {
 	whole := func() *assembler {
 		a := &assembler{}
@@ -278,7 +276,7 @@ func TestReplayOfAPart(t *testing.T) {
 	}
 }
 
-// Every call of a real script has a step that is known, and the stages come in their order.
+// Every call of a compiled script belongs to a known stage, and the stages are in the order of Stages.
 func TestCompile(t *testing.T) {
 	s := Compile(&Order{
 		Plan:     []Node{{Op: Dir, Path: "/usr", Mode: 0o755}, {Op: Tree, Path: "/usr", Source: "/usr"}, {Op: Link, Path: "/bin", Source: "usr/bin"}},
@@ -289,7 +287,7 @@ func TestCompile(t *testing.T) {
 		Listen:   true,
 		Argv:     []string{"/usr/bin/python3"},
 	})
-	program := uint32(0) // its last call
+	program := uint32(0) // number of the last call of the program
 	for call := range uint32(len(s.steps)) {
 		if stage, _, _ := s.Step(call); stage == StageExec {
 			program = call
@@ -326,6 +324,6 @@ func TestReportSurvivesTheSocket(t *testing.T) {
 		}
 	}
 	if _, err := ReadReport(strings.NewReader("")); err != io.EOF {
-		t.Errorf("of nothing: %v", err)
+		t.Errorf("an empty script: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
-# Makes system calls, each in a process of its own, and prints what came of each: the errno, or
-# "died" of the call (it killed, ended or blocked the process), or "SIGSYS".
+# Makes system calls, each in a separate process, and prints the result of each: the errno, "died" if the call killed, ended or blocked
+# the process, or "SIGSYS".
 #
-# ATTEMPTS, a list of [number, arguments...], stands before this text.
+# The test puts ATTEMPTS, a list of [number, arguments...], before this text.
 import ctypes
 import mmap
 import os
@@ -10,7 +10,7 @@ import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
 NEVER, BEGUN = 0xFFFFFFFF, 0xFFFFFFFE
-PATIENCE = 4  # seconds; what blocks longer blocks
+PATIENCE = 4  # seconds, after which a call counts as blocked
 AT_ONCE = 24
 
 outcomes = mmap.mmap(-1, 4 * len(ATTEMPTS))  # shared with the children
@@ -33,7 +33,7 @@ children, sigsys = {}, set()
 
 def reap():
     pid, status = os.wait()
-    i = children.pop(pid, None)  # None: a child of a child, of clone or vfork
+    i = children.pop(pid, None)  # None for a child of a child, made by clone or vfork
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS:
         sigsys.add(i)
 

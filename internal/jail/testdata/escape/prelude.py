@@ -1,15 +1,13 @@
-# What every attack begins with, below the facts about the host that the test writes above (see
-# hostFacts in escape_test.go). An attack prints at least one "held: why", "ESCAPED: what" for
-# whatever it got through, and ends with exit status 0.
+# This code precedes every attack. The test puts constants with facts about the host before it (see escape_test.go). An attack prints
+# "held: why" at least once, or "ESCAPED: what" for each success, and ends with exit status 0.
 import ctypes, errno, hashlib, os, re, signal, socket, struct, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 
-# How a layer says no: EPERM and ENOSYS are the filter's words, EPERM and EACCES the kernel's.
+# Errors of a denied call: the filter returns EPERM or ENOSYS, the kernel EPERM or EACCES.
 DENIED = (errno.EPERM, errno.EACCES, errno.ENOSYS)
-# Where host paths are tried: as they are, and below HOST, where a test that weakens the mounts
-# attaches the host's root.
+# Paths of the host are tried unchanged and below HOST, where a test that weakens the mounts mounts the host's root.
 HOST = "/host"
 
 
@@ -22,7 +20,7 @@ def escaped(what):
 
 
 def unclear(what):
-    """Neither: the attack did not come to its point. It fails the test too."""
+    """Report that the attack could not be carried out. This fails the test too."""
     print("UNCLEAR:", what, flush=True)
 
 
@@ -67,7 +65,7 @@ def refused(what, call, *errnos):
 
 
 def leaks(data):
-    """Whether data holds the host's secret, which is known here by its digest only."""
+    """Return whether data contains the host's secret. The jail only has a digest of it."""
     found = re.findall(rb"sandboxd-" rb"secret-[0-9a-f]{32}", bytes(data))
     return any(hashlib.sha256(f).hexdigest() == SECRET_DIGEST for f in found)
 
@@ -91,7 +89,7 @@ def steal(what, *paths):
 
 
 def hosts(path):
-    """The ways by which a path of the host is tried."""
+    """Return the paths at which a path of the host is tried."""
     return path, HOST + path
 
 
@@ -111,22 +109,22 @@ def child(function):
 
 
 def status_of(status):
-    """A wait status in words."""
+    """Return a wait status as text."""
     if os.WIFSIGNALED(status):
         return signal.Signals(os.WTERMSIG(status)).name
     return f"exit status {os.WEXITSTATUS(status)}"
 
 
 def of_status(field, pid="self"):
-    """A line of /proc/PID/status."""
+    """Return a field of /proc/PID/status."""
     for line in open(f"/proc/{pid}/status"):
         if line.startswith(field + ":"):
             return line.split(":", 1)[1].strip()
 
 
 def unreachable(what, call, *also):
-    """Expect a call to be refused before it gets to the part of the kernel that is its target: any
-    answer but DENIED, also of failure, comes from there."""
+    """Expect a call to be denied before it reaches its target in the kernel. Any other result than DENIED, even another error, comes from the
+    target."""
     value, number = attempt(call)
     if number in DENIED + also:
         held(f"{what}: {name_of(number)}")
@@ -135,5 +133,5 @@ def unreachable(what, call, *also):
 
 
 def absent(why):
-    """This kernel or host has not what the attack is about, layers or none."""
+    """Report that this kernel or host does not have the target of the attack."""
     print("absent:", why, flush=True)

@@ -1,5 +1,5 @@
 # Runs one module of CPython's own tests and prints one JSON line for each test: [id, outcome, reason]. MODULE is set by a
-# line above. The program is the same inside a jail and outside; what tests print goes nowhere.
+# line above. The program is the same inside a jail and outside. The output of the tests is discarded.
 import importlib, json, os, socket, sys, tempfile, unittest
 
 out = os.fdopen(os.dup(1), "w")
@@ -15,7 +15,7 @@ def say(name, outcome, why=""):
 
 
 class Result(unittest.TestResult):
-    """The outcome of each test. A test with subtests is as bad as the worst of them."""
+    """Reports the outcome of each test. If a subtest fails, the test fails."""
 
     def startTest(self, test):
         super().startTest(test)
@@ -29,7 +29,7 @@ class Result(unittest.TestResult):
         if hasattr(test, "_testMethodName"):
             self.outcome = outcome, why
         else:
-            say(str(test), outcome, why)  # of a class or a module: it has no test that could say it
+            say(str(test), outcome, why)  # an error of a class or module, which belongs to no test
 
     def addError(self, test, error):
         super().addError(test, error)
@@ -52,9 +52,9 @@ class Result(unittest.TestResult):
 try:
     from test import support
 
-    del socket.IPPROTO_UDPLITE  # denied inside: the tests of it are those of UDP once more
+    del socket.IPPROTO_UDPLITE  # denied inside; its tests repeat those of UDP
 
-    support.use_resources = []  # nothing that needs a network, a display, hours or gigabytes
+    support.use_resources = []  # skip tests that need a network, a display, hours or gigabytes
     module = importlib.import_module("test." + MODULE)
     suite = unittest.defaultTestLoader.loadTestsFromModule(module)
 except unittest.SkipTest as reason:

@@ -1,5 +1,5 @@
 # expect: held
-# A capability made ambient, so that execve keeps it.
+# A process makes a capability ambient, so that execve would keep it.
 # layers: seccomp credentials
 PR_CAP_AMBIENT, RAISE = 47, 2
 for capability in (21, 12, 0, 7):

@@ -1,5 +1,5 @@
 # expect: held
-# su, sudo, pkexec and their kin (CVE-2021-4034, CVE-2021-3156): they start without privilege.
+# su, sudo, pkexec and similar programs (CVE-2021-4034, CVE-2021-3156) start without privilege.
 # layers: ids credentials
 import subprocess
 for command in (["su", "-c", "id -u"], ["sudo", "-n", "id", "-u"], ["pkexec", "id", "-u"], ["newgrp", "root"], ["sg", "root", "-c", "id -u"],

@@ -1,5 +1,5 @@
 # expect: held
-# The bounding set: what is in it can be had again. (Reading it is allowed: libcap counts the capabilities so.)
+# A process could regain capabilities of the bounding set. (Reading the set is allowed: libcap counts the capabilities in this way.)
 # layers: credentials
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 refused("PR_CAPBSET_DROP", lambda: syscall("prctl", PR_CAPBSET_DROP, 40, 0, 0, 0))

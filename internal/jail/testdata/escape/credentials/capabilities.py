@@ -1,5 +1,5 @@
 # expect: held
-# Capabilities in any set.
+# The process has capabilities in some set.
 # layers: credentials
 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     value = int(of_status(name), 16)

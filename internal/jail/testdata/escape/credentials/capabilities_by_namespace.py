@@ -1,5 +1,5 @@
 # expect: held
-# Every capability again by a user namespace, and the securebits reset.
+# A new user namespace would give all capabilities and reset the securebits.
 # layers: seccomp user-ns
 syscall("unshare", 0x10000000)
 value = int(of_status("CapEff"), 16)

@@ -1,5 +1,5 @@
 # expect: held
-# Groups of the daemon that came along: none that has a name in here.
+# Supplementary groups of the daemon. None of them has a name in the jail.
 # layers: ids
 groups = set(of_status("Groups").split()) - {"1000", "65534"}
 (escaped if groups else held)(f"groups {groups}")

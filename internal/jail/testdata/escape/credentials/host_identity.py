@@ -1,5 +1,5 @@
 # expect: held
-# Who the host is: its name, its boot, its machine id.
+# The identity of the host: its name, boot id and machine id.
 # layers: mounts landlock
 for path in hosts("/etc/hostname") + hosts("/proc/sys/kernel/random/boot_id") + hosts("/proc/sys/kernel/hostname"):
     try:

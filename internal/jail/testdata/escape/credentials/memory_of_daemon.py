@@ -1,5 +1,5 @@
 # expect: held
-# What the daemon or the init left in memory: nothing survives execve.
+# Data of the daemon or the init in memory. execve must have removed all of it.
 # layers: daemon
 chunk, n = 1 << 16, 0
 r, w = os.pipe()

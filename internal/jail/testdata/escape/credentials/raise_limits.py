@@ -1,5 +1,5 @@
 # expect: held
-# Its own limits raised.
+# The program raises its own resource limits.
 # layers: ids
 import resource
 for name in ("NOFILE", "NPROC", "FSIZE", "CPU", "CORE", "MEMLOCK", "STACK"):

@@ -1,5 +1,5 @@
 # expect: held
-# The securebits unlocked.
+# The program unlocks the securebits.
 # layers: seccomp credentials
 PR_SET_SECUREBITS, PR_SET_KEEPCAPS = 28, 8
 for bits in (0, 1 << 4, 0xff):

@@ -1,5 +1,5 @@
 # expect: held
-# Clocks of its own: monotonic and boot time moved.
+# The program changes the offsets of the monotonic and boot clocks in its time namespace.
 # layers: attributes ids
 for path in ("/proc/self/timens_offsets", "/proc/1/timens_offsets"):
     refused(path, lambda: open(path, "w").write("monotonic 1000 0"), errno.EROFS, errno.EACCES, errno.ENOENT)

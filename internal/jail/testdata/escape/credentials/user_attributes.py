@@ -1,5 +1,5 @@
 # expect: held
-# Attributes of the user's kind on the scratch space: kernel memory outside of its size.
+# Extended attributes of the class user in the scratch space: kernel memory that its size limit does not count.
 # layers: seccomp
 open("/tmp/x", "w").close()
 _, number = syscall("setxattr", b"/tmp/x", b"user.x", b"y", 1, 0)

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Blocked rather than ignored, in each of many threads.
+# Signals are blocked and not ignored, in each of many threads.
 # layers: daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held
-# The clock that ends the run, turned back.
+# The program sets back the clock that ends the run.
 # layers: seccomp credentials
 now = struct.pack("qq", int(time.time()), 0)
 error = struct.pack("I", 4) + bytes(252)  # ADJ_MAXERROR

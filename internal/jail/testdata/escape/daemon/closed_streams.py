@@ -1,5 +1,5 @@
 # expect: held timeout
-# Nobody writes any more, and yet it runs.
+# All writers of the streams are closed, but the program goes on.
 # layers: daemon
 # limits: wall=1s
 for fd in range(3): os.close(fd)

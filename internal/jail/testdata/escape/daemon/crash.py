@@ -1,4 +1,4 @@
 # expect: held signal=SIGSEGV
-# A crash of the interpreter is the program's own.
+# The interpreter crashes. The crash is an outcome of the program, and not an error of the sandbox.
 # layers: daemon
 ctypes.string_at(0)

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Every signal ignored that can be, and the one that asks for a flush caught for good.
+# All signals that can be ignored are ignored, and the handler of SIGXCPU never returns.
 # layers: daemon
 # limits: wall=1s
 for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, signal.SIG_IGN)

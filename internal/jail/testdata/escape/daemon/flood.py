@@ -1,5 +1,5 @@
 # expect: held timeout
-# More output than anybody keeps, on one stream.
+# More output than is kept, on one stream.
 # layers: daemon
 # limits: wall=2s output=64KiB
 chunk = b"x" * (1 << 16)

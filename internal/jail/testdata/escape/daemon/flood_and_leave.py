@@ -1,5 +1,5 @@
 # expect: held exit=3
-# A flood that ends by itself is counted and dropped, and its status is its own.
+# A flood that ends by itself is counted and dropped, and the exit status is that of the program.
 # layers: daemon
 # limits: output=64KiB
 held("said before the flood")

@@ -1,5 +1,5 @@
 # expect: held
-# Processes that fork on and on while the first one ends. Without a limit on their number, memory may run out first.
+# Processes that fork without end while the first one ends. Without a limit on their number, memory may run out first.
 # weakened: oom
 # layers: pid-ns cgroup
 # limits: pids=30

@@ -1,5 +1,5 @@
 # expect: held signal=SIGSEGV,signal=SIGBUS,signal=SIGABRT,signal=SIGILL,exit=1,exit=0
-# The interpreter is no wall: bytecode that it does not check makes it do anything, as itself.
+# The interpreter does not check bytecode, so malformed bytecode can make it do anything. It still runs with the rights of the program.
 # layers: credentials seccomp
 held("whatever it does now it does inside")
 f = lambda: 0

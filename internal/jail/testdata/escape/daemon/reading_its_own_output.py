@@ -1,5 +1,5 @@
 # expect: held
-# It opens its streams again: for reading (and takes what the daemon should get), for both, through /proc.
+# The program opens its streams again through /proc: for reading, which takes output from the daemon, and for reading and writing.
 # layers: daemon
 import fcntl
 tried = []

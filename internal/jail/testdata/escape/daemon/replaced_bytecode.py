@@ -1,5 +1,5 @@
 # expect: held
-# The program is replaced by compiled code while it runs, and run: by the same interpreter, in the same jail.
+# The program replaces its source by compiled code and runs that, in the same interpreter and the same jail.
 # layers: kernel
 import importlib.util, marshal
 code = compile("""print("held:" if "Seccomp:\\t2" in open("/proc/self/status").read() else "ESCAPED:", "still inside", flush=True)""", "x", "exec")

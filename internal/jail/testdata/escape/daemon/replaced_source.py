@@ -1,5 +1,5 @@
 # expect: held
-# Links and special files where the source was: nobody reads it again.
+# The program replaces its source by links and special files. The daemon does not read the source again.
 # layers: daemon
 os.chdir("/home/sandbox")
 os.unlink("main.py")

@@ -1,5 +1,5 @@
 # expect: held
-# The words of the hand-off ("go", a failure, a flood) on every descriptor that it can think of.
+# The program writes reports of the hand-off ("go", a failure, a flood) to every descriptor.
 # layers: daemon
 go, failure = b"\x04\0\0\0G\0\0\0", b"\x0c\0\0\0F\4root\4/etc\1"
 found = []

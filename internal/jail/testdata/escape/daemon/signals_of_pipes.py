@@ -1,5 +1,5 @@
 # expect: held
-# A pipe tells its owner by a signal that somebody reads: who that is, is for the writer to say.
+# A descriptor sends a signal to its owner when data can be read or written. The program sets the owner and the signal.
 # layers: seccomp
 import fcntl
 refused("F_SETOWN", lambda: fcntl.fcntl(1, 8, 1))

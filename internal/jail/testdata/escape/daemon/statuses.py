@@ -1,4 +1,4 @@
 # expect: held exit=255
-# A status out of its range, from a program that was not Python any more.
+# An exit status out of range, from a program that is no longer Python.
 # layers: daemon
 os.execv("/bin/sh", ["sh", "-c", "exit 65535"])

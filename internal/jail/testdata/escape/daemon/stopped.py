@@ -1,5 +1,5 @@
 # expect: held timeout
-# It stops itself, its children, its group: a stopped process takes no signal but one.
+# The program stops itself, its children and its group. A stopped process reacts only to SIGKILL and SIGCONT.
 # layers: daemon
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,5 @@
 # expect: held
-# The main program ends and a process in another session holds both streams: nobody waits for it.
+# The main program ends and a process in another session holds both streams. The answer does not wait for that process.
 # layers: pid-ns
 for i in range(5):
     if os.fork() == 0:

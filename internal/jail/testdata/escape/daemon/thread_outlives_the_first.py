@@ -1,5 +1,5 @@
 # expect: held timeout
-# The first thread of the program exits, another goes on: cgroup.kill alone does not reach it.
+# The first thread of the program exits and another one goes on. cgroup.kill alone does not kill such a process.
 # layers: daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held
-# A background process goes on writing.
+# A background process goes on writing after the program has ended.
 # layers: pid-ns
 r, w = os.pipe()
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held
-# Out of a chroot by a second one, from a directory above it (chroot(2)).
+# An escape from a chroot by a second chroot, from a directory above it (chroot(2)).
 # layers: seccomp mounts landlock
 root = os.open("/", os.O_PATH)
 os.mkdir("/tmp/inner")

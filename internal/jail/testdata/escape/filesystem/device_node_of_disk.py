@@ -1,5 +1,5 @@
 # expect: held
-# The host's disk, by a device node of its own making.
+# The program creates a device node of the host's disk.
 # layers: seccomp ids
 import stat
 for path in ("/usr", "/etc/fonts"):

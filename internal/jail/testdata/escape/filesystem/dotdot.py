@@ -1,5 +1,5 @@
 # expect: held
-# Up and up, by path and by working directory.
+# Paths and working directories with many "..".
 # layers: mounts landlock
 up = "../" * 40
 steal("..", *(up + p[1:] for p in hosts(SECRET_FILE)))

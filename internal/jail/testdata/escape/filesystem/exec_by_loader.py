@@ -1,5 +1,5 @@
 # expect: held
-# noexec walked around by the dynamic loader, which is not executed from there but maps from there.
+# The dynamic loader maps a program from a noexec mount, so that it need not be executed from there.
 # layers: attributes
 import shutil, subprocess
 shutil.copyfile("/usr/bin/id", "/tmp/copy")

@@ -1,5 +1,5 @@
 # expect: held
-# noexec walked around by a program in memory.
+# A program in memory evades noexec mounts.
 # layers: seccomp
 result, number = syscall("memfd_create", b"program", 0)
 if number:

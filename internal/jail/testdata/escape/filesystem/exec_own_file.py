@@ -1,5 +1,5 @@
 # expect: held
-# A program of its own: a copy, setuid, from every writable directory.
+# The program executes a setuid copy of a program in every writable directory.
 # layers: attributes
 import shutil
 for directory in ("/tmp", "/home/sandbox", "/dev/shm", "/run"):

@@ -1,4 +1,4 @@
 # expect: held
-# Watching what the host does with the files that both see.
+# The program watches what the host does with files that both can see.
 # layers: seccomp
 unreachable("inotify_init1", lambda: syscall("inotify_init1", 0))

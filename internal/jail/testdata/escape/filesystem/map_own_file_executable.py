@@ -1,5 +1,5 @@
 # expect: held
-# Code from a writable file, by mmap and by mprotect afterwards.
+# Code in a writable file is mapped as executable, by mmap or by a later mprotect.
 # layers: attributes
 import mmap
 with open("/tmp/code", "w+b") as f:

@@ -1,5 +1,5 @@
 # expect: held
-# The mounts that are left of the host, by their list: nothing of it may be reachable.
+# Mounts of the host that remain in the list of mounts. None of them may be reachable.
 # layers: mounts
 roots = set()
 for line in open("/proc/self/mountinfo"):

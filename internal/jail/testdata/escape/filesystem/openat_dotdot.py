@@ -1,5 +1,5 @@
 # expect: held
-# Up from an O_PATH descriptor of the root, which a chroot would not hold.
+# ".." from an O_PATH descriptor of the root, which escapes from a chroot.
 # layers: mounts landlock
 root = os.open("/", os.O_PATH | os.O_DIRECTORY)
 for path in hosts(SECRET_FILE):

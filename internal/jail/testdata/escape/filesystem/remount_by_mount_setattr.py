@@ -1,5 +1,5 @@
 # expect: held
-# The same by the newer call, on a clone of the mount (CVE-2023-46862 and kin are behind it).
+# The same as remount_writable by mount_setattr on a clone of the mount.
 # layers: seccomp credentials
 AT_EMPTY_PATH, OPEN_TREE_CLONE = 0x1000, 1
 attributes = struct.pack("QQQQ", 0, 1 | 8, 0, 0)  # clear RDONLY and NOEXEC

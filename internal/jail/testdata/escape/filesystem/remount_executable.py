@@ -1,5 +1,5 @@
 # expect: held
-# The writable directories made executable.
+# The program remounts the writable directories as executable.
 # layers: seccomp credentials landlock
 import shutil
 shutil.copyfile("/usr/bin/true", "/tmp/true")

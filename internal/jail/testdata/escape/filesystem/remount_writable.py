@@ -1,5 +1,5 @@
 # expect: held
-# The read-only root made writable again.
+# The program remounts the read-only root as writable.
 # layers: seccomp credentials landlock
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
 for flags in (MS_REMOUNT, MS_REMOUNT | MS_BIND):

@@ -1,5 +1,5 @@
 # expect: held
-# A file moved from one handed out directory to another of the same file system, past its mode.
+# A file is moved between two mounts of the same file system, without regard to the mode of its directory.
 # layers: kernel
 open("/tmp/x", "w").write("x")
 os.mkdir("/tmp/d")

@@ -1,5 +1,5 @@
 # expect: held
-# A whiteout is also what a rename leaves behind, when it is asked to.
+# rename with RENAME_WHITEOUT leaves a whiteout behind.
 # layers: seccomp
 RENAME_NOREPLACE, RENAME_WHITEOUT = 1, 4
 open("/tmp/x", "w").close()

@@ -1,5 +1,5 @@
 # expect: held
-# sync(2) makes the disks of everybody busy.
+# sync(2) makes the disks busy for everybody.
 # layers: seccomp
 result, number = syscall("sync")
 (held if number in DENIED else escaped)(f"sync: {name_of(number)}")

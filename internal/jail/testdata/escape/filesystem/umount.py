@@ -1,5 +1,5 @@
 # expect: held
-# What is below a mount, by taking it away.
+# The program unmounts a mount to see the files below it.
 # layers: seccomp credentials landlock
 MNT_DETACH = 2
 for path in (b"/proc", b"/tmp", b"/dev/null", b"/usr"):

@@ -1,5 +1,5 @@
 # expect: held
-# A file without a name where nothing may be made, and a name for it.
+# An unnamed file (O_TMPFILE) in a read-only directory, which then gets a name.
 # layers: attributes
 for directory in ("/", "/usr", "/usr/bin", "/etc", "/sandbox", "/home"):
     refused(directory, lambda: os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o644), errno.EROFS, errno.EACCES, errno.EOPNOTSUPP)

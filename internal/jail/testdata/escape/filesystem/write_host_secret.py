@@ -1,5 +1,5 @@
 # expect: held
-# Destroying the host's file rather than reading it; the test looks at it from outside.
+# The program destroys the host's file. The test checks the file from outside.
 # layers: mounts attributes
 for path in hosts(SECRET_FILE):
     refused(f"open {path}", lambda: os.open(path, os.O_WRONLY | os.O_TRUNC), errno.ENOENT, errno.EROFS, errno.EACCES)

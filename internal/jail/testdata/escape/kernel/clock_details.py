@@ -1,4 +1,4 @@
 # expect: held
-# What the host's clock is told by NTP.
+# The state of NTP of the host's clock.
 # layers: seccomp
 unreachable("adjtimex", lambda: syscall("adjtimex", bytes(208)))

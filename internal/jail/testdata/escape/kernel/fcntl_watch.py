@@ -1,5 +1,5 @@
 # expect: held
-# Leases, notices and signals of a descriptor: what others do with a file.
+# Leases, F_NOTIFY and signals of a descriptor, which show what others do with a file.
 # layers: seccomp
 import fcntl
 r, w = os.pipe()

@@ -1,5 +1,5 @@
 # expect: held
-# System calls by the 32-bit entry, where the numbers mean others (CVE-2009-0835).
+# System calls by the 32-bit entry, where the numbers have other meanings (CVE-2009-0835).
 # layers: seccomp
 # arch: amd64
 import mmap

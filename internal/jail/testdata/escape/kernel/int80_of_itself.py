@@ -1,5 +1,5 @@
 # expect: held signal=SIGSYS|signal=SIGSEGV
-# The same by the program itself, not by a child.
+# The same as int80 by the program itself and not by a child.
 # layers: seccomp
 # arch: amd64
 import mmap

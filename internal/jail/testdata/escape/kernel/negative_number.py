@@ -1,5 +1,5 @@
 # expect: held
-# Numbers that no table has.
+# System call numbers that no table contains.
 # layers: kernel
 for number_ in (-1, -2, 0x7fffffff, 0x80000000 - (1 << 32), 1000, 100000):
     def call():

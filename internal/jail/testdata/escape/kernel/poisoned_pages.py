@@ -1,5 +1,5 @@
 # expect: held
-# Pages of the machine's memory taken out of use for good.
+# Pages of the machine's memory are marked as broken for good.
 # layers: ids
 libc.mmap.restype = ctypes.c_void_p
 at = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))

@@ -1,5 +1,5 @@
 # expect: held
-# Typing into the terminal of whoever started it (CVE-2017-5226), the request's upper half set too (CVE-2019-10063).
+# Input is typed into the terminal from which the daemon was started (CVE-2017-5226), also with the upper half of the request set (CVE-2019-10063).
 # layers: seccomp
 for fd in (0, 1, 2):
     for request in (0x5412, 0x5412 | 1 << 32, 0x5412 | 0xffffffff << 32):

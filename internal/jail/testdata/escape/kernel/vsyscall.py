@@ -1,5 +1,5 @@
 # expect: held
-# The old page of system calls at a fixed address, which some filters forget: it must know no more than the others.
+# The old page of system calls at a fixed address, which some filters ignore.
 # layers: kernel
 # arch: amd64
 def call():

@@ -1,5 +1,5 @@
 # expect: held
-# The same, and the program ends at once: what it left behind ends with it.
+# The same as daemonized, but the program ends at once. The processes that it left must end with it.
 # layers: init pid-ns
 # limits: wall=20s
 if os.fork() == 0:

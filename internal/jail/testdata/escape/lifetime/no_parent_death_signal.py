@@ -1,5 +1,5 @@
 # expect: held timeout
-# Every process takes its parent death signal away, if it has any.
+# Every process clears its parent death signal, if it has any.
 # layers: init
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Orphans faster than anybody can wait for them: the init is busy with them all the time.
+# Orphans faster than they can be waited for, so that the init is always busy with them.
 # layers: init
 # limits: wall=1s
 open("/tmp/acted", "w").close()

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Children of the init itself (CLONE_PARENT), which do not hang on the program.
+# Children of the init itself (CLONE_PARENT), which do not end with the program.
 # layers: init
 # limits: wall=1s
 CLONE_PARENT = 0x8000

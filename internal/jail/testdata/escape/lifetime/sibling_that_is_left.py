@@ -1,5 +1,5 @@
 # expect: held
-# A sibling of the program, of which the init must not think that it is the program.
+# A sibling of the program. The init must not take it for the program.
 # layers: init
 # limits: wall=20s
 CLONE_PARENT = 0x8000

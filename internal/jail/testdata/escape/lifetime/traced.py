@@ -1,5 +1,5 @@
 # expect: held timeout
-# A traced process reports its end to its tracer first. Where tracing is denied nothing is traced.
+# A traced process reports its end to its tracer first. If tracing is denied, no process is traced.
 # layers: init seccomp
 # limits: wall=1s
 for i in range(3):

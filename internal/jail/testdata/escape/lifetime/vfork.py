@@ -1,5 +1,5 @@
 # expect: held timeout
-# A parent in vfork waits for its child without taking signals, which lets it wait for good.
+# A parent in vfork waits for its child without reacting to signals, and the child makes it wait forever.
 # layers: init
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,5 @@
 # expect: held
-# Another name for the host.
+# The program changes the host name.
 # layers: seccomp credentials
 refused("sethostname", lambda: syscall("sethostname", b"taken", 5))
 refused("setdomainname", lambda: syscall("setdomainname", b"taken", 5))

@@ -1,5 +1,5 @@
 # expect: held
-# Its own namespaces entered again: each entry resets something (of a user namespace, the capabilities).
+# The program enters its own namespaces again. Each entry resets something; for a user namespace, the capabilities.
 # layers: seccomp
 for kind in ("user", "uts", "ipc", "net", "cgroup"):
     fd = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY)

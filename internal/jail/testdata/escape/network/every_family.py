@@ -1,5 +1,5 @@
 # expect: held
-# Every address family and type but those of local and internet streams and datagrams.
+# Every address family and type except local and internet streams and datagrams.
 # layers: seccomp
 for family in [0, *range(3, 10), *range(11, 64), 255, 1 << 31]:
     for kind in (1, 2, 3, 4, 5, 6, 10):

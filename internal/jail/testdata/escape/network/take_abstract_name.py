@@ -1,5 +1,5 @@
 # expect: held
-# The same for an abstract name.
+# The same as take_port_of_host for an abstract name.
 # layers: net-ns
 s = socket.socket(socket.AF_UNIX)
 try:

@@ -1,5 +1,5 @@
 # expect: held
-# Listening in place of the host: its port is free in here, and nobody outside comes to it.
+# The program listens on a port of the host. The port is free in the jail, and no client outside reaches it.
 # layers: net-ns
 s = socket.socket()
 try:

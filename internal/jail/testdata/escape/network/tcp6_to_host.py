@@ -1,5 +1,5 @@
 # expect: held
-# The same by IPv6.
+# The same as tcp_to_host by IPv6.
 # layers: net-ns
 if not TCP6_PORT:
     absent("the host has no IPv6")

@@ -1,5 +1,5 @@
 # expect: held
-# A listener on the host's loopback, which gives the secret to whoever connects.
+# A listener on the host's loopback, which sends the secret to each client.
 # layers: net-ns
 s = socket.socket()
 s.settimeout(10)

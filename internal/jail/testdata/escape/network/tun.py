@@ -1,5 +1,5 @@
 # expect: held
-# A network interface of the program's own making.
+# The program creates a network interface.
 # layers: mounts attributes
 for path in hosts("/dev/net/tun"):
     refused(path, lambda: os.open(path, os.O_RDWR), errno.ENOENT, errno.EACCES)

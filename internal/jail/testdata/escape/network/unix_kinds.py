@@ -1,5 +1,5 @@
 # expect: held
-# Kinds of Unix sockets that nobody uses: "raw", and what is none.
+# Unusual and invalid types of Unix sockets.
 # layers: seccomp
 for kind in (3, 4, 6, 7, 10):
     for call in ("socket", "socketpair"):

@@ -1,5 +1,5 @@
 # expect: held
-# More processors than the daemon's: the cgroup's cpuset bounds what may be asked for. Among those a program may choose.
+# More processors than the daemon has. The cgroup's cpuset is the bound; a program may choose among its processors.
 # layers: kernel
 before = os.sched_getaffinity(0)
 mask = ctypes.create_string_buffer(b"\xff" * 128)

@@ -1,5 +1,5 @@
 # expect: held
-# Questions about a process of the host that need no right to it.
+# Calls that return information about a process of the host and need no right to it.
 # layers: pid-ns
 mask = ctypes.create_string_buffer(128)
 for pid in (HOST_PID, DAEMON_PID):

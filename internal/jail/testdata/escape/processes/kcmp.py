@@ -1,4 +1,4 @@
 # expect: held
-# What a process shares with one of the host tells where the kernel keeps it.
+# kcmp with a process of the host reveals the order of kernel addresses.
 # layers: seccomp pid-ns
 unreachable("kcmp", lambda: syscall("kcmp", os.getpid(), HOST_PID, 0, 0, 0), errno.ESRCH)

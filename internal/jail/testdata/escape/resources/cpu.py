@@ -1,9 +1,9 @@
 # expect: held timeout
-# All the time that there is, on all processors, deaf to the signal of the limit.
+# The program uses all processors all the time, and ignores SIGXCPU, the signal of RLIMIT_CPU.
 # layers: cgroup daemon
 # limits: wall=2s pids=20
 signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-for i in range(10): # and no more, that they cannot starve those who are to end them where no limit holds
+for i in range(10):  # not more, so that without a limit the processes that end them still get processor time
     try:
         if os.fork() == 0: break
     except OSError: pass

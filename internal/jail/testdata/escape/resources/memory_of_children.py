@@ -1,5 +1,5 @@
 # expect: held oom
-# Each process takes little, all of them much.
+# Each process takes little memory, but all of them together take much.
 # layers: cgroup
 # limits: memory=64MiB
 for i in range(30):

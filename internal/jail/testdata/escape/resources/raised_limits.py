@@ -1,5 +1,5 @@
 # expect: held
-# Each limit of its own, raised.
+# The program raises each of its limits.
 # layers: rlimits
 import resource
 for name in ("NOFILE", "NPROC", "FSIZE", "CPU", "STACK", "CORE", "MEMLOCK", "MSGQUEUE", "SIGPENDING", "NICE", "RTPRIO"):

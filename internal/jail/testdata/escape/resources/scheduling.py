@@ -1,5 +1,5 @@
 # expect: held
-# A place before others: real time, deadlines, niceness, priority of input and output.
+# Scheduling before other processes: real time, deadlines, niceness, priority of input and output.
 # layers: ids
 param = struct.pack("i", 1)
 for policy in (1, 2, 6):

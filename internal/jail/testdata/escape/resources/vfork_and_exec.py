@@ -1,5 +1,5 @@
 # expect: held timeout
-# Programs that start programs, faster than anybody can look.
+# Programs that start programs, faster than they can be measured.
 # layers: cgroup rlimits
 # limits: wall=2s pids=20
 import subprocess
