@@ -1,6 +1,5 @@
 # expect: held
-# Who else maps a page of the system tree: what is loaded on the host, and in other runs, is seen in the
-# share of it that is ours (smaps) and in a bit of its entry (pagemap).
+# A program can see whether other processes map a page of the system tree: in its proportional share of the page (smaps) and in a bit of the page's entry (pagemap).
 # layers: landlock
 for name in ("smaps", "smaps_rollup", "pagemap", "numa_maps"):
     for pid in ("self", "1", "thread-self"):

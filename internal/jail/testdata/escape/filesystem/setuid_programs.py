@@ -1,6 +1,5 @@
 # expect: held
-# The host's setuid programs. That a program is run without privilege shows in its loader, which
-# listens to LD_DEBUG only then.
+# Setuid programs of the host. They run without privilege, which shows in their loader: it reacts to LD_DEBUG only then.
 # layers: attributes credentials ids
 import glob, stat, subprocess
 for path in glob.glob("/usr/bin/*") + glob.glob("/usr/sbin/*") + glob.glob("/usr/lib/*/*"):

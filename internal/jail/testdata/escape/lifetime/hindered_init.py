@@ -1,6 +1,5 @@
 # expect: held timeout
-# The init gets as little as the program's user may leave it: of time, of memory, of files. Its own limit of CPU time ends
-# it, and all with it.
+# The program gives the init as little CPU time, memory and files as its user may. If the init reaches its limit of CPU time, it ends, and all processes with it.
 # layers: init daemon
 # limits: wall=1s
 attempt(lambda: os.setpriority(os.PRIO_PROCESS, 1, 19))

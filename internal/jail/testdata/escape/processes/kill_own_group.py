@@ -1,6 +1,5 @@
 # expect: held
-# The process group that the daemon started the init in: kill(0, SIGKILL) would reach all of it. A
-# group or session of outside has the number 0 in here.
+# kill(0, SIGKILL) signals the process group in which the daemon started the init. In the jail, a group or session outside has the number 0.
 # layers: session init
 fields = open("/proc/self/stat").read().rsplit(") ", 1)[1].split()
 for name, value in (("process group", fields[2]), ("session", fields[3])):

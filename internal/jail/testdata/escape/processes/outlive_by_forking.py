@@ -1,5 +1,5 @@
 # expect: held timeout
-# A process that is never the same: each forks the next and ends, faster than a list of them is read.
+# Each process forks the next one and ends, faster than a list of processes can be read.
 # layers: daemon
 # limits: wall=1s
 if os.fork() == 0:

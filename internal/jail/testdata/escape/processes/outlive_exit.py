@@ -1,6 +1,5 @@
 # expect: held
-# A daemon: two forks, a session of its own, every signal ignored, no descriptor. The test looks
-# from outside whether it is still there.
+# A daemon process: two forks, its own session, every signal ignored, no descriptor. The test checks from outside that it has ended.
 # layers: pid-ns
 r, w = os.pipe()
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The same, many of them, when the clock runs out.
+# Many daemon processes, as in outlive_exit, when the wall clock runs out.
 # layers: daemon
 # limits: wall=1s
 for _ in range(20):

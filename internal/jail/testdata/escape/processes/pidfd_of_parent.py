@@ -1,5 +1,5 @@
 # expect: held
-# The program's parent is the init, which holds a pipe to the daemon: by pidfd, group and thread flags.
+# The program's parent is the init, which holds the status pipe. The program opens pidfds of it: of the process, its group and its threads.
 # layers: init
 for pid, flags in ((0, 0), (-1, 0), (DAEMON_PID, os.O_EXCL)):
     unreachable(f"pidfd_open {pid}", lambda: syscall("pidfd_open", pid, flags), errno.EINVAL, errno.ESRCH)

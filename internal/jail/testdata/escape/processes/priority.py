@@ -1,5 +1,5 @@
 # expect: held
-# More of the processor than the others: nice, real-time, deadline, idle I/O.
+# A higher priority than other processes: nice, real time, deadline, idle I/O.
 # layers: ids
 refused("nice -20", lambda: syscall("setpriority", 0, 0, -20))
 refused("SCHED_FIFO", lambda: syscall("sched_setscheduler", 0, 1, struct.pack("i", 50)))

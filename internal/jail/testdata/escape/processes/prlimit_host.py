@@ -1,5 +1,5 @@
 # expect: held
-# The limits of a process of the host, changed.
+# The program changes the limits of a process of the host.
 # layers: pid-ns
 limit = struct.pack("QQ", 1, 1)
 for pid in (HOST_PID, DAEMON_PID):

@@ -1,5 +1,5 @@
 # expect: held
-# The memory of a process of the host, read and written.
+# The program reads and writes the memory of a process of the host.
 # layers: seccomp pid-ns
 buffer = ctypes.create_string_buffer(4096)
 local = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 4096)

@@ -1,5 +1,5 @@
 # expect: held
-# A child changed at the entry of its system calls, after the filter had looked at them (before Linux 4.8).
+# A tracer changes a system call of its child after the filter has checked it (before Linux 4.8).
 # layers: seccomp
 PTRACE_TRACEME = 0
 def trace():

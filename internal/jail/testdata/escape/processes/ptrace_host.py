@@ -1,5 +1,5 @@
 # expect: held
-# Tracing a process of the host.
+# The program traces a process of the host.
 # layers: seccomp pid-ns
 PTRACE_ATTACH, PTRACE_SEIZE = 16, 0x4206
 for pid in (HOST_PID, DAEMON_PID):

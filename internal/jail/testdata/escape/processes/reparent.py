@@ -1,5 +1,5 @@
 # expect: held
-# An orphan: its new parent is the init, never anybody outside.
+# The new parent of an orphan is the init, and never a process outside of the jail.
 # layers: pid-ns
 r, w = os.pipe()
 def orphan():

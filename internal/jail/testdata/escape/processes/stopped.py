@@ -1,5 +1,5 @@
 # expect: held timeout
-# Stopped children, stopped parents: nobody answers a signal but the one that needs no answer.
+# Stopped children and stopped parents, which react to no signal but SIGKILL.
 # layers: daemon
 # limits: wall=1s
 for _ in range(10):

@@ -1,5 +1,5 @@
 # expect: held
-# Orphans adopted by prctl, and the death signal of the jail taken off, to outlive the daemon.
+# A subreaper (prctl) adopts orphans, and processes clear their parent death signal, to outlive the daemon.
 # layers: seccomp
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 refused("PR_SET_PDEATHSIG", lambda: syscall("prctl", PR_SET_PDEATHSIG, 0, 0, 0, 0))

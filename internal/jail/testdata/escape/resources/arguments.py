@@ -1,5 +1,5 @@
 # expect: held
-# Arguments and environment of the next program: a quarter of the stack at most, and 128 KiB each.
+# Arguments and environment of a new program: a quarter of the stack limit at most, and 128 KiB each (execve(2)).
 # layers: rlimits
 refused("one of a MiB", lambda: os.execv("/bin/true", ["true", "x" * (1 << 20)]), errno.E2BIG)
 refused("a hundred thousand", lambda: os.execv("/bin/true", ["true"] + ["x" * 100] * 100000), errno.E2BIG)

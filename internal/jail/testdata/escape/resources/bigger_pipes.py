@@ -1,5 +1,5 @@
 # expect: held
-# A MiB for each pipe: the kernel bounds the size of one (pipe-max-size), and the sum for each uid (pipe-user-pages-soft).
+# Pipes of 1 MiB. The kernel bounds the size of a pipe (pipe-max-size) and the sum for each uid (pipe-user-pages-soft).
 # layers: kernel
 import fcntl
 r, w = os.pipe()

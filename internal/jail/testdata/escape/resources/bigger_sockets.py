@@ -1,5 +1,5 @@
 # expect: held
-# Buffers larger than the host allows (net.core.wmem_max), with privilege, and what else takes memory by an option.
+# Socket buffers larger than the host allows (net.core.wmem_max), which need privilege, and other socket options that take memory.
 # layers: seccomp
 s, _ = socket.socketpair()
 for name, option in (("SO_SNDBUFFORCE", 32), ("SO_RCVBUFFORCE", 33), ("SO_RESERVE_MEM", 73), ("SO_ATTACH_FILTER", 26), ("SO_BUSY_POLL", 46)):

@@ -1,5 +1,5 @@
 # expect: held oom
-# Fork first, write after: pages that were counted once become many.
+# A process forks first and writes later, so that shared pages become many private pages.
 # layers: cgroup
 # limits: memory=128MiB
 x = bytearray(b"x" * (40 << 20))

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Queues of datagrams, local and over the loopback: bounded in number and in bytes.
+# Queues of datagrams, of local sockets and over the loopback. Their number and size are bounded.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total = 0

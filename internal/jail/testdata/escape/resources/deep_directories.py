@@ -1,5 +1,5 @@
 # expect: held
-# Deeper than a path can say: for whoever walks or removes the tree recursively.
+# A directory tree that is deeper than the longest path, against programs that walk or remove it recursively.
 # layers: scratch
 # limits: inodes=1000
 os.chdir("/tmp")

@@ -1,5 +1,5 @@
 # expect: held
-# The table of open files is the host's (fs.file-max); what bounds it here is a limit for each process.
+# The table of open files belongs to the host (fs.file-max). In the jail, a limit for each process bounds its use.
 # layers: rlimits
 keep = []
 for what, make in (("files", lambda: os.open("/dev/null", 0)), ("pipes", lambda: keep.extend(os.pipe())), ("epoll", lambda: os.dup(poll.fileno())),

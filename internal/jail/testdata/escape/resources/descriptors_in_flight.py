@@ -1,6 +1,5 @@
 # expect: held exit=0,oom
-# Files in sockets in sockets: they are open and in no table, and only a collector finds the circles
-# (CVE-2021-0920, CVE-2025-38236).
+# Descriptors in messages of sockets that are themselves in messages. They are open but in no table, and only the kernel's garbage collector finds cycles (CVE-2021-0920, CVE-2025-38236).
 # layers: rlimits
 flying = 0
 try:

@@ -1,5 +1,5 @@
 # expect: held
-# Descriptors for waiting that wait for one another: in a chain and in a circle (CVE-2011-1083).
+# epoll descriptors that wait for each other, in a chain and in a cycle (CVE-2011-1083).
 # layers: kernel
 import select
 first = last = select.epoll()

@@ -1,4 +1,4 @@
 # expect: held
-# On a tmpfs they are kernel memory that its size does not count (Linux 6.6).
+# Extended attributes on a tmpfs are kernel memory that its size limit does not count (Linux 6.6).
 # layers: seccomp
 refused("setxattr", lambda: syscall("setxattr", b"/tmp", b"user.x", b"y" * 60000, 60000, 0), *DENIED, errno.ENOTSUP)  # ENOTSUP is the filter's word, too

@@ -1,5 +1,5 @@
 # expect: held
-# As many processes as there may be, and then one more.
+# As many processes as the limit allows, and one more.
 # layers: cgroup rlimits
 # limits: pids=20
 n = 1

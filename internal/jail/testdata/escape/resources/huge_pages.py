@@ -1,5 +1,5 @@
 # expect: held oom
-# One byte in each 2 MiB, where a transparent huge page backs it: at most the limit again.
+# One byte in each 2 MiB, so that a transparent huge page backs it. The memory limit still holds.
 # layers: cgroup
 # limits: memory=64MiB
 import mmap

@@ -1,5 +1,5 @@
 # expect: held
-# The host's pool of huge pages is not the cgroup's memory (hugetlbpage.rst): one run could take it all.
+# The host's pool of huge pages does not count as memory of the cgroup (hugetlbpage.rst), so one run could take all of it.
 # layers: seccomp
 import mmap
 libc.mmap.restype = ctypes.c_void_p

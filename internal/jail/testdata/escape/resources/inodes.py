@@ -1,5 +1,5 @@
 # expect: held
-# Empty files take inodes, hard links and directories too.
+# Empty files, hard links and directories use inodes.
 # layers: scratch
 # limits: inodes=200
 made = 0

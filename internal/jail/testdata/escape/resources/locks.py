@@ -1,5 +1,5 @@
 # expect: held timeout,oom
-# A lock on every second byte: each is an object of the kernel's, in a list that every further one walks.
+# A lock on every second byte. Each lock is a kernel object in a list that every further lock has to walk.
 # layers: daemon cgroup
 # limits: wall=2s memory=64MiB
 import fcntl

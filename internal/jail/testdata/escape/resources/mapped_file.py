@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# A sparse file, filled through a mapping: the quota answers with SIGBUS.
+# A sparse file is filled through a mapping. When the quota is exceeded, the kernel sends SIGBUS.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=16MiB
 import mmap

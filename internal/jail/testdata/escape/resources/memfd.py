@@ -1,4 +1,4 @@
 # expect: held
-# Files in memory that no quota of a file system bounds and no process shows.
+# Files in memory that no quota bounds and that belong to no process.
 # layers: seccomp
 refused("memfd_create", lambda: syscall("memfd_create", b"x", 0))

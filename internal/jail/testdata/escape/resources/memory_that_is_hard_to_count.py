@@ -1,6 +1,5 @@
 # expect: held oom
-# Processes that share thousands of mappings make it slow to find out what they have in common. In the meantime one of
-# them takes memory, as fast as it can.
+# Processes that share thousands of mappings make it slow to measure their memory. In the meantime one of them takes memory as fast as it can.
 # layers: cgroup
 # limits: memory=128MiB pids=40
 import mmap

@@ -1,5 +1,5 @@
 # expect: held
-# Memory that the kernel merges over processes tells who else has a page (Suzaki 2011; CVE-2015-2877).
+# Pages that the kernel merges across processes (KSM) reveal whether another process has the same page (Suzaki 2011; CVE-2015-2877).
 # layers: seccomp
 import mmap
 m = mmap.mmap(-1, 1 << 20)

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Each name that is looked up and not found leaves an entry in the cache of the kernel's.
+# Each lookup of a name that does not exist adds a negative entry to the kernel's dentry cache.
 # layers: cgroup
 # limits: memory=64MiB
 def free():

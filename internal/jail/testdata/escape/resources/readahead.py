@@ -1,4 +1,4 @@
 # expect: held
-# Work for the disk and the page cache that nobody waits for.
+# Readahead makes the disk and the page cache work, while the program does not wait.
 # layers: seccomp
 refused("readahead", lambda: syscall("readahead", 0, 0, 1 << 40))

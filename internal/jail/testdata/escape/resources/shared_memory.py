@@ -1,5 +1,5 @@
 # expect: held oom
-# Pages that processes share, in mappings of their own: a sum of private pages does not see them.
+# Processes share pages in several mappings, which a sum of private pages does not count.
 # layers: cgroup
 # limits: memory=64MiB
 import mmap

@@ -1,5 +1,5 @@
 # expect: held
-# A file of a TiB without a block, for whoever copies or hashes it.
+# A sparse file of 1 TiB, against programs that copy or hash it.
 # layers: rlimits
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 f = open("/tmp/x", "wb", buffering=0)

@@ -1,5 +1,5 @@
 # expect: held
-# Recursion in C: the stack has an end, and what dies of it is the process.
+# Recursion in C until the stack ends, which kills only the process.
 # layers: rlimits
 def recurse():
     sys.setrecursionlimit(10 ** 8)

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Full local sockets, as large as they may be: at most one buffer for each descriptor.
+# Full local stream sockets of the maximum size: one buffer for each descriptor.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total, keep = 0, []

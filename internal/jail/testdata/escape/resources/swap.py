@@ -1,4 +1,4 @@
 # expect: held
-# Swap space of its own.
+# The program adds swap space.
 # layers: seccomp credentials
 refused("swapon", lambda: syscall("swapon", b"/tmp/x", 0))

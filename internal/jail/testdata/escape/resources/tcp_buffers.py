@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Full TCP connections count against a limit of the whole host (tcp_mem). Their buffers are small here, as long as nobody asks for more.
+# Full TCP connections count towards a limit of the whole host (tcp_mem). In a jail the default buffers are small.
 # layers: net-ns
 # limits: memory=64MiB
 server = socket.create_server(("127.0.0.1", 0), backlog=100)

@@ -1,5 +1,5 @@
 # expect: held
-# Threads are processes to the limit.
+# The process limit counts threads too.
 # layers: cgroup rlimits
 # limits: pids=20
 import threading

@@ -1,5 +1,5 @@
 # expect: held
-# Objects of the kernel's, each with a wait queue and a timer: as many as there may be descriptors.
+# Kernel objects with a wait queue and a timer each, as many as the limit of descriptors allows.
 # layers: rlimits
 made = 0
 while made < 100000:

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Files in memory: the scratch space counts for the run's memory, and has a size.
+# Files in memory. The scratch space has a size limit and counts as memory of the run.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=32MiB
 total = 0

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# What has no name any more still takes space.
+# Deleted files that are still open use space.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=16MiB
 keep, total = [], 0

@@ -1,5 +1,5 @@
 # expect: held
-# Dead children that nobody waits for keep their process ids.
+# Children that are not waited for keep their process ids.
 # layers: cgroup rlimits
 # limits: pids=20
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
