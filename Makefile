@@ -1,9 +1,10 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init deps deps-test
+.PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
 
 PREFIX  ?= /usr/local
+PAGE    ?= 1
 SYSCONF ?= /etc
 # systemd reads these directories if PREFIX is /usr or /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -30,7 +31,12 @@ deps:
 init: deps
 	@scripts/init internal/jail/spawn/initbinary
 
-build: init ## build bin/sandboxd
+# The playground page, also embedded. PAGE=0 leaves it out, and then no Node.js is needed.
+page: export PAGE := $(PAGE)
+page:
+	@scripts/page
+
+build: init page ## build bin/sandboxd (PAGE=0: without the playground page, which needs Node.js)
 	@scripts/build $(STATIC) -o bin/ ./cmd/sandboxd
 
 run: build ## install what is missing, build, and serve on 127.0.0.1:8000 (ARGS="--policy off" adds flags)
@@ -169,7 +175,8 @@ uninstall: ## remove the files of make install (with the same DESTDIR, PREFIX an
 		"  rm -r /etc/systemd/system/sandboxd*.d     # drop-ins, if there are any"
 
 clean: ## remove everything that make created, including the lab's image
-	rm -rf bin .cache internal/jail/spawn/initbinary/sandboxd-*
+	rm -rf bin .cache internal/jail/spawn/initbinary/sandboxd-* web/node_modules
+	PAGE=0 scripts/page
 
 help:
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

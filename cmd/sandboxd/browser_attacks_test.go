@@ -2,7 +2,7 @@ package main
 
 // browserAttacks returns all attacks. Some are generated, one for each kind of page.
 func browserAttacks() (attacks []browserAttack) {
-	const paths = 9 // length of guarded in helpers
+	const paths = 12 // length of guarded in helpers
 	for _, page := range []string{"evil", "good", "local", "null", "file"} {
 		attacks = append(attacks,
 			browserAttack{name: page + " page reads", page: page, times: paths, script: `return each(async path => text(await fetch(D + path)))`},

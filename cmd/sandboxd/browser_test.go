@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sandboxd/sandboxd/internal/browsertest"
+	"github.com/sandboxd/sandboxd/internal/page"
 )
 
 // TestAttacksInABrowser tries the attacks of web pages in a real browser. browserAttacks lists them. Each attack is first tried
@@ -164,7 +165,7 @@ func attackersServer(w http.ResponseWriter, r *http.Request) {
 // helpers is JavaScript for the scripts. D is the target's URL, P its port, E the URL of the attacker's server.
 const helpers = `
 const text = r => r.ok ? r.text() : "";
-const guarded = ["/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/docs/docs.js", "/docs/swagger-ui-bundle.js"];
+const guarded = ["/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/docs/docs.js", "/docs/swagger-ui-bundle.js", "/play", "/play/play.js", "/play/frame"];
 const each = f => Promise.all(guarded.map(path => f(path).catch(() => "")));
 const program = JSON.stringify({code: "print(1)"});
 const untyped = new Blob([program]); // the browser sends no Content-Type, which the daemon treats as JSON
@@ -298,7 +299,7 @@ func daemonTarget(t *testing.T, flags ...string) target {
 				n -= reads
 			}
 			c.requests += n
-			if m[1] == "200" && (slices.Contains(guarded, m[2]) || strings.HasPrefix(m[2], "/docs") || strings.HasPrefix(m[2], "/redoc")) {
+			if m[1] == "200" && (slices.Contains(guarded, m[2]) || strings.HasPrefix(m[2], "/docs") || strings.HasPrefix(m[2], "/redoc") || slices.Contains(page.Paths(), m[2])) {
 				c.served += n
 			}
 		}

@@ -54,6 +54,7 @@ const (
 	asConfigured = iota // CORS, with Config.Origins
 	noPages             // none, whatever the configuration says
 	noPagesSaid         // none where the browser says that the page is foreign, else CORS
+	frames              // none, but each may ask for it as a frame: the policy of the answer says which may show it
 )
 
 // byPage lets web pages call what they may. Routes below open are those of CORS; the others answer no page of
@@ -75,13 +76,13 @@ func (s *Server) byPage(table []route, routes http.Handler) http.Handler {
 		// Pages that load it without asking for its content (no-cors) send no Origin, and to a name that is
 		// not loopback over plain HTTP no Sec-Fetch-Site either. This keeps the answer from them.
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		said := saysForeign(r)
+		said := saysForeign(r) && !(rt.pages == frames && asksForFrame(r))
 		switch {
-		case said || rt.pages == noPages && fromElsewhere(r):
+		case said || rt.pages != noPagesSaid && fromElsewhere(r):
 			r.Pattern = rt.path
 			w.Header().Set("Cache-Control", "no-store")
 			s.fail(w, r, errForeignReader)
-		case rt.pages == noPages:
+		case rt.pages != noPagesSaid:
 			routes.ServeHTTP(w, r)
 		default:
 			open.ServeHTTP(w, r)

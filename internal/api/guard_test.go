@@ -14,7 +14,8 @@ import (
 )
 
 // guardedPaths are what no page of another origin may have, whatever the configuration says.
-var guardedPaths = []string{"/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+var guardedPaths = []string{"/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
+	"/play", "/play/frame", "/play/play.css", "/play/play.js"}
 
 const foreignReader = `{"detail":"this is not for web pages of other origins"}`
 
@@ -119,7 +120,7 @@ func TestAssetsForPagesOfOtherOrigins(t *testing.T) {
 func TestGuardedPathsAreAll(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	for _, rt := range s.table() {
-		if (rt.pages == noPages) != slices.Contains(guardedPaths, rt.path) {
+		if (rt.pages == noPages || rt.pages == frames) != slices.Contains(guardedPaths, rt.path) {
 			t.Errorf("%s: %d", rt.path, rt.pages)
 		}
 		byCORS := []string{"/", "/playground/execute", "/v1/runs", "/v1/runs/{id}", "/v1/runs/live", "/v1/meta", "/problems/{name}"}

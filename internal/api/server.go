@@ -20,6 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/api/v1"
 	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/page"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
 )
@@ -168,7 +169,8 @@ type route struct {
 
 // table is all that the service has.
 func (s *Server) table() []route {
-	table := append(s.pages(),
+	table := append(s.pages(), s.playground()...)
+	table = append(table,
 		route{"GET", "/", s.welcome, asConfigured},
 		route{"POST", executePath, s.execute, asConfigured},
 		route{"POST", v1.Path, s.runs, asConfigured},
@@ -221,7 +223,16 @@ func (s *Server) routes(table []route) http.Handler {
 	return mux
 }
 
-func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
+// welcome answers GET /. A browser that visits it gets the playground page.
+func (s *Server) welcome(w http.ResponseWriter, r *http.Request) {
+	if visits(r) {
+		h := w.Header()
+		h.Add("Vary", "Accept, Sec-Fetch-Mode")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Location", s.cfg.RootPath+page.Path)
+		w.WriteHeader(http.StatusFound)
+		return
+	}
 	s.answer(w, http.StatusOK, []byte(`{"Message":"Welcome to the Python Playground Backend!"}`))
 }
 

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/sandboxd/sandboxd/internal/page"
+)
+
+// playground returns the routes of the playground page.
+func (s *Server) playground() []route {
+	var origins []string
+	if s.ownPages != nil {
+		origins = s.cfg.Origins
+	}
+	handler := page.Handler(origins)
+	var routes []route
+	for _, path := range page.Paths() {
+		pages := noPages
+		if path == page.Path {
+			pages = frames
+		}
+		routes = append(routes, route{"GET", path, handler.ServeHTTP, pages})
+	}
+	return routes
+}
+
+// asksForFrame reports whether a page of another origin asks for the playground page as a frame.
+func asksForFrame(r *http.Request) bool {
+	return page.Embeds(r) && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "iframe" &&
+		(r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
+// visits reports whether a browser asks for something to show to its user: it names text/html, and prefers it to JSON. A request of a
+// script is none, whatever it accepts.
+func visits(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return false
+	}
+	html, json := quality(r.Header.Values("Accept"))
+	return html > 0 && html > json
+}
+
+// quality returns the weights that an Accept header gives to text/html and to JSON, by their own names. A wildcard does not count: those
+// who send only that are not browsers.
+func quality(accept []string) (html, json float64) {
+	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		name, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		q := 1.0
+		if given, found := parameters["q"]; found {
+			if q, err = strconv.ParseFloat(given, 64); err != nil {
+				continue
+			}
+		}
+		switch name {
+		case "text/html":
+			html = max(html, q)
+		case "application/json":
+			json = max(json, q)
+		}
+	}
+	return html, json
+}

@@ -1,0 +1,168 @@
+// Package page serves the playground page: an editor in the browser that runs programs over the typed API.
+//
+// The sources are in web/. scripts/page builds them, and this package embeds the result. The page needs nothing from elsewhere: it works
+// where there is no internet, and its policy forbids it to try.
+package page
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// bundle holds what scripts/page builds (see bundle/README.md).
+//
+//go:embed bundle
+var bundle embed.FS
+
+//go:embed missing.html
+var missing []byte
+
+// Path is where the page is. The paths of its other files are below it, so that its references are relative and a proxy can map the
+// service to any path.
+const Path = "/play"
+
+// file is a file of the page.
+type file struct {
+	path        string
+	name        string // in the bundle
+	contentType string
+	policy      string // of a document
+}
+
+const (
+	html       = "text/html; charset=utf-8"
+	javascript = "text/javascript; charset=utf-8"
+	css        = "text/css; charset=utf-8"
+)
+
+// pagePolicy is that of the page. CodeMirror needs no style element, because the editor is in a shadow root, where it uses
+// adoptedStyleSheets. The origin 'self' includes WebSockets (CSP 3).
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; connect-src 'self'; frame-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; "
+
+// framePolicy is that of the frames in which the page shows HTML of a program. Their origin is opaque, also without the sandbox
+// attribute of the page, and they reach no network: default-src forbids requests, and the frame-src of the page forbids visits.
+const framePolicy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; " +
+	"img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+
+var files = []file{
+	{Path, "play.html", html, pagePolicy},
+	{Path + "/play.js", "play.js", javascript, ""},
+	{Path + "/play.css", "play.css", css, ""},
+	{Path + "/frame", "frame.html", html, framePolicy},
+}
+
+// Paths returns the paths of all files of the page.
+func Paths() []string {
+	var paths []string
+	for _, f := range files {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
+// Built reports whether this program was built with the page.
+func Built() bool {
+	_, err := bundle.Open("bundle/play.html")
+	return err == nil
+}
+
+// Handler returns what serves the files of the page. Pages of the origins may show it in a frame, if they ask for it with ?embed=1; no
+// origins means all.
+func Handler(origins []string) http.Handler {
+	s := &server{embedders: "*", contents: map[string]func() *content{}}
+	if len(origins) > 0 {
+		s.embedders = "'self' " + strings.Join(origins, " ")
+	}
+	for _, f := range files {
+		s.contents[f.path] = sync.OnceValue(func() *content { return read(f) })
+	}
+	return s
+}
+
+type server struct {
+	embedders string // of frame-ancestors
+	contents  map[string]func() *content
+}
+
+// content is a file that has been read.
+type content struct {
+	file
+	plain, packed []byte // packed by gzip
+	hash          string
+}
+
+// read reads a file when it is first asked for, because most processes of this program never are.
+func read(f file) *content {
+	c := &content{file: f}
+	var err error
+	if c.plain, err = bundle.ReadFile(path.Join("bundle", f.name)); err != nil {
+		if f.path != Path {
+			return nil
+		}
+		c.plain = missing
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(c.plain) // into memory: no error
+	_ = z.Close()
+	c.packed = packed.Bytes()
+	sum := sha256.Sum256(c.plain)
+	c.hash = hex.EncodeToString(sum[:12])
+	return c
+}
+
+// Embeds reports whether a request asks for the page as a frame of another page.
+func Embeds(r *http.Request) bool {
+	return r.URL.Path == Path && r.URL.Query().Get("embed") == "1"
+}
+
+// ServeHTTP serves a file of the page.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	read := s.contents[r.URL.Path]
+	if read == nil || read() == nil {
+		http.NotFound(w, r)
+		return
+	}
+	c := read()
+	h := w.Header()
+	h.Set("Content-Type", c.contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	// A browser asks each time whether its copy is current, so that a new daemon is never used with an old page.
+	h.Set("Cache-Control", "no-cache")
+	h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site")
+	if c.policy != "" {
+		policy := c.policy
+		switch {
+		case c.path != Path: // a frame of the page, whose other ancestors are those of the page
+		case Embeds(r):
+			policy += "frame-ancestors " + s.embedders
+		default:
+			policy += "frame-ancestors 'none'"
+			h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		}
+		h.Set("Content-Security-Policy", policy)
+	}
+	body, etag := c.plain, `"`+c.hash+`"`
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		body, etag = c.packed, `"`+c.hash+`-gzip"`
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("ETag", etag)
+	if strings.Contains(r.Header.Get("If-None-Match"), etag) {
+		h.Del("Content-Encoding")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body) // an error means that the client went away
+}
