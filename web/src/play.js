@@ -1,7 +1,125 @@
 // The playground page.
 
 import { createEditor } from "./editor.js";
+import { Live, readMeta } from "./live.js";
+import { Output } from "./output.js";
+import { Prompt } from "./prompt.js";
+import { clearVerdict, formatBytes, showProblem, showVerdict } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
 
-createEditor(element("editor"), { text: 'print("Hello, World!")\n', keys: [], onChange() {} });
+const patience = 1000; // milliseconds that a program has to heed an interrupt
+
+let meta = null; // what the service offers
+let live = null; // the program that runs
+let started = false;
+let limits = {};
+let timer = 0; // of a stop
+
+const output = new Output(element("output"));
+const prompt = new Prompt(element("prompt"), output, (line) => (line === null ? live?.eof() : live?.stdin(line)));
+
+const editor = createEditor(element("editor"), {
+  text: 'print("Hello, World!")\n',
+  keys: [{ key: "Mod-Enter", run: () => (run(), true) }],
+  onChange() {},
+});
+
+// run starts the program.
+async function run() {
+  if (live) {
+    return;
+  }
+  const code = editor.state.doc.toString();
+  output.clear();
+  clearVerdict();
+  show("Starting…", true);
+  started = false;
+  live = { cancel() {}, interrupt() {} }; // until there is one
+  try {
+    meta ??= await readMeta();
+  } catch (error) {
+    live = null;
+    show("", false);
+    showProblem({ title: `The service does not answer. ${error.message}` });
+    return;
+  }
+  limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, limit.default]));
+  live = new Live({ code }, "", (event) => hear(event, code));
+}
+
+// hear shows an event of the run.
+function hear(event, code) {
+  switch (event.event) {
+    case "started":
+      started = true;
+      show("Running…", true);
+      prompt.begin(code);
+      break;
+    case "stdout":
+    case "stderr":
+      if (event.lost_bytes) {
+        output.write("lost", `[${formatBytes(event.lost_bytes)} are missing here: they came too fast]\n`);
+      }
+      output.write(event.event, event.text);
+      prompt.touch();
+      break;
+    case "finished":
+      end(() => showVerdict(event, limits));
+      break;
+    case "error":
+      end(() => showProblem(event.problem));
+      break;
+  }
+}
+
+// end ends the run, and shows how it ended once its output is shown.
+function end(tell) {
+  clearTimeout(timer);
+  live = null;
+  prompt.close();
+  output.settled(() => {
+    if (!live) {
+      show("", false);
+      tell();
+    }
+  });
+}
+
+// stop interrupts the program. A second call, or a second without an end, cancels it.
+function stop() {
+  if (!live) {
+    return;
+  }
+  if (!started || element("stop").dataset.pressed) {
+    live.cancel();
+    return;
+  }
+  element("stop").dataset.pressed = "1";
+  show("Stopping…", true);
+  live.interrupt();
+  timer = setTimeout(() => live?.cancel(), patience);
+}
+
+// show shows whether a program runs.
+function show(text, running) {
+  element("state").textContent = text;
+  element("run").disabled = running;
+  element("stop").disabled = !running;
+  if (!running) {
+    delete element("stop").dataset.pressed;
+  }
+  document.body.classList.toggle("running", running);
+}
+
+element("run").addEventListener("click", run);
+element("stop").addEventListener("click", stop);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) {
+    event.preventDefault();
+    run();
+  }
+});
+if (/Mac|iPhone|iPad/.test(navigator.platform)) {
+  element("run").title = "Run (⌘ Enter)";
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/sandboxd/sandboxd/internal/browsertest"
+	"github.com/sandboxd/sandboxd/internal/page"
+	"github.com/sandboxd/sandboxd/internal/testenv"
+)
+
+// playground is the playground page of a running daemon, in a browser.
+type playground struct {
+	*browsertest.Browser
+	daemon *sandboxd
+}
+
+// openPlayground starts a daemon with these flags and opens its page as a user does who types the address.
+func openPlayground(t *testing.T, flags ...string) *playground {
+	t.Helper()
+	if !page.Built() {
+		testenv.Missing(t, "the playground page: run scripts/page")
+	}
+	p := &playground{browsertest.Start(t), start(t, flags...)}
+	p.Run(t, chromedp.Navigate(p.daemon.url), chromedp.WaitVisible("#editor"))
+	return p
+}
+
+// js evaluates JavaScript, whose value it waits for.
+func (p *playground) js(t *testing.T, script string, result any) {
+	t.Helper()
+	p.Run(t, chromedp.Evaluate(script, result, func(params *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return params.WithAwaitPromise(true)
+	}))
+}
+
+// write replaces the program in the editor, as a user who pastes it.
+func (p *playground) write(t *testing.T, program string) {
+	t.Helper()
+	p.Run(t, chromedp.Evaluate(`document.querySelector("#editor").shadowRoot.querySelector(".cm-content").focus()`, nil),
+		chromedp.KeyEvent("a", chromedp.KeyModifiers(2)), // Ctrl
+		chromedp.Evaluate(`{
+			const data = new DataTransfer();
+			data.setData("text/plain", `+strconv.Quote(program)+`);
+			document.querySelector("#editor").shadowRoot.querySelector(".cm-content").dispatchEvent(
+				new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true}));
+		}`, nil))
+}
+
+// ends waits until the program has ended, and returns the reason and the text of the output.
+func (p *playground) ends(t *testing.T) (reason, output string) {
+	t.Helper()
+	p.until(t, `document.querySelector("#reason").textContent !== "" && document.querySelector("#stop").disabled`)
+	p.js(t, `document.querySelector("#reason").textContent`, &reason)
+	return reason, p.output(t)
+}
+
+func (p *playground) output(t *testing.T) (text string) {
+	t.Helper()
+	p.js(t, `[...document.querySelectorAll("#output .line")].map(line => line.textContent).join("\n")`, &text)
+	return text
+}
+
+// until waits for a condition in JavaScript.
+func (p *playground) until(t *testing.T, condition string) {
+	t.Helper()
+	waitFor(t, condition, func() (holds bool) {
+		p.js(t, "!!("+condition+")", &holds)
+		return holds
+	})
+}
+
+func (p *playground) click(t *testing.T, selector string) {
+	t.Helper()
+	p.Run(t, chromedp.Click(selector, chromedp.ByQuery))
+}
+
+// TestPlaygroundRuns runs programs on the page, and checks what it shows of them.
+func TestPlaygroundRuns(t *testing.T) {
+	p := openPlayground(t, "--policy=off", "--wall=30s", "--max-output=16M", "--output-limit=16M")
+
+	t.Run("by the button", func(t *testing.T) {
+		p.write(t, "print('one')\nprint('two')")
+		p.click(t, "#run")
+		reason, output := p.ends(t)
+		if output != "one\ntwo\n" || !strings.Contains(reason, "exit code 0") {
+			t.Errorf("%q, %q", output, reason)
+		}
+		var usage string
+		p.js(t, `document.querySelector("#usage").innerText`, &usage)
+		for _, want := range []string{"Wall clock", "of 30 s", "CPU time", "Memory", "MiB"} {
+			if !strings.Contains(usage, want) {
+				t.Errorf("no %q in %q", want, usage)
+			}
+		}
+	})
+
+	t.Run("by the keyboard, as it is printed", func(t *testing.T) {
+		p.write(t, "import time\nprint('early')\ntime.sleep(1000)")
+		p.Run(t, chromedp.KeyEvent("\r", chromedp.KeyModifiers(2)))
+		p.until(t, `document.querySelector("#output").textContent.includes("early")`)
+		p.click(t, "#stop")
+		if _, output := p.ends(t); !strings.Contains(output, "KeyboardInterrupt") {
+			t.Errorf("it was not interrupted first: %q", output)
+		}
+	})
+
+	t.Run("stop cancels what ignores the interrupt", func(t *testing.T) {
+		p.write(t, "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('ready')\ntime.sleep(1000)")
+		p.click(t, "#run")
+		p.until(t, `document.querySelector("#output").textContent.includes("ready")`)
+		begin := time.Now()
+		p.click(t, "#stop")
+		if reason, _ := p.ends(t); !strings.Contains(reason, "cancelled") || time.Since(begin) > 10*time.Second {
+			t.Errorf("after %v: %q", time.Since(begin), reason)
+		}
+	})
+
+	t.Run("standard error has a name", func(t *testing.T) {
+		p.write(t, "import sys\nprint('out')\nprint('err', file=sys.stderr)")
+		p.click(t, "#run")
+		p.ends(t)
+		var shown string
+		p.js(t, `[...document.querySelectorAll("#output .line.stderr")].map(line => line.textContent + getComputedStyle(line, "::before").content).join()`, &shown)
+		if shown != `err"stderr"` {
+			t.Errorf("standard error is shown as %s", shown)
+		}
+	})
+
+	t.Run("terminal sequences", func(t *testing.T) {
+		p.write(t, strings.Join([]string{
+			`for i in range(101): print(f"\r{i:3}%", end="")`,
+			`print("\n\x1b[1;31mred\x1b[0m \x1b[38;5;46mgreen\x1b[m plain")`,
+			`print("one\ntwo\n\x1b[2A\x1b[KONE\n")`,
+			`print("abc\b\bX")`,
+			`print("<img src=x onerror=alert(1)>")`,
+		}, "\n"))
+		p.click(t, "#run")
+		if _, output := p.ends(t); output != "100%\nred green plain\nONE\ntwo\naXc\n<img src=x onerror=alert(1)>\n" {
+			t.Errorf("shown is %q", output)
+		}
+		var styles []string
+		p.js(t, `[...document.querySelectorAll("#output .line span")].map(span => span.className + " " + span.style.color)`, &styles)
+		if got := strings.Join(styles, ", "); got != "stdout bold var(--ansi-1), stdout rgb(0, 255, 0)" {
+			t.Errorf("styles are %s", got)
+		}
+	})
+
+	t.Run("input", func(t *testing.T) {
+		p.write(t, "name = input('Your name? ')\nprint('Hello ' + name)\nimport sys\nprint(sys.stdin.read() + 'end')")
+		p.click(t, "#run")
+		p.until(t, `document.activeElement.id === "line"`)
+		p.Run(t, chromedp.KeyEvent("Ada\r"))
+		p.until(t, `document.querySelector("#output").textContent.includes("Hello Ada")`)
+		p.click(t, "#eof")
+		if _, output := p.ends(t); output != "Your name? Ada\nHello Ada\nend\n" {
+			t.Errorf("shown is %q", output)
+		}
+	})
+
+	t.Run("a million lines", func(t *testing.T) {
+		// The service loses output that comes faster than the page reads it, but not what comes after a silence.
+		p.write(t, "import time\nfor i in range(1_000_000): print(i)\ntime.sleep(2)\nprint('end')")
+		p.js(t, `window.longest = 0; window.last = performance.now();
+			window.ticks = setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; }, 10); 0`, nil)
+		p.click(t, "#run")
+		_, output := p.ends(t)
+		var longest float64
+		p.js(t, `clearInterval(ticks); longest`, &longest)
+		if !strings.HasSuffix(output, "\nend\n") || strings.Count(output, "\n") > 3000 {
+			t.Errorf("%d lines are shown, the last are %q", strings.Count(output, "\n"), output[max(0, len(output)-30):])
+		}
+		if longest > 2000 {
+			t.Errorf("the page did not answer for %.0f ms", longest)
+		}
+		var note string
+		p.js(t, `document.querySelector("#output .note").textContent`, &note)
+		if !strings.Contains(note, "earlier lines are not shown") {
+			t.Errorf("the page does not tell that lines are missing: %q", note)
+		}
+	})
+	p.Picture(t, "play.png")
+	p.WantOnly(t, p.daemon.url)
+}

@@ -1,0 +1,78 @@
+// The client of GET /v1/runs/live. See docs/api.md.
+
+// address returns the URL of a path of the service, which a proxy may map to any path: the page is at its root.
+export const address = (path) => new URL(path, document.baseURI);
+
+const bearer = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
+
+// readMeta returns what the service offers.
+export async function readMeta() {
+  const response = await fetch(address("v1/meta"));
+  if (!response.ok) {
+    throw new Error(`The service answered with status ${response.status}.`);
+  }
+  return response.json();
+}
+
+// Live is a program that runs. onEvent gets its events; the last is "finished" or "error".
+export class Live {
+  #socket;
+  #over = false;
+
+  constructor(request, key, onEvent) {
+    const url = address("v1/runs/live");
+    url.protocol = url.protocol.replace("http", "ws");
+    this.#socket = new WebSocket(url, key ? ["sandboxd", `sandboxd.key.${key}`] : ["sandboxd"]);
+    this.#socket.onopen = () => this.#socket.send(JSON.stringify(request));
+    this.#socket.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      if (this.#over) {
+        return;
+      }
+      this.#over = event.event === "finished" || event.event === "error";
+      onEvent(event);
+    };
+    this.#socket.onclose = async () => {
+      if (this.#over) {
+        return;
+      }
+      this.#over = true;
+      onEvent({ event: "error", problem: await whyRefused(key) });
+    };
+  }
+
+  stdin(text) {
+    this.#send({ event: "stdin", text });
+  }
+
+  eof() {
+    this.#send({ event: "eof" });
+  }
+
+  interrupt() {
+    this.#send({ event: "interrupt" });
+  }
+
+  cancel() {
+    // Before the socket is open there is nothing to cancel but the connection.
+    this.#socket.readyState === WebSocket.OPEN ? this.#send({ event: "cancel" }) : this.#socket.close();
+  }
+
+  #send(message) {
+    if (this.#socket.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify(message));
+    }
+  }
+}
+
+// whyRefused returns the problem of a WebSocket that was not opened. The browser does not tell a page why, so it asks again without a
+// WebSocket: the service looks at the key first.
+async function whyRefused(key) {
+  const lost = { status: 0, title: "The connection to the service was lost." };
+  try {
+    const response = await fetch(address("v1/runs/live"), { headers: bearer(key) });
+    return response.status === 426 ? lost : await response.json();
+  } catch {
+    return lost;
+  }
+}

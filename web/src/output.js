@@ -1,0 +1,161 @@
+// The view of a screen. Output that comes faster than it can be shown waits, and each frame of the browser takes a part of it, so the
+// page always answers.
+
+import { Screen } from "./screen.js";
+
+const patience = 10; // milliseconds of a frame for reading output
+const pieceLength = 16384;
+const drawInterval = 200; // milliseconds between drawings while output waits
+
+export class Output {
+  #parent;
+  #note;
+  #screen;
+  #waiting = [];
+  #planned = false;
+  #idle = [];
+  #read = 0; // of the first piece that waits
+  #drawn = 0; // when
+  #follows = true; // the end is in view, and stays there
+
+  constructor(parent) {
+    this.#parent = parent;
+    parent.addEventListener("scroll", () => {
+      this.#follows = parent.scrollHeight - parent.scrollTop - parent.clientHeight < 40;
+    });
+    new ResizeObserver(() => this.#follow()).observe(parent);
+    this.clear();
+  }
+
+  clear() {
+    this.#screen = new Screen();
+    this.#waiting = [];
+    this.#read = 0;
+    this.#follows = true;
+    this.#note = document.createElement("div");
+    this.#note.className = "note";
+    this.#note.hidden = true;
+    this.#parent.replaceChildren(this.#note);
+  }
+
+  // write shows text of a stream: stdout, stderr, stdin for an echo, or lost for a note of lost output.
+  write(stream, text) {
+    this.#waiting.push({ stream, text });
+    this.#plan();
+  }
+
+  // add shows an element after what was written so far.
+  add(block) {
+    this.#waiting.push({ block });
+    this.#plan();
+  }
+
+  // settled calls back when all that was written is shown.
+  settled(callback) {
+    this.#idle.push(callback);
+    this.#plan();
+  }
+
+  // prompts reports whether the last line has no end, and nothing waits to be shown.
+  get prompts() {
+    return this.#waiting.length === 0 && this.#screen.open;
+  }
+
+  #plan() {
+    if (this.#planned) {
+      return;
+    }
+    this.#planned = true;
+    const show = () => {
+      this.#planned = false;
+      this.#frame();
+    };
+    // A page that is hidden gets no frames.
+    document.hidden ? setTimeout(show, 200) : requestAnimationFrame(show);
+  }
+
+  #frame() {
+    const end = performance.now() + patience;
+    let done = 0;
+    while (done < this.#waiting.length && performance.now() < end) {
+      const { stream, text, block } = this.#waiting[done];
+      if (block) {
+        this.#screen.add(block);
+        done++;
+        continue;
+      }
+      this.#screen.write(stream, text.slice(this.#read, this.#read + pieceLength));
+      this.#read += pieceLength;
+      if (this.#read >= text.length) {
+        this.#read = 0;
+        done++;
+      }
+    }
+    this.#waiting.splice(0, done);
+    const waits = this.#waiting.length > 0;
+    if (!waits || performance.now() - this.#drawn > drawInterval) {
+      this.#render();
+      this.#drawn = performance.now();
+    }
+    if (waits) {
+      this.#plan();
+      return;
+    }
+    this.#idle.splice(0).forEach((callback) => callback());
+  }
+
+  #render() {
+    const screen = this.#screen;
+    const parent = this.#parent;
+    screen.trim();
+    screen.gone.splice(0).forEach((node) => node.remove());
+    const fresh = document.createDocumentFragment();
+    for (const line of screen.lines) {
+      if (line.block) {
+        if (!line.shown) {
+          line.shown = true;
+          fresh.append(line.block);
+        }
+        continue;
+      }
+      if (!line.dirty) {
+        continue;
+      }
+      line.dirty = false;
+      if (!line.node) {
+        line.node = document.createElement("div");
+        fresh.append(line.node);
+      }
+      fill(line);
+    }
+    parent.append(fresh);
+    this.#note.hidden = screen.dropped === 0;
+    this.#note.textContent = `${screen.dropped.toLocaleString("en")} earlier lines are not shown.`;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.#follows) {
+      this.#parent.scrollTop = this.#parent.scrollHeight;
+    }
+  }
+}
+
+// fill makes the content of a line.
+function fill({ node, runs }) {
+  const streams = new Set(runs.map((run) => run.style.stream));
+  node.className = streams.has("stderr") ? "line stderr" : "line";
+  node.replaceChildren(...runs.map(span));
+}
+
+function span({ text, style }) {
+  if (style.stream === "stdout" && !style.classes && !style.color && !style.background) {
+    return document.createTextNode(text);
+  }
+  const node = document.createElement("span");
+  node.className = `${style.stream} ${style.classes}`.trim();
+  node.style.color = style.color;
+  node.style.backgroundColor = style.background;
+  node.textContent = text;
+  return node;
+}
