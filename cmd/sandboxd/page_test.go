@@ -187,3 +187,98 @@ func TestPlaygroundRuns(t *testing.T) {
 	p.Picture(t, "play.png")
 	p.WantOnly(t, p.daemon.url)
 }
+
+// TestPlaygroundShowsDisplaysAndFiles runs programs that return more than text. The HTML and the SVG try to act as the page.
+func TestPlaygroundShowsDisplaysAndFiles(t *testing.T) {
+	p := openPlayground(t, "--policy=off", "--wall=30s")
+
+	t.Run("pictures", func(t *testing.T) {
+		p.write(t, `
+import base64
+class PNG:
+    def _repr_png_(self):
+        return base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+class SVG:
+    def _repr_svg_(self):
+        return '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"><script>top.stolen = 1</script></svg>'
+print("before")
+display(PNG(), title="A red dot")
+display(SVG())
+`)
+		p.click(t, "#run")
+		p.ends(t)
+		p.until(t, `[...document.querySelectorAll("#output img")].every(image => image.complete)`)
+		var shown string
+		p.js(t, `[...document.querySelectorAll("#output > :not(.note)")].map(node => {
+			const image = node.querySelector("img");
+			return image ? image.alt + " " + image.naturalWidth + " " + node.querySelector("a").download : node.textContent;
+		}).join(", ")`, &shown)
+		if shown != "before, A red dot 1 A-red-dot.png, Display 2 20 Display-2.svg" {
+			t.Errorf("shown are %s", shown)
+		}
+		p.js(t, `typeof window.stolen`, &shown)
+		if shown != "undefined" {
+			t.Error("the script of an SVG ran in the page")
+		}
+	})
+
+	t.Run("HTML has no rights", func(t *testing.T) {
+		p.write(t, `
+class HTML:
+    def _repr_html_(self):
+        return """<style>p { height: 300px; margin: 0 }</style><p>table</p><script>
+            const tried = [];
+            const attempt = (name, f) => { try { f(); tried.push(name + " worked"); } catch (e) { tried.push(name + " failed"); } };
+            attempt("parent", () => parent.document.title);
+            attempt("storage", () => localStorage.length);
+            attempt("cookie", () => document.cookie);
+            fetch("http://" + "127.0.0.1:1/").then(() => tried.push("fetch worked"), () => tried.push("fetch failed"))
+                .then(() => { document.querySelector("p").textContent = tried.join(", ") + ", origin " + origin; parent.postMessage({ tried: tried.join(", ") + ", origin " + origin }, "*"); });
+        </script>"""
+display(HTML())
+`)
+		p.js(t, `window.tried = new Promise(done => addEventListener("message", e => e.data.tried && done(e.data.tried))); 0`, nil)
+		p.click(t, "#run")
+		p.ends(t)
+		var tried string
+		p.js(t, `window.tried`, &tried)
+		if tried != "parent failed, storage failed, cookie failed, fetch failed, origin null" {
+			t.Errorf("HTML of a program: %s", tried)
+		}
+		p.until(t, `document.querySelector("#output iframe").getBoundingClientRect().height > 290`)
+	})
+
+	t.Run("files come and go", func(t *testing.T) {
+		p.js(t, `{
+			const data = new DataTransfer();
+			data.items.add(new File(["1,2\n3,4\n"], "numbers.csv"));
+			data.items.add(new File(["unused"], "other.bin"));
+			document.querySelector("#editor").dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+		}`, nil)
+		p.until(t, `document.querySelectorAll("#inputs li").length === 2`)
+		p.write(t, `
+rows = [line.split(",") for line in open("numbers.csv")]
+with open("sum.txt", "w") as out:
+    out.write(str(sum(int(cell) for row in rows for cell in row)))
+open("page.html", "w").write("<script>alert(1)</script>")
+`)
+		p.click(t, `#inputs button[aria-label="Remove other.bin"]`)
+		p.click(t, "#run")
+		if reason, output := p.ends(t); !strings.Contains(reason, "exit code 0") {
+			t.Fatalf("%s\n%s", reason, output)
+		}
+		var files string
+		p.js(t, `[...document.querySelectorAll("#files li")].map(item => item.innerText.replace(/\s+/g, " ") + " " + item.querySelector("a").download).join(", ")`, &files)
+		if files != "page.html 25 bytes page.html, sum.txt 2 bytes sum.txt" {
+			t.Errorf("the files are %s", files)
+		}
+		p.js(t, `document.querySelector("#collect").value = "*.html"`, nil)
+		p.click(t, "#run")
+		p.ends(t)
+		p.js(t, `document.querySelector("#files").innerText`, &files)
+		if strings.Contains(files, "sum.txt") || !strings.Contains(files, "page.html") {
+			t.Errorf("the files that match are %s", files)
+		}
+	})
+	p.Picture(t, "play-files.png")
+}

@@ -108,7 +108,7 @@ export class Output {
     const screen = this.#screen;
     const parent = this.#parent;
     screen.trim();
-    screen.gone.splice(0).forEach((node) => node.remove());
+    screen.gone.splice(0).forEach((node) => node?.remove());
     const fresh = document.createDocumentFragment();
     for (const line of screen.lines) {
       if (line.block) {

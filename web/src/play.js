@@ -1,6 +1,9 @@
 // The playground page.
 
+import { forget } from "./content.js";
+import { figureOf } from "./displays.js";
 import { createEditor } from "./editor.js";
+import { inputFiles, showFiles, takeFiles } from "./files.js";
 import { Live, readMeta } from "./live.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
@@ -13,6 +16,7 @@ const patience = 1000; // milliseconds that a program has to heed an interrupt
 let meta = null; // what the service offers
 let live = null; // the program that runs
 let started = false;
+let displays = 0; // of the run
 let limits = {};
 let timer = 0; // of a stop
 
@@ -33,6 +37,9 @@ async function run() {
   const code = editor.state.doc.toString();
   output.clear();
   clearVerdict();
+  showFiles([], 0);
+  forget();
+  displays = 0;
   show("Starting…", true);
   started = false;
   live = { cancel() {}, interrupt() {} }; // until there is one
@@ -45,7 +52,8 @@ async function run() {
     return;
   }
   limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, limit.default]));
-  live = new Live({ code }, "", (event) => hear(event, code));
+  const collect = element("collect").value.split(/\s+/).filter(Boolean);
+  live = new Live({ code, files: inputFiles(), collect }, "", (event) => hear(event, code));
 }
 
 // hear shows an event of the run.
@@ -64,8 +72,15 @@ function hear(event, code) {
       output.write(event.event, event.text);
       prompt.touch();
       break;
+    case "display":
+      output.add(figureOf(event, ++displays));
+      prompt.touch();
+      break;
     case "finished":
-      end(() => showVerdict(event, limits));
+      end(() => {
+        showVerdict(event, limits);
+        showFiles(event.files, event.truncated.files);
+      });
       break;
     case "error":
       end(() => showProblem(event.problem));
@@ -112,6 +127,7 @@ function show(text, running) {
   document.body.classList.toggle("running", running);
 }
 
+takeFiles();
 element("run").addEventListener("click", run);
 element("stop").addEventListener("click", stop);
 document.addEventListener("keydown", (event) => {

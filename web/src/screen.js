@@ -12,7 +12,7 @@ const plain = Object.freeze({ stream: "stdout", classes: "", color: "", backgrou
 export class Screen {
   lines = []; // each is {runs, length, dirty, node}, or {block} for an element between the lines
   dropped = 0; // lines that are no longer kept
-  gone = []; // nodes of dropped lines, for the view
+  gone = []; // nodes of lines that are no longer there, for the view; undefined for lines that were not shown
   #row = -1;
   #column = 0;
   #first = 0; // the lowest row that the cursor can reach
@@ -44,6 +44,11 @@ export class Screen {
 
   // add puts an element below the lines so far.
   add(block) {
+    const last = this.lines.at(-1);
+    if (last?.length === 0) {
+      this.lines.pop();
+      this.gone.push(last.node);
+    }
     this.lines.push({ block });
     this.#row = this.lines.length - 1;
     this.#first = this.lines.length;
@@ -69,9 +74,7 @@ export class Screen {
         continue;
       }
       this.dropped++;
-      if (line.node) {
-        this.gone.push(line.node);
-      }
+      this.gone.push(line.node);
     }
     const moved = over - kept.length;
     this.lines = kept.concat(this.lines.slice(over));

@@ -19,8 +19,15 @@ export function showVerdict({ verdict, exit_code, reason, usage, truncated }, li
   const state = verdict === "exited" ? (exit_code === 0 ? "good" : "failed") : verdict === "cancelled" ? "stopped" : "failed";
   say(state, reason);
   const cut = truncated.stdout_bytes + truncated.stderr_bytes;
-  element("cut").hidden = cut === 0;
-  element("cut").textContent = cut === 0 ? "" : `${formatBytes(cut)} of output were dropped: it was more than the limit, or came faster than this page could read it.`;
+  const notes = [];
+  if (cut > 0) {
+    notes.push(`${formatBytes(cut)} of output were dropped: it was more than the limit, or came faster than this page could read it.`);
+  }
+  if (truncated.displays > 0) {
+    notes.push(`${truncated.displays} displays were dropped: at most 64 with 8 MiB together are kept.`);
+  }
+  element("cut").hidden = notes.length === 0;
+  element("cut").textContent = notes.join(" ");
   element("usage").hidden = false;
   bar("wall", "Wall clock", usage.wall_seconds, limits.wall_seconds, formatSeconds);
   bar("cpu", "CPU time", usage.cpu_seconds, limits.cpu_seconds, formatSeconds);

@@ -1,0 +1,71 @@
+// What a program shows. All of it is the program's, and none of it becomes a part of this document: pictures are <img>, also SVG, whose
+// scripts do not run there, and HTML is in a frame without an origin.
+
+import { address } from "./live.js";
+import { contentOf, downloadLink, urlOf } from "./content.js";
+
+const extensions = {
+  "image/png": "png",
+  "image/jpeg": "jpg",
+  "image/gif": "gif",
+  "image/webp": "webp",
+  "image/svg+xml": "svg",
+  "text/html": "html",
+  "text/latex": "tex",
+  "text/markdown": "md",
+  "application/json": "json",
+};
+const maxHeight = 600; // of a frame, in pixels
+
+// figureOf returns an element that shows a display. number counts the displays of the run from 1.
+export function figureOf(display, number) {
+  const type = display.mime_type.split(";")[0].trim();
+  const title = display.title || `Display ${number}`;
+  const bytes = contentOf(display);
+  const figure = document.createElement("figure");
+  figure.append(shown(type, title, bytes));
+  const caption = document.createElement("figcaption");
+  const name = document.createElement("span");
+  name.textContent = title;
+  const file = `${title.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+/, "") || "display"}.${extensions[type] ?? "txt"}`;
+  const link = downloadLink(bytes, file, "Download");
+  link.setAttribute("aria-label", `Download ${title}`);
+  caption.append(name, link);
+  figure.append(caption);
+  return figure;
+}
+
+function shown(type, title, bytes) {
+  if (type.startsWith("image/")) {
+    const image = document.createElement("img");
+    image.src = urlOf(bytes, type);
+    image.alt = title;
+    return image;
+  }
+  const text = new TextDecoder().decode(bytes);
+  if (type === "text/html") {
+    return frameOf(text, title);
+  }
+  const pre = document.createElement("pre");
+  pre.textContent = text;
+  return pre;
+}
+
+function frameOf(text, title) {
+  const frame = document.createElement("iframe");
+  frame.sandbox = "allow-scripts"; // and not allow-same-origin, with which the program's HTML could act as this page
+  frame.src = address("play/frame");
+  frame.title = title;
+  // The frame has no origin that could be named as the receiver.
+  frame.addEventListener("load", () => frame.contentWindow.postMessage(text, "*"), { once: true });
+  return frame;
+}
+
+// The frame tells its height.
+addEventListener("message", ({ source, data }) => {
+  for (const frame of document.querySelectorAll("#output iframe")) {
+    if (frame.contentWindow === source && Number.isFinite(data?.height)) {
+      frame.style.height = `${Math.min(Math.max(data.height, 24), maxHeight)}px`;
+    }
+  }
+});
