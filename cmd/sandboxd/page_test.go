@@ -282,3 +282,56 @@ open("page.html", "w").write("<script>alert(1)</script>")
 	})
 	p.Picture(t, "play-files.png")
 }
+
+// TestPlaygroundMarksPlaces checks that findings and tracebacks lead to the right place, also behind characters outside of the BMP.
+func TestPlaygroundMarksPlaces(t *testing.T) {
+	p := openPlayground(t, "--offer-policy=off")
+	const inEditor = `document.querySelector("#editor").shadowRoot`
+
+	t.Run("findings", func(t *testing.T) {
+		p.write(t, "print('🐍' * 3); x = '🐍🐍'; import socket\nprint(1)")
+		p.click(t, "#run")
+		reason, _ := p.ends(t)
+		if reason == "" || strings.Contains(reason, "exit code") {
+			t.Errorf("the reason is %q", reason)
+		}
+		var place, listed string
+		p.js(t, inEditor+`.querySelector(".cm-lintRange-error").textContent`, &place)
+		if place != "socket" {
+			t.Errorf("the mark is at %q", place)
+		}
+		p.js(t, `document.querySelector("#findings").innerText`, &listed)
+		if !strings.HasPrefix(listed, "Line 1 ") || !strings.Contains(listed, "socket") {
+			t.Errorf("the findings are %q", listed)
+		}
+	})
+
+	t.Run("tracebacks", func(t *testing.T) {
+		p.write(t, "def f(n):\n    return 1 / n\n\nprint('File \"main.py\" is fine')\nf(0)")
+		p.click(t, "#run")
+		p.ends(t)
+		var lines, at string
+		p.js(t, `[...document.querySelectorAll("#output .place")].map(place => place.dataset.line).join()`, &lines)
+		if lines != "5,2" {
+			t.Fatalf("the places are %s in %s", lines, p.output(t))
+		}
+		p.click(t, `#output .place[data-line="2"]`)
+		p.js(t, inEditor+`.querySelector(".cm-marked").textContent`, &at)
+		if at != "    return 1 / n" {
+			t.Errorf("marked is %q", at)
+		}
+		var focused bool
+		p.js(t, inEditor+`.activeElement?.classList.contains("cm-content") ?? false`, &focused)
+		if !focused {
+			t.Error("the cursor is not in the editor")
+		}
+		p.Picture(t, "play-marks.png")
+		p.write(t, "print(1)")
+		p.click(t, "#run")
+		p.ends(t)
+		p.js(t, inEditor+`.querySelectorAll(".cm-marked, .cm-lintRange").length + ""`, &lines)
+		if lines != "0" {
+			t.Errorf("%s marks are left", lines)
+		}
+	})
+}

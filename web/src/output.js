@@ -1,7 +1,7 @@
 // The view of a screen. Output that comes faster than it can be shown waits, and each frame of the browser takes a part of it, so the
 // page always answers.
 
-import { Screen } from "./screen.js";
+import { cut, Screen } from "./screen.js";
 
 const patience = 10; // milliseconds of a frame for reading output
 const pieceLength = 16384;
@@ -141,11 +141,29 @@ export class Output {
   }
 }
 
-// fill makes the content of a line.
-function fill({ node, runs }) {
+// frames matches a place of the program in a traceback.
+const frames = /File "main\.py", line (\d+)/g;
+
+// fill makes the content of a line. A place of the program in a traceback becomes a button with the line's number.
+function fill(line) {
+  const { node, runs } = line;
   const streams = new Set(runs.map((run) => run.style.stream));
   node.className = streams.has("stderr") ? "line stderr" : "line";
-  node.replaceChildren(...runs.map(span));
+  const text = line.length < 1000 ? runs.map((run) => run.text).join("") : "";
+  const places = text.includes('"main.py"') ? [...text.matchAll(frames)] : [];
+  let at = 0;
+  node.replaceChildren();
+  for (const place of places) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "place";
+    button.dataset.line = place[1];
+    button.title = "Show this line";
+    button.append(...cut(line, place.index, place.index + place[0].length).map(span));
+    node.append(...cut(line, at, place.index).map(span), button);
+    at = place.index + place[0].length;
+  }
+  node.append(...(at === 0 ? runs : cut(line, at, line.length)).map(span));
 }
 
 function span({ text, style }) {

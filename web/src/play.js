@@ -5,9 +5,10 @@ import { figureOf } from "./displays.js";
 import { createEditor } from "./editor.js";
 import { inputFiles, showFiles, takeFiles } from "./files.js";
 import { Live, readMeta } from "./live.js";
+import { clearMarks, jump, marks, showFindings } from "./marks.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
-import { clearVerdict, formatBytes, showProblem, showVerdict } from "./verdict.js";
+import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -26,6 +27,7 @@ const prompt = new Prompt(element("prompt"), output, (line) => (line === null ? 
 const editor = createEditor(element("editor"), {
   text: 'print("Hello, World!")\n',
   keys: [{ key: "Mod-Enter", run: () => (run(), true) }],
+  extensions: marks,
   onChange() {},
 });
 
@@ -37,6 +39,7 @@ async function run() {
   const code = editor.state.doc.toString();
   output.clear();
   clearVerdict();
+  clearMarks(editor);
   showFiles([], 0);
   forget();
   displays = 0;
@@ -80,6 +83,10 @@ function hear(event, code) {
       end(() => {
         showVerdict(event, limits);
         showFiles(event.files, event.truncated.files);
+        listFindings(event.findings);
+        if (editor.state.doc.toString() === code) {
+          showFindings(editor, event.findings, event.verdict === "rejected");
+        }
       });
       break;
     case "error":
@@ -128,6 +135,12 @@ function show(text, running) {
 }
 
 takeFiles();
+element("result").addEventListener("click", ({ target }) => {
+  const place = target.closest("[data-line]");
+  if (place) {
+    jump(editor, Number(place.dataset.line));
+  }
+});
 element("run").addEventListener("click", run);
 element("stop").addEventListener("click", stop);
 document.addEventListener("keydown", (event) => {

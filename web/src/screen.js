@@ -252,7 +252,7 @@ function append(line, text, style) {
 }
 
 // cut returns the runs of a part of a line.
-function cut(line, from, to) {
+export function cut(line, from, to) {
   const runs = [];
   let at = 0;
   for (const { text, style } of line.runs) {

@@ -41,7 +41,24 @@ export function showProblem({ title, detail, errors }) {
   say("failed", [detail ?? title, ...fields].join(" "));
 }
 
+// listFindings lists findings as buttons with the number of their line.
+export function listFindings(findings) {
+  element("findings").hidden = findings.length === 0;
+  element("findings").replaceChildren(...findings.map(({ line, message }) => {
+    const item = document.createElement("li");
+    const place = document.createElement("button");
+    place.type = "button";
+    place.className = "place";
+    place.dataset.line = line;
+    place.title = "Show this line";
+    place.textContent = `Line ${line}`;
+    item.append(place, ` ${message}`);
+    return item;
+  }));
+}
+
 export function clearVerdict() {
+  listFindings([]);
   say("", "");
   element("usage").hidden = true;
   element("cut").hidden = true;
