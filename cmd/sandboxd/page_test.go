@@ -1,6 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -334,4 +341,73 @@ func TestPlaygroundMarksPlaces(t *testing.T) {
 			t.Errorf("%s marks are left", lines)
 		}
 	})
+}
+
+// TestPlaygroundShares makes a link, and opens it in a page and in a frame of another page. Neither runs the program.
+func TestPlaygroundShares(t *testing.T) {
+	p := openPlayground(t)
+	program := "# \U0001f40d\nprint('" + strings.Repeat("shared ", 100) + "')\n"
+	p.write(t, program)
+	p.click(t, "#share")
+	p.until(t, `!document.querySelector("#links").hidden`)
+	var link, frame string
+	p.js(t, `document.querySelector("#link").value`, &link)
+	p.js(t, `document.querySelector("#frame").value`, &frame)
+	if !strings.HasPrefix(link, p.daemon.url+"/play#code=") || len(link) > 300 {
+		t.Errorf("the link is %s", link)
+	}
+	const shown = `[...document.querySelector("#editor").shadowRoot.querySelectorAll(".cm-line")].map(line => line.textContent).join("\n")`
+	open := func(address string) (text string) {
+		t.Helper()
+		p.Run(t, chromedp.Navigate("about:blank"), chromedp.Navigate(address))
+		p.until(t, `!`+shown+`.includes("Hello") || document.querySelector("#reason").textContent`)
+		p.js(t, shown, &text)
+		return text
+	}
+	if got := open(link); got != program {
+		t.Errorf("the link leads to %q", got)
+	}
+	p.Picture(t, "play-shared.png")
+
+	t.Run("a damaged link", func(t *testing.T) {
+		for _, fragment := range []string{"!", "AAAA", bomb(t)} {
+			var reason string
+			open(p.daemon.url + "/play#code=" + fragment)
+			p.js(t, `document.querySelector("#reason").textContent`, &reason)
+			if !strings.Contains(reason, "damaged") {
+				t.Errorf("%.20s: the page says %q", fragment, reason)
+			}
+		}
+	})
+
+	t.Run("in a frame", func(t *testing.T) {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,">%s`, frame)
+		}))
+		t.Cleanup(other.Close)
+		scripts := regexp.MustCompile(`(?m)^sandboxd_http_requests_total\{code="(?:200|304)",route="/play/play.js"\} \d+$`)
+		loads := func() string { return strings.Join(scripts.FindAllString(p.daemon.get(t, "/metrics").body, -1), " ") }
+		before := loads()
+		p.Run(t, chromedp.Navigate(other.URL))
+		waitFor(t, "the script of the page in the frame", func() bool { return loads() != before })
+	})
+	if metrics := p.daemon.get(t, "/metrics").body; !strings.Contains(metrics, `sandboxd_runs_total{verdict="exited"} 0`) {
+		t.Error("a program was run, but nobody asked for it")
+	}
+}
+
+// bomb returns a link's fragment that unpacks to far more than a program may have.
+func bomb(t *testing.T) string {
+	t.Helper()
+	var packed bytes.Buffer
+	z, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 64 {
+		z.Write(make([]byte, 1<<20))
+	}
+	z.Close()
+	return base64.RawURLEncoding.EncodeToString(packed.Bytes())
 }

@@ -2,12 +2,13 @@
 
 import { forget } from "./content.js";
 import { figureOf } from "./displays.js";
-import { createEditor } from "./editor.js";
+import { createEditor, setText } from "./editor.js";
 import { inputFiles, showFiles, takeFiles } from "./files.js";
 import { Live, readMeta } from "./live.js";
 import { clearMarks, jump, marks, showFindings } from "./marks.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
+import { linked, linkTo } from "./share.js";
 import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
@@ -28,7 +29,12 @@ const editor = createEditor(element("editor"), {
   text: 'print("Hello, World!")\n',
   keys: [{ key: "Mod-Enter", run: () => (run(), true) }],
   extensions: marks,
-  onChange() {},
+  onChange() {
+    hideLinks();
+    if (location.hash) {
+      history.replaceState(null, "", location.pathname + location.search); // the link is that of another program now
+    }
+  },
 });
 
 // run starts the program.
@@ -134,6 +140,65 @@ function show(text, running) {
   document.body.classList.toggle("running", running);
 }
 
+// openLinked shows the program of a link. It is not run: the user has not seen it yet.
+async function openLinked() {
+  try {
+    const code = await linked();
+    if (code !== null) {
+      const { hash } = location;
+      setText(editor, code);
+      history.replaceState(null, "", hash);
+    }
+  } catch (error) {
+    showProblem({ title: error.message });
+  }
+}
+
+function hideLinks() {
+  element("links").hidden = true;
+  element("share").setAttribute("aria-expanded", "false");
+}
+
+async function showLinks() {
+  if (!element("links").hidden) {
+    hideLinks();
+    return;
+  }
+  const code = editor.state.doc.toString();
+  const link = await linkTo(code, false);
+  history.replaceState(null, "", new URL(link).hash);
+  element("link").value = link;
+  element("frame").value = `<iframe src="${await linkTo(code, true)}" width="100%" height="500"></iframe>`;
+  element("copy").textContent = "Copy";
+  element("links").hidden = false;
+  element("share").setAttribute("aria-expanded", "true");
+  element("link").select();
+}
+
+async function copyLink() {
+  element("link").select();
+  try {
+    await navigator.clipboard.writeText(element("link").value);
+    element("copy").textContent = "Copied";
+  } catch {
+    element("copy").textContent = "Press Ctrl C"; // only pages of a secure origin have the clipboard
+  }
+}
+
+if (new URLSearchParams(location.search).get("embed") === "1") {
+  document.body.classList.add("embed");
+  const open = element("open");
+  open.hidden = false;
+  open.href = "play";
+  open.addEventListener("click", async (event) => {
+    event.preventDefault();
+    window.open(await linkTo(editor.state.doc.toString(), false), "_blank", "noopener");
+  });
+}
+element("share").addEventListener("click", showLinks);
+element("copy").addEventListener("click", copyLink);
+addEventListener("hashchange", openLinked);
+openLinked();
 takeFiles();
 element("result").addEventListener("click", ({ target }) => {
   const place = target.closest("[data-line]");
