@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -410,4 +411,83 @@ func bomb(t *testing.T) string {
 	}
 	z.Close()
 	return base64.RawURLEncoding.EncodeToString(packed.Bytes())
+}
+
+// TestPlaygroundSettings chooses an environment, a policy and limits, which stay after a reload.
+func TestPlaygroundSettings(t *testing.T) {
+	p := openPlayground(t, "--engine=fork", "--templates=data=json", "--offer-policy=off", "--max-wall=20s")
+	choose := func(name, value string) {
+		t.Helper()
+		p.js(t, `{
+			const field = document.querySelector("#settings").elements[`+strconv.Quote(name)+`];
+			field.value = `+strconv.Quote(value)+`;
+			field.dispatchEvent(new Event("change", {bubbles: true}));
+		}`, nil)
+	}
+	p.until(t, `document.querySelector("#environment").options.length === 2`)
+	p.click(t, "#choices")
+	choose("environment", "data")
+	choose("policy", "off")
+	choose("wall_seconds", "0.5")
+	p.Run(t, chromedp.Reload())
+	p.until(t, `document.querySelector("#environment").value === "data"`)
+	p.write(t, "import sys\nprint('json' in sys.modules)\nwhile True: pass")
+	p.click(t, "#run")
+	reason, output := p.ends(t)
+	if output != "True\n" || !strings.Contains(reason, "0.5 s") || !strings.Contains(reason, "line 3") {
+		t.Errorf("%q, %q", output, reason)
+	}
+	var usage string
+	p.js(t, `document.querySelector("#wall").innerText`, &usage)
+	if !strings.Contains(usage, "of 0.5 s") {
+		t.Errorf("the bar is %q", usage)
+	}
+
+	t.Run("out of range", func(t *testing.T) {
+		choose("wall_seconds", "21")
+		p.click(t, "#run")
+		p.until(t, `document.activeElement.id === "wall_seconds" && !document.querySelector("#settings").hidden`)
+		p.Picture(t, "play-settings.png")
+	})
+	t.Run("defaults", func(t *testing.T) {
+		p.click(t, "#defaults")
+		p.write(t, "import sys")
+		p.click(t, "#run")
+		if reason, _ := p.ends(t); !strings.Contains(reason, "policy forbids") {
+			t.Errorf("the policy is not the default: %q", reason)
+		}
+	})
+}
+
+// TestPlaygroundKey asks for a key when the service wants one, and never stores it for longer than its tab is open.
+func TestPlaygroundKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	token := makeKey(t, file, "alice")
+	p := openPlayground(t, "--keys="+file)
+	p.write(t, "print('with a key')")
+	p.click(t, "#run")
+	for _, given := range []string{"", "sbx_wrong", token} {
+		if given != "" {
+			p.until(t, `document.activeElement.id === "token"`)
+			p.Run(t, chromedp.SetValue("#token", given, chromedp.ByQuery), chromedp.Click("#key button", chromedp.ByQuery))
+		}
+		if given == token {
+			p.until(t, `document.querySelector("#reason").textContent.includes("exit code 0")`)
+			break
+		}
+		p.until(t, `document.querySelector("#reason").textContent !== "" && !document.querySelector("#key").hidden`)
+	}
+	if output := p.output(t); output != "with a key\n" {
+		t.Errorf("the output is %q", output)
+	}
+	var kept bool
+	p.js(t, `JSON.stringify(localStorage).includes("sbx_") || location.href.includes("sbx_")`, &kept)
+	if kept {
+		t.Error("the key is stored")
+	}
+	p.Run(t, chromedp.Reload())
+	p.click(t, "#run")
+	if reason, _ := p.ends(t); !strings.Contains(reason, "exit code 0") {
+		t.Errorf("after a reload: %q", reason)
+	}
 }

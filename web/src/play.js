@@ -8,6 +8,7 @@ import { Live, readMeta } from "./live.js";
 import { clearMarks, jump, marks, showFindings } from "./marks.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
+import { askForKey, chosen, currentKey, offer } from "./settings.js";
 import { linked, linkTo } from "./share.js";
 import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } from "./verdict.js";
 
@@ -37,12 +38,24 @@ const editor = createEditor(element("editor"), {
   },
 });
 
+// ready asks the service what it offers, once.
+async function ready() {
+  if (meta === null) {
+    meta = await readMeta();
+    offer(meta);
+  }
+}
+
 // run starts the program.
 async function run() {
   if (live) {
     return;
   }
   const code = editor.state.doc.toString();
+  const request = chosen();
+  if (request === null) {
+    return;
+  }
   output.clear();
   clearVerdict();
   clearMarks(editor);
@@ -53,16 +66,16 @@ async function run() {
   started = false;
   live = { cancel() {}, interrupt() {} }; // until there is one
   try {
-    meta ??= await readMeta();
+    await ready();
   } catch (error) {
     live = null;
     show("", false);
     showProblem({ title: `The service does not answer. ${error.message}` });
     return;
   }
-  limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, limit.default]));
+  limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, request.limits?.[name] ?? limit.default]));
   const collect = element("collect").value.split(/\s+/).filter(Boolean);
-  live = new Live({ code, files: inputFiles(), collect }, "", (event) => hear(event, code));
+  live = new Live({ ...request, code, files: inputFiles(), collect }, currentKey(), (event) => hear(event, code));
 }
 
 // hear shows an event of the run.
@@ -96,7 +109,12 @@ function hear(event, code) {
       });
       break;
     case "error":
-      end(() => showProblem(event.problem));
+      end(() => {
+        showProblem(event.problem);
+        if (event.problem.status === 401) {
+          askForKey(run);
+        }
+      });
       break;
   }
 }
@@ -195,6 +213,12 @@ if (new URLSearchParams(location.search).get("embed") === "1") {
     window.open(await linkTo(editor.state.doc.toString(), false), "_blank", "noopener");
   });
 }
+element("choices").addEventListener("click", () => {
+  const form = element("settings");
+  form.hidden = !form.hidden;
+  element("choices").setAttribute("aria-expanded", String(!form.hidden));
+});
+ready().catch(() => {}); // run tries again, and tells
 element("share").addEventListener("click", showLinks);
 element("copy").addEventListener("click", copyLink);
 addEventListener("hashchange", openLinked);
