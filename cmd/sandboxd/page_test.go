@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -269,6 +271,7 @@ rows = [line.split(",") for line in open("numbers.csv")]
 with open("sum.txt", "w") as out:
     out.write(str(sum(int(cell) for row in rows for cell in row)))
 open("page.html", "w").write("<script>alert(1)</script>")
+open(".hidden", "w").write("cache")
 `)
 		p.click(t, `#inputs button[aria-label="Remove other.bin"]`)
 		p.click(t, "#run")
@@ -280,11 +283,11 @@ open("page.html", "w").write("<script>alert(1)</script>")
 		if files != "page.html 25 bytes page.html, sum.txt 2 bytes sum.txt" {
 			t.Errorf("the files are %s", files)
 		}
-		p.js(t, `document.querySelector("#collect").value = "*.html"`, nil)
+		p.js(t, `document.querySelector("#collect").value = ".hid* *.html"`, nil)
 		p.click(t, "#run")
 		p.ends(t)
 		p.js(t, `document.querySelector("#files").innerText`, &files)
-		if strings.Contains(files, "sum.txt") || !strings.Contains(files, "page.html") {
+		if strings.Contains(files, "sum.txt") || !strings.Contains(files, "page.html") || !strings.Contains(files, ".hidden") {
 			t.Errorf("the files that match are %s", files)
 		}
 	})
@@ -361,7 +364,7 @@ func TestPlaygroundShares(t *testing.T) {
 	open := func(address string) (text string) {
 		t.Helper()
 		p.Run(t, chromedp.Navigate("about:blank"), chromedp.Navigate(address))
-		p.until(t, `!`+shown+`.includes("Hello") || document.querySelector("#reason").textContent`)
+		p.until(t, `!`+shown+`.includes("math") || document.querySelector("#reason").textContent`)
 		p.js(t, shown, &text)
 		return text
 	}
@@ -489,5 +492,136 @@ func TestPlaygroundKey(t *testing.T) {
 	p.click(t, "#run")
 	if reason, _ := p.ends(t); !strings.Contains(reason, "exit code 0") {
 		t.Errorf("after a reload: %q", reason)
+	}
+}
+
+// TestPlaygroundExamples runs every example of the menu.
+func TestPlaygroundExamples(t *testing.T) {
+	if out, err := exec.Command("/usr/bin/python3", "-c", "import matplotlib, pandas").CombinedOutput(); err != nil {
+		testenv.Missing(t, "pandas and matplotlib: %s", out)
+	}
+	p := openPlayground(t, "--offer-policy=permissive", "--wall=20s", "--cpu=2", "--memory=256M")
+	const figure = `document.querySelector("#output figure")`
+	examples := []struct {
+		name    string
+		during  func(t *testing.T)
+		output  string // part of it
+		reason  string
+		holds   string // JavaScript, when it has ended
+		seconds string // of the wall clock
+	}{
+		{name: "Print", output: "The square root of 4 is 2.0000", reason: "exit code 0"},
+		{name: "Input", output: "Hello Ada, you will be 100 in 1915.", reason: "exit code 0", during: func(t *testing.T) {
+			p.until(t, `document.activeElement.id === "line"`)
+			p.Run(t, chromedp.KeyEvent("Ada\r1815\r"))
+		}},
+		{name: "Plot", reason: "exit code 0", holds: figure + `.querySelector("img").naturalWidth > 300`},
+		{name: "Table", output: "Mean radius: 4563.25 km", reason: "exit code 0", holds: figure + `.querySelector("iframe").title === "Inner planets"`},
+		{name: "Progress bar", output: strings.Repeat("█", 25) + " 100%\nDone.", reason: "exit code 0", holds: `!document.querySelector("#output").textContent.includes("99%")`},
+		{name: "Files", output: "10,100", reason: "exit code 0", holds: `document.querySelector("#files a").textContent === "squares.csv"`},
+		{name: "Threads", output: "7 49", reason: "exit code 0"},
+		{name: "Time limit", output: "Counting …", reason: "after 1 s of wall-clock time", seconds: "1"},
+		{name: "Memory limit", output: "64 MiB", reason: "memory", holds: `document.querySelector("#memory.full")`},
+		{name: "Refused import", reason: "policy forbids", holds: `document.querySelector("#findings").textContent.includes("Line 3")`},
+	}
+	var names []string
+	p.js(t, `[...document.querySelectorAll("#examples option")].map(option => option.value).filter(Boolean)`, &names)
+	if len(names) != len(examples) {
+		t.Errorf("the menu has %q", names)
+	}
+	for _, tt := range examples {
+		t.Run(tt.name, func(t *testing.T) {
+			p.until(t, `document.querySelector("#environment").options.length > 0`)
+			p.js(t, `{
+				document.querySelector("#wall_seconds").value = `+strconv.Quote(tt.seconds)+`;
+				const menu = document.querySelector("#examples");
+				menu.value = `+strconv.Quote(tt.name)+`;
+				menu.dispatchEvent(new Event("change"));
+			}`, nil)
+			p.click(t, "#run")
+			if tt.during != nil {
+				tt.during(t)
+			}
+			reason, output := p.ends(t)
+			if !strings.Contains(output, tt.output) || !strings.Contains(reason, tt.reason) {
+				t.Errorf("%q\n%s", reason, output)
+			}
+			if tt.holds != "" {
+				p.until(t, tt.holds)
+			}
+			p.Picture(t, "play-"+strings.ReplaceAll(tt.name, " ", "-")+".png")
+		})
+	}
+	p.WantOnly(t, p.daemon.url)
+}
+
+// TestPlaygroundIsAccessible checks what a machine can check: names, live regions, the order of the focus, a narrow screen, both colour
+// schemes.
+func TestPlaygroundIsAccessible(t *testing.T) {
+	p := openPlayground(t)
+	p.click(t, "#choices")
+	p.click(t, "#share")
+	p.until(t, `!document.querySelector("#links").hidden`)
+	var unnamed []string
+	p.js(t, `[...document.querySelectorAll("button, input, select, iframe, progress, [role]")]
+		.filter(node => node.checkVisibility() && !(node.labels?.length || node.ariaLabel || node.title || node.textContent.trim() || node.role === "status"))
+		.map(node => node.outerHTML)`, &unnamed)
+	if len(unnamed) > 0 {
+		t.Errorf("these have no name: %q", unnamed)
+	}
+	var roles string
+	p.js(t, `["output", "verdict", "state"].map(id => document.getElementById(id).role).join()`, &roles)
+	if roles != "log,status,status" {
+		t.Errorf("the roles are %s", roles)
+	}
+
+	t.Run("focus order", func(t *testing.T) {
+		p.click(t, "#share")
+		p.click(t, "#choices")
+		p.js(t, `document.querySelector("#examples").focus()`, nil)
+		order := []string{"examples"}
+		for range 3 {
+			var id string
+			p.Run(t, chromedp.KeyEvent("\t"))
+			p.js(t, `document.activeElement.id`, &id)
+			order = append(order, id)
+		}
+		// Escape and then Tab leaves the editor.
+		p.Run(t, chromedp.KeyEvent("\t"))
+		p.Run(t, chromedp.KeyEvent("\x1b"), chromedp.KeyEvent("\t"))
+		var id string
+		p.js(t, `document.activeElement.id`, &id)
+		if got := strings.Join(append(order, id), " "); got != "examples choices share run add" {
+			t.Errorf("the order is %s", got)
+		}
+	})
+
+	for _, scheme := range []string{"light", "dark"} {
+		t.Run("360 pixels, "+scheme, func(t *testing.T) {
+			p.Run(t, chromedp.EmulateViewport(360, 740), emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+			p.write(t, "print('x' * 500)\nprint(1 / 0)")
+			p.click(t, "#run")
+			p.ends(t)
+			var width float64
+			p.js(t, `document.documentElement.scrollWidth`, &width)
+			if width > 360 {
+				t.Errorf("the page is %.0f pixels wide", width)
+			}
+			// The contrast of text and background, as WCAG 2 defines it: 4.5 at least.
+			var low []string
+			p.js(t, `(() => {
+				const light = colour => { const [r, g, b] = colour.match(/[\d.]+/g).slice(0, 3).map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+				const behind = node => { for (; node; node = node.parentElement) { const c = getComputedStyle(node).backgroundColor; if (!/, 0\)$/.test(c)) return c; } return "rgb(255, 255, 255)"; };
+				return [...document.querySelectorAll("h1 span, #run, #share, #reason, #usage .name, .line, label, button.place")].filter(node => node.checkVisibility()).map(node => {
+					const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
+					const ratio = (a + 0.05) / (b + 0.05);
+					return ratio < 4.5 ? node.outerHTML.slice(0, 60) + " " + ratio : "";
+				}).filter(Boolean);
+			})()`, &low)
+			if len(low) > 0 {
+				t.Errorf("the contrast is low: %q", low)
+			}
+			p.Picture(t, "play-360-"+scheme+".png")
+		})
 	}
 }

@@ -83,7 +83,7 @@ func (b *Browser) note(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" {
+		if u, err := url.Parse(e.Request.URL); err == nil && u.Scheme != "data" && u.Scheme != "blob" {
 			b.hosts[u.Scheme+"://"+u.Host] = true
 		}
 	case *runtime.EventConsoleAPICalled:

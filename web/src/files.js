@@ -71,9 +71,12 @@ function list() {
   }));
 }
 
-// showFiles lists the files that a run returned, except those that came with it and are unchanged.
-export function showFiles(files, missing) {
-  const items = files.filter((file) => !unchanged(file)).map((file) => {
+const hidden = /(^|\/)\./; // of a path or a pattern, such as those of the caches that libraries write
+
+// showFiles lists the files that a run returned, except those that came with it and are unchanged, and hidden ones that no pattern names.
+export function showFiles(files, patterns, missing) {
+  const namesHidden = patterns.some((pattern) => hidden.test(pattern));
+  const items = files.filter((file) => !unchanged(file) && (namesHidden || !hidden.test(file.path))).map((file) => {
     const item = document.createElement("li");
     const size = document.createElement("span");
     size.textContent = formatBytes(file.size_bytes);

@@ -3,12 +3,13 @@
 import { forget } from "./content.js";
 import { figureOf } from "./displays.js";
 import { createEditor, setText } from "./editor.js";
+import { fillMenu, first } from "./examples.js";
 import { inputFiles, showFiles, takeFiles } from "./files.js";
 import { Live, readMeta } from "./live.js";
 import { clearMarks, jump, marks, showFindings } from "./marks.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
-import { askForKey, chosen, currentKey, offer } from "./settings.js";
+import { allowInput, askForKey, chosen, currentKey, offer } from "./settings.js";
 import { linked, linkTo } from "./share.js";
 import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } from "./verdict.js";
 
@@ -27,7 +28,7 @@ const output = new Output(element("output"));
 const prompt = new Prompt(element("prompt"), output, (line) => (line === null ? live?.eof() : live?.stdin(line)));
 
 const editor = createEditor(element("editor"), {
-  text: 'print("Hello, World!")\n',
+  text: first,
   keys: [{ key: "Mod-Enter", run: () => (run(), true) }],
   extensions: marks,
   onChange() {
@@ -51,15 +52,17 @@ async function run() {
   if (live) {
     return;
   }
-  const code = editor.state.doc.toString();
   const request = chosen();
   if (request === null) {
     return;
   }
+  request.code = editor.state.doc.toString();
+  request.files = inputFiles();
+  request.collect = element("collect").value.split(/\s+/).filter(Boolean);
   output.clear();
   clearVerdict();
   clearMarks(editor);
-  showFiles([], 0);
+  showFiles([], [], 0);
   forget();
   displays = 0;
   show("Starting…", true);
@@ -74,17 +77,16 @@ async function run() {
     return;
   }
   limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, request.limits?.[name] ?? limit.default]));
-  const collect = element("collect").value.split(/\s+/).filter(Boolean);
-  live = new Live({ ...request, code, files: inputFiles(), collect }, currentKey(), (event) => hear(event, code));
+  live = new Live(request, currentKey(), (event) => hear(event, request));
 }
 
 // hear shows an event of the run.
-function hear(event, code) {
+function hear(event, request) {
   switch (event.event) {
     case "started":
       started = true;
       show("Running…", true);
-      prompt.begin(code);
+      prompt.begin(request.code);
       break;
     case "stdout":
     case "stderr":
@@ -101,9 +103,9 @@ function hear(event, code) {
     case "finished":
       end(() => {
         showVerdict(event, limits);
-        showFiles(event.files, event.truncated.files);
+        showFiles(event.files, request.collect, event.truncated.files);
         listFindings(event.findings);
-        if (editor.state.doc.toString() === code) {
+        if (editor.state.doc.toString() === request.code) {
           showFindings(editor, event.findings, event.verdict === "rejected");
         }
       });
@@ -223,6 +225,14 @@ element("share").addEventListener("click", showLinks);
 element("copy").addEventListener("click", copyLink);
 addEventListener("hashchange", openLinked);
 openLinked();
+fillMenu(element("examples"), ({ code, lenient }) => {
+  setText(editor, code);
+  clearMarks(editor);
+  if (lenient) {
+    allowInput();
+  }
+  editor.focus();
+});
 takeFiles();
 element("result").addEventListener("click", ({ target }) => {
   const place = target.closest("[data-line]");

@@ -78,6 +78,16 @@ function options(name, names, standard) {
   form.elements[name].replaceChildren(...labels.map(([value, text]) => new Option(text, value)));
 }
 
+// allowInput chooses a policy that allows input() and open(), if the service offers one and the user has chosen none.
+export function allowInput() {
+  const { policy } = form.elements;
+  const standard = policy.options[0]?.text ?? "";
+  const lenient = [...policy.options].find((option) => option.value === "permissive") ?? [...policy.options].find((option) => option.value === "off");
+  if (policy.value === "" && lenient && standard.startsWith("strict")) {
+    policy.value = lenient.value;
+  }
+}
+
 // chosen returns the fields of a request that the user has set, or null if one of them is out of range, which the form tells.
 export function chosen() {
   if (!form.checkValidity()) {

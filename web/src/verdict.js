@@ -28,7 +28,7 @@ export function showVerdict({ verdict, exit_code, reason, usage, truncated }, li
   }
   element("cut").hidden = notes.length === 0;
   element("cut").textContent = notes.join(" ");
-  element("usage").hidden = false;
+  element("usage").hidden = verdict === "rejected"; // it was not run
   bar("wall", "Wall clock", usage.wall_seconds, limits.wall_seconds, formatSeconds);
   bar("cpu", "CPU time", usage.cpu_seconds, limits.cpu_seconds, formatSeconds);
   bar("memory", "Memory", usage.peak_memory_bytes, limits.memory_bytes, formatBytes);
