@@ -497,10 +497,10 @@ func TestPlaygroundKey(t *testing.T) {
 
 // TestPlaygroundExamples runs every example of the menu.
 func TestPlaygroundExamples(t *testing.T) {
+	p := openPlayground(t, "--offer-policy=permissive", "--wall=20s", "--cpu=2", "--memory=256M")
 	if out, err := exec.Command("/usr/bin/python3", "-c", "import matplotlib, pandas").CombinedOutput(); err != nil {
 		testenv.Missing(t, "pandas and matplotlib: %s", out)
 	}
-	p := openPlayground(t, "--offer-policy=permissive", "--wall=20s", "--cpu=2", "--memory=256M")
 	const figure = `document.querySelector("#output figure")`
 	examples := []struct {
 		name    string

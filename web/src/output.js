@@ -93,6 +93,7 @@ export class Output {
     }
     this.#waiting.splice(0, done);
     const waits = this.#waiting.length > 0;
+    this.#parent.ariaLive = waits ? "off" : "polite"; // nobody can listen to output that is faster than the page
     if (!waits || performance.now() - this.#drawn > drawInterval) {
       this.#render();
       this.#drawn = performance.now();
