@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -136,6 +136,11 @@ soak: build ## run random hostile programs against the daemon for SOAK=10m; SEED
 
 bench: build ## compare ways to run a program with bare python3 (ARGS="-only latency -n 50" runs a part)
 	go run ./bench $(ARGS)
+
+screenshots: build deps-test ## take pictures of the playground page in .cache/screenshots, and the one of the README
+	@mkdir -p .cache/screenshots
+	SANDBOXD_SCREENSHOTS=$(CURDIR)/.cache/screenshots go test -count=1 -run='^TestPlayground' ./cmd/sandboxd
+	@cp .cache/screenshots/playground-1200-light.png docs/playground.png
 
 fresh: ## try make run in a minimal Debian 12 and a minimal Debian 13 that have only make
 	@scripts/fresh

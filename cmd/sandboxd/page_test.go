@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -555,20 +556,89 @@ func TestPlaygroundExamples(t *testing.T) {
 	p.WantOnly(t, p.daemon.url)
 }
 
-// TestPlaygroundIsAccessible checks what a machine can check: names, live regions, the order of the focus, a narrow screen, both colour
-// schemes.
+// TestPlaygroundSizes draws a figure on screens of several sizes. make screenshots keeps the pictures.
+func TestPlaygroundSizes(t *testing.T) {
+	p := openPlayground(t, "--wall=20s", "--cpu=2")
+	if out, err := exec.Command("/usr/bin/python3", "-c", "import matplotlib").CombinedOutput(); err != nil {
+		testenv.Missing(t, "matplotlib: %s", out)
+	}
+	for _, size := range []struct{ width, height int64 }{{1200, 760}, {3840, 2160}, {360, 740}} {
+		for _, scheme := range []string{"light", "dark"} {
+			name := fmt.Sprintf("playground-%d-%s", size.width, scheme)
+			t.Run(name, func(t *testing.T) {
+				p.Run(t, chromedp.EmulateViewport(size.width, size.height),
+					emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
+				p.js(t, `{
+					const menu = document.querySelector("#examples");
+					menu.value = "Plot";
+					menu.dispatchEvent(new Event("change"));
+				}`, nil)
+				p.click(t, "#run")
+				if reason, _ := p.ends(t); !strings.Contains(reason, "exit code 0") {
+					t.Error(reason)
+				}
+				p.until(t, `document.querySelector("#output figure img").naturalWidth > 300`)
+				var width int64
+				if p.js(t, `document.documentElement.scrollWidth`, &width); width > size.width {
+					t.Errorf("the page is %d pixels wide", width)
+				}
+				p.Picture(t, name+".png")
+			})
+		}
+	}
+}
+
+// TestPlaygroundAfterARestart stops the daemon while a program runs. The page says so, and works with the next daemon.
+func TestPlaygroundAfterARestart(t *testing.T) {
+	p := openPlayground(t)
+	address := strings.TrimPrefix(p.daemon.url, "http://")
+	p.write(t, "print('before')\nwhile True: pass")
+	p.click(t, "#run")
+	p.until(t, `document.querySelector("#output").textContent.includes("before")`)
+	if err := p.daemon.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.daemon.done
+	reason, output := p.ends(t)
+	if !strings.Contains(reason, "connection to the service was lost") || !strings.Contains(output, "before") {
+		t.Errorf("%q, %q", reason, output)
+	}
+	p.click(t, "#run")
+	if reason, _ := p.ends(t); !strings.Contains(reason, "connection to the service was lost") {
+		t.Error(reason)
+	}
+	p.daemon = start(t, "--listen="+address)
+	p.write(t, "print('after')")
+	p.click(t, "#run")
+	if reason, output := p.ends(t); output != "after\n" || !strings.Contains(reason, "exit code 0") {
+		t.Errorf("%q, %q", reason, output)
+	}
+}
+
+// isAccessible runs the rules of axe-core, such as those for names, roles and contrast, on what the page shows.
+func (p *playground) isAccessible(t *testing.T) {
+	t.Helper()
+	axe, err := os.ReadFile("../../web/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		testenv.Missing(t, "axe-core, which scripts/page installs: %v", err)
+	}
+	var violations []string
+	p.Run(t, chromedp.Evaluate(string(axe), nil))
+	p.js(t, `axe.run().then(({ violations, passes }) => passes.length === 0 ? ["no rule passed"] :
+		violations.map(({ id, help, nodes }) => id + ": " + help + ": " + nodes.map(node => node.html + " " + node.failureSummary).join("; ")))`, &violations)
+	for _, v := range violations {
+		t.Errorf("axe-core: %s", v)
+	}
+}
+
+// TestPlaygroundIsAccessible checks what a machine can check: the rules of axe-core, live regions, the order of the focus, a narrow
+// screen, both colour schemes.
 func TestPlaygroundIsAccessible(t *testing.T) {
 	p := openPlayground(t)
 	p.click(t, "#choices")
 	p.click(t, "#share")
 	p.until(t, `!document.querySelector("#links").hidden`)
-	var unnamed []string
-	p.js(t, `[...document.querySelectorAll("button, input, select, iframe, progress, [role]")]
-		.filter(node => node.checkVisibility() && !(node.labels?.length || node.ariaLabel || node.title || node.textContent.trim() || node.role === "status"))
-		.map(node => node.outerHTML)`, &unnamed)
-	if len(unnamed) > 0 {
-		t.Errorf("these have no name: %q", unnamed)
-	}
+	p.isAccessible(t)
 	var roles string
 	p.js(t, `["output", "verdict", "state"].map(id => document.getElementById(id).role).join()`, &roles)
 	if roles != "log,status,status" {
@@ -607,20 +677,7 @@ func TestPlaygroundIsAccessible(t *testing.T) {
 			if width > 360 {
 				t.Errorf("the page is %.0f pixels wide", width)
 			}
-			// The contrast of text and background, as WCAG 2 defines it: 4.5 at least.
-			var low []string
-			p.js(t, `(() => {
-				const light = colour => { const [r, g, b] = colour.match(/[\d.]+/g).slice(0, 3).map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-				const behind = node => { for (; node; node = node.parentElement) { const c = getComputedStyle(node).backgroundColor; if (!/, 0\)$/.test(c)) return c; } return "rgb(255, 255, 255)"; };
-				return [...document.querySelectorAll("h1 span, #run, #share, #reason, #usage .name, .line, label, button.place")].filter(node => node.checkVisibility()).map(node => {
-					const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
-					const ratio = (a + 0.05) / (b + 0.05);
-					return ratio < 4.5 ? node.outerHTML.slice(0, 60) + " " + ratio : "";
-				}).filter(Boolean);
-			})()`, &low)
-			if len(low) > 0 {
-				t.Errorf("the contrast is low: %q", low)
-			}
+			p.isAccessible(t)
 			p.Picture(t, "play-360-"+scheme+".png")
 		})
 	}

@@ -91,7 +91,7 @@ func (e entries) unplanned(plan []inside.Node) (paths []string) {
 }
 
 // Probe tries every layer and reports on each, in the order of the table of layers. It starts a few short
-// processes and one jail, and leaves nothing behind.
+// processes, one jail, and another jail for each requested CPU setting. It leaves nothing behind.
 func Probe(ctx context.Context, cfg jail.Config) []Layer {
 	p := prober{cfg: cfg, found: map[string]Layer{}}
 	p.run(ctx)

@@ -23,7 +23,7 @@ import (
 // footprint is the memory of one process.
 type footprint struct {
 	parent     int   // process id; 0 if the daemon cannot see the parent
-	resident   int64 // private and shared memory without files, in memory or swapped out; in bytes
+	resident   int64 // private and shared memory without files, and private memory that is swapped out; in bytes
 	private    int64 // anonymous and swapped memory, which one process cannot map twice; part of resident
 	pageTables int64 // bytes; a program can make many page tables without a resident page
 	faults     int64 // page faults so far; only valid if the run's sums are over its limit

@@ -102,6 +102,15 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// A page that takes long to load is not tried by newcomers.
+func TestScriptIsSmall(t *testing.T) {
+	needBuild(t)
+	const most = 250_000 // bytes, compressed
+	if n := ask(t, Handler(nil), Path+"/play.js", "Accept-Encoding", "gzip").Body.Len(); n > most || n < most/100 {
+		t.Errorf("the script has %d bytes, want at most %d", n, most)
+	}
+}
+
 // The frame shows what a program wrote. It must stay without an origin and without a network, whoever shows the frame.
 func TestTheFrameHasNoRights(t *testing.T) {
 	needBuild(t)

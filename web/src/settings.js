@@ -56,7 +56,7 @@ export function offer(meta) {
   for (const { name, unit } of limits) {
     const { minimum, maximum, default: standard } = meta.limits[name];
     const field = form.elements[name];
-    field.min = +(minimum / unit).toPrecision(6);
+    field.min = Math.ceil((minimum / unit) * 1000) / 1000; // three decimals
     field.max = +(maximum / unit).toPrecision(6);
     field.placeholder = +(standard / unit).toPrecision(6);
     field.title = `From ${field.min} to ${field.max}`;
