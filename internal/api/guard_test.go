@@ -15,7 +15,7 @@ import (
 
 // guardedPaths are what no page of another origin may have, whatever the configuration says.
 var guardedPaths = []string{"/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
-	"/play", "/play/frame", "/play/play.css", "/play/play.js"}
+	"/play", "/play/frame", "/play/play.css", "/play/play.js", "/status", "/status/status.css", "/status/status.js"}
 
 const foreignReader = `{"detail":"this is not for web pages of other origins"}`
 
@@ -141,7 +141,7 @@ func TestOperationOnAListenerOfItsOwn(t *testing.T) {
 	t.Cleanup(srv.Close)
 	admin := &testServer{Server: s.Server, url: srv.URL, logs: s.logs}
 
-	operation := []string{"/healthz", "/readyz", "/metrics"}
+	operation := []string{"/healthz", "/readyz", "/metrics", "/status", "/status/status.css", "/status/status.js"}
 	for _, path := range operation {
 		for _, path := range []string{path, path + "/"} {
 			s.call(t, "GET", path, "").want(t, 404, `{"detail":"Not Found"}`)

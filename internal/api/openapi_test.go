@@ -70,8 +70,8 @@ func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 	}
 	got := map[string]bool{}
 	for _, rt := range s.table() {
-		// The description and its pages are not described, as in FastAPI, nor are the pages of problems and the playground.
-		if rt.path != "/problems/{name}" && rt.path != "/openapi.json" && !strings.HasPrefix(rt.path, "/docs") && !strings.HasPrefix(rt.path, "/redoc") && !slices.Contains(page.Paths(), rt.path) {
+		// The description and its pages are not described, as in FastAPI, nor are the pages of problems, the playground and the status.
+		if rt.path != "/problems/{name}" && rt.path != "/openapi.json" && !strings.HasPrefix(rt.path, "/docs") && !strings.HasPrefix(rt.path, "/redoc") && !slices.Contains(page.Paths(), rt.path) && !strings.HasPrefix(rt.path, "/status") {
 			got[rt.method+" "+rt.path] = true
 		}
 	}

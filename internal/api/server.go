@@ -188,11 +188,11 @@ func (s *Server) table() []route {
 
 // operation is for those who run the service: it is on a listener of its own where there is one.
 func (s *Server) operation() []route {
-	return []route{
-		{"GET", "/healthz", s.healthz, noPages},
-		{"GET", "/readyz", s.readyz, noPages},
-		{"GET", "/metrics", s.cfg.Metrics.Handler().ServeHTTP, noPages},
-	}
+	return append(statusRoutes(),
+		route{"GET", "/healthz", s.healthz, noPages},
+		route{"GET", "/readyz", s.readyz, noPages},
+		route{"GET", "/metrics", s.cfg.Metrics.Handler().ServeHTTP, noPages},
+	)
 }
 
 // routes makes a handler of a table. A path is answered with and without its final slash as
