@@ -36,6 +36,7 @@ var parts = []struct {
 	{"overload", func(w *way) bool { return w.ours || w.Name == "bare" }, overload},
 	{"inside", func(w *way) bool { return w.Name == "bare" || w.Name == "cold" || w.Name == "forked" }, inside},
 	{"typed", func(w *way) bool { return w.ours || w.Name == "bare" }, typed},
+	{"fair", nil, fair},
 	{"counts", nil, counts},
 	{"memory", nil, memory},
 	{"sleeping", nil, sleeping},
