@@ -9,8 +9,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// allow applies what the caller's key says of policy and environment. A request that names none gets the policy of the key, and
-// the default environment if the key allows that, else the first one that it allows.
+// allow applies the policy and the environments of the caller's key. A request without a policy gets the key's policy. A request
+// without an environment gets the default one if the key allows it, otherwise the first environment of the key.
 func allow(request *Request) error {
 	key := request.Caller.Key
 	if key == nil {
@@ -33,8 +33,8 @@ func allow(request *Request) error {
 	return nil
 }
 
-// mostFor returns the largest limits that a run may set for itself under a key, which may be nil. A key only lowers those of the
-// service.
+// mostFor returns the largest limits that a run may set for itself under a key, which may be nil. A key can only lower the
+// maximums of the service.
 func (s *Service) mostFor(key *callers.Key) sandbox.Limits {
 	most := s.cfg.Max
 	if key != nil && key.Wall() > 0 {
@@ -46,8 +46,8 @@ func (s *Service) mostFor(key *callers.Key) sandbox.Limits {
 	return most
 }
 
-// bounds returns the bounds of the request's program. Where the program sets none and the limit of all runs is above the maximum
-// of the caller's key, that is the maximum.
+// bounds returns the limits that apply to the request's program. If the program sets no limit and the default is above the
+// maximum of the caller's key, the limit is that maximum.
 func (s *Service) bounds(request Request) sandbox.Bounds {
 	bounds, most := request.Program.Limits, s.mostFor(request.Caller.Key)
 	if bounds.Wall == 0 && most.Wall < s.cfg.Limits.Wall {
@@ -64,7 +64,7 @@ func (s *Service) LimitsOf(request Request) sandbox.Limits {
 	return s.cfg.Limits.With(s.bounds(request))
 }
 
-// place returns whom a run counts for in the queue.
+// place returns the caller to which the queue attributes a run.
 func place(c callers.Caller) admission.Caller {
 	of := admission.Caller{ID: c.ID()}
 	if c.Key != nil {

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// ErrCancelled is the cause of the end of a run that Cancel has ended. Run does not return it: the verdict is Cancelled.
+// ErrCancelled is the context cause of a run that Cancel ended. Run does not return it: the verdict is Cancelled.
 var ErrCancelled = errors.New("the run was cancelled by its name")
 
-// registry has the runs that can be cancelled, by name.
+// registry holds the runs that can be cancelled, by name.
 type registry struct {
 	mu   sync.Mutex
 	ends map[string]context.CancelCauseFunc

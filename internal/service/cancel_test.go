@@ -68,9 +68,9 @@ func TestCancel(t *testing.T) {
 	first := start(t.Context(), "run_1", "x")
 	<-jails.started
 	second := start(t.Context(), "run_2", "y")
-	for s.Gate().Depth() == 0 { // until the second one waits
+	for s.Gate().Depth() == 0 { // until the second run waits
 	}
-	if !s.Cancel("run_2") { // it waits for the slot of the first
+	if !s.Cancel("run_2") { // run_2 waits for the slot of run_1
 		t.Error("a run that waits is not found")
 	}
 	expect(<-second, "", "0 finished cancelled")
@@ -87,7 +87,7 @@ func TestCancel(t *testing.T) {
 	s.Cancel("run_3")
 	expect(<-third, "", "0 finished cancelled")
 
-	// A client that goes away is another matter.
+	// A client that disconnects does not cause ErrCancelled.
 	ctx, leave := context.WithCancel(t.Context())
 	fourth := start(ctx, "run_4", "slow to set up")
 	<-jails.started
@@ -104,7 +104,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// Runs that end and are cancelled at the same time end in one of the two ways.
+// A run that is cancelled as it ends has one of the two verdicts.
 func TestCancelWhileRunsEnd(t *testing.T) {
 	s := newService(prints)
 	s.cfg.Gate = admission.New(8, 1000)

@@ -31,17 +31,17 @@ type Scanner interface {
 	Scan(ctx context.Context, source []byte) ([]sandbox.Finding, error)
 }
 
-// Config is what a Service is made of.
+// Config holds the parameters and dependencies of a Service.
 type Config struct {
 	Runner  Runner
 	Scanner Scanner
 	Nulled  []string // builtins that the policy sets to None in the program's main module
 	Limits  sandbox.Limits
 
-	// Policy is the name of the policy that Scanner and Nulled belong to, which is for all who name none.
+	// Policy names the default policy, to which Scanner and Nulled belong.
 	Policy string
 
-	// Policies are others that a request may name.
+	// Policies are the other policies that a request may name.
 	Policies map[string]Policy
 
 	// Max are the limits that a run may set for itself. Optional: Limits.
@@ -53,12 +53,12 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Policy is what is done about the source of a program.
+// Policy restricts the source of a program.
 type Policy struct {
 	Scanner Scanner
 	Nulled  []string
 
-	// Warn says what a stricter policy would have against a program that this one lets run. Optional.
+	// Warn reports what a stricter policy would reject in a program that this policy accepts. Optional.
 	Warn Scanner
 }
 
@@ -106,8 +106,8 @@ type Request struct {
 	Caller  callers.Caller
 	Program sandbox.Program
 
-	Policy string // by its name; "": the standard one
-	Warn   bool   // whether findings are wanted of a program that the policy lets run
+	Policy string // name; "": the default policy
+	Warn   bool   // return findings of Policy.Warn for a program that the policy accepts
 	Held   int64  // bytes that the sink may hold until the reply is closed, a few MiB at most: they count as unread
 }
 
@@ -136,7 +136,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run runs a program and reports its events to sink, unless that is nil. The caller must close the Reply.
+// Run runs a program and reports its events to sink, if sink is not nil. The caller must close the Reply.
 //
 // If ctx ends during the run, or Cancel ends the run, the verdict is Cancelled. Errors are *Error, *sandbox.InvalidError, ErrBusyReplies,
 // admission.ErrFull, admission.ErrCallerFull, admission.ErrDraining, and the cause of ctx if it ends before the run starts.
@@ -234,7 +234,7 @@ func (s *Service) run(ctx context.Context, request Request, program sandbox.Prog
 	result, err := s.cfg.Runner.Run(ctx, program, live)
 	var invalid *sandbox.InvalidError
 	var failed *sandbox.SetupError
-	if errors.As(err, &invalid) && !errors.As(err, &failed) { // it was found out in the jail, of which nothing is left
+	if errors.As(err, &invalid) && !errors.As(err, &failed) { // the jail rejected the request and has been removed
 		return nil, invalid
 	}
 	if err != nil {
@@ -254,7 +254,7 @@ func (s *Service) run(ctx context.Context, request Request, program sandbox.Prog
 	return outcome, nil
 }
 
-// releaseAfter waits until nothing of the run is left and then releases the slot, unless run has released it already. Until
+// releaseAfter waits until the jail is removed and then releases the slot, unless run has released it already. Until
 // then the run's memory is not free for another run. A process that cannot be ended is logged and counted.
 func (s *Service) releaseAfter(ctx context.Context, id string, result *jail.Result, release func()) {
 	defer release()
@@ -285,7 +285,7 @@ func AnswerMemory(slots int, limits sandbox.Limits) *admission.Memory {
 // largestReply returns the memory that the largest possible reply holds, in bytes.
 func largestReply(limits sandbox.Limits) int64 { return 2*limits.Output + replySlack }
 
-// extras returns how much memory the displays and files of a program may take besides, in bytes.
+// extras returns the maximum memory of the displays and files of a program, in bytes.
 func extras(p sandbox.Program) (n int64) {
 	if p.Displays {
 		n += sandbox.MaxDisplayBytes

@@ -17,7 +17,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// runs stands for a jail that does on demand what a real one cannot be made to do. Programs that contain "(" do not compile.
+// runs is a fake jail that can fail on demand. Programs that contain "(" do not compile.
 type runs func(live *sandbox.Stream) (sandbox.Outcome, error)
 
 func (f runs) Run(_ context.Context, program sandbox.Program, live *sandbox.Stream) (*jail.Result, error) {
@@ -174,7 +174,7 @@ func TestNoRun(t *testing.T) {
 	})
 }
 
-// However a run ends, its slot and its memory are given back.
+// Every run releases its slot and its memory, whatever its outcome.
 func TestNothingIsKept(t *testing.T) {
 	for name, run := range map[string]runs{
 		"a reply that is closed": prints,
@@ -211,7 +211,7 @@ func TestClipGivesBackWhatAStreamGrewInto(t *testing.T) {
 	}
 }
 
-// A program that cannot be run is the request's fault, also where only the jail finds out; but not where more is wrong.
+// An InvalidError of the jail is an error of the request, unless the sandbox failed as well.
 func TestInvalidProgramIsNoRun(t *testing.T) {
 	fault := &sandbox.InvalidError{Path: []string{"files"}, Reason: "do not fit"}
 	s := newService(func(*sandbox.Stream) (sandbox.Outcome, error) { return sandbox.Outcome{}, errors.Join(fault) })
@@ -229,7 +229,7 @@ func TestInvalidProgramIsNoRun(t *testing.T) {
 
 func mustFail(_ *Reply, err error) error { return err }
 
-// named is a policy that has something against a word, and another word to warn of.
+// named is a policy that rejects one word and warns of another.
 type named string
 
 func (n named) Scan(_ context.Context, source []byte) ([]sandbox.Finding, error) {
@@ -276,7 +276,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// A policy that refuses input() refuses what there would be to read.
+// A policy that refuses input() refuses standard input.
 func TestPolicyWithoutInput(t *testing.T) {
 	s := newService(prints)
 	cfg := s.cfg
@@ -299,7 +299,7 @@ func TestPolicyWithoutInput(t *testing.T) {
 	}
 }
 
-// A request for too much is refused before it takes anything.
+// A request above the limits is refused before it takes a slot or memory.
 func TestInvalidRequestsTakeNothing(t *testing.T) {
 	s := newService(func(*sandbox.Stream) (sandbox.Outcome, error) { panic("it runs") })
 	for _, program := range []sandbox.Program{
