@@ -1,7 +1,7 @@
 // Package page serves the playground page: an editor in the browser that runs programs over the typed API.
 //
-// The sources are in web/. scripts/page builds them, and this package embeds the result. The page needs nothing from elsewhere: it works
-// where there is no internet, and its policy forbids it to try.
+// The sources are in web/. scripts/page builds them, and this package embeds the result. The page loads nothing from
+// other hosts: it works without internet access, and its Content-Security-Policy forbids other hosts.
 package page
 
 import (
@@ -25,16 +25,15 @@ var bundle embed.FS
 //go:embed missing.html
 var missing []byte
 
-// Path is where the page is. The paths of its other files are below it, so that its references are relative and a proxy can map the
-// service to any path.
+// Path is the path of the page. Its other files are below Path. References are relative, so a proxy can map the service to any path.
 const Path = "/play"
 
 // file is a file of the page.
 type file struct {
 	path        string
-	name        string // in the bundle
+	name        string // file name in the bundle
 	contentType string
-	policy      string // of a document
+	policy      string // Content-Security-Policy, for documents only
 }
 
 const (
@@ -43,13 +42,13 @@ const (
 	css        = "text/css; charset=utf-8"
 )
 
-// pagePolicy is that of the page. CodeMirror needs no style element, because the editor is in a shadow root, where it uses
-// adoptedStyleSheets. The origin 'self' includes WebSockets (CSP 3).
+// pagePolicy is the Content-Security-Policy of the page. CodeMirror needs no style element, because the editor is in a shadow root,
+// where it uses adoptedStyleSheets. The origin 'self' includes WebSockets (CSP 3).
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; connect-src 'self'; frame-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; "
 
-// framePolicy is that of the frames in which the page shows HTML of a program. Their origin is opaque, also without the sandbox
-// attribute of the page, and they reach no network: default-src forbids requests, and the frame-src of the page forbids visits.
+// framePolicy is the Content-Security-Policy of frames that show a program's HTML. The frames have an opaque origin even without the
+// sandbox attribute. They have no network: default-src forbids requests, and the page's frame-src forbids navigation.
 const framePolicy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; " +
 	"img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 
@@ -75,8 +74,8 @@ func Built() bool {
 	return err == nil
 }
 
-// Handler returns what serves the files of the page. Pages of the origins may show it in a frame, if they ask for it with ?embed=1; no
-// origins means all.
+// Handler serves the files of the page. Pages of these origins may embed the page in a frame, with ?embed=1. Without origins, any page
+// may embed it.
 func Handler(origins []string) http.Handler {
 	s := &server{embedders: "*", contents: map[string]func() *content{}}
 	if len(origins) > 0 {
@@ -89,7 +88,7 @@ func Handler(origins []string) http.Handler {
 }
 
 type server struct {
-	embedders string // of frame-ancestors
+	embedders string // sources for frame-ancestors
 	contents  map[string]func() *content
 }
 
@@ -100,7 +99,7 @@ type content struct {
 	hash          string
 }
 
-// read reads a file when it is first asked for, because most processes of this program never are.
+// read reads and compresses a file at its first request: most processes of this binary never serve the page.
 func read(f file) *content {
 	c := &content{file: f}
 	var err error
@@ -120,7 +119,7 @@ func read(f file) *content {
 	return c
 }
 
-// Embeds reports whether a request asks for the page as a frame of another page.
+// Embeds reports whether a request is for the page to be embedded in another page.
 func Embeds(r *http.Request) bool {
 	return r.URL.Path == Path && r.URL.Query().Get("embed") == "1"
 }
@@ -137,13 +136,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", c.contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	// A browser asks each time whether its copy is current, so that a new daemon is never used with an old page.
+	// The browser revalidates its copy each time, so a new daemon is never used with an old page.
 	h.Set("Cache-Control", "no-cache")
 	h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site")
 	if c.policy != "" {
 		policy := c.policy
 		switch {
-		case c.path != Path: // a frame of the page, whose other ancestors are those of the page
+		case c.path != Path: // a frame in the page: the page's frame-ancestors restricts the other ancestors
 		case Embeds(r):
 			policy += "frame-ancestors " + s.embedders
 		default:

@@ -29,7 +29,7 @@ func needBuild(t *testing.T) {
 	}
 }
 
-// A plain `go test` after a change in web/ would otherwise try the page of an earlier build.
+// Without this check, `go test` after a change in web/ would test an old build of the page.
 func TestEmbeddedPageIsCurrent(t *testing.T) {
 	needBuild(t)
 	built, err := bundle.ReadFile("bundle/sources")
@@ -102,7 +102,7 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// A page that takes long to load is not tried by newcomers.
+// The size is bounded so that the page loads quickly.
 func TestScriptIsSmall(t *testing.T) {
 	needBuild(t)
 	const most = 250_000 // bytes, compressed
@@ -111,7 +111,7 @@ func TestScriptIsSmall(t *testing.T) {
 	}
 }
 
-// The frame shows what a program wrote. It must stay without an origin and without a network, whoever shows the frame.
+// The frame shows a program's HTML. It must have an opaque origin and no network, whichever page embeds it.
 func TestTheFrameHasNoRights(t *testing.T) {
 	needBuild(t)
 	policy := ask(t, Handler(nil), Path+"/frame").Header().Get("Content-Security-Policy")
