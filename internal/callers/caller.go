@@ -2,10 +2,10 @@ package callers
 
 import "net/netip"
 
-// Caller is who asks for a run. The zero value is a caller on this machine without a key.
+// Caller is the origin of a request for a run. The zero value is a caller on this machine without a key.
 type Caller struct {
 	Key     *Key   // nil: no key
-	Address string // of the client, for the log; "" if there is none
+	Address string // IP address of the client; "" if there is none
 }
 
 // KeyName returns the name of the caller's key, or "".
@@ -28,8 +28,8 @@ func (c Caller) ID() string {
 	return "local"
 }
 
-// Network returns the part of an address that one customer of a network has: an IPv4 address, or the first 64 bits of an IPv6
-// address. It is the zero Prefix if the text is no address.
+// Network returns the network that an address is attributed to: the IPv4 address itself, or the /64 of an IPv6 address. It returns
+// the zero Prefix if the text is not an address.
 func Network(address string) netip.Prefix {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

@@ -18,10 +18,10 @@ const (
 	// formatVersion is the version of the file's format.
 	formatVersion = 1
 
-	// maxKeys bounds the time of a look-up, which compares with all keys.
+	// maxKeys bounds the time of a lookup, which compares the token with all keys.
 	maxKeys = 10_000
 
-	// maxFile bounds what is read, in bytes.
+	// maxFile is the number of bytes that are read at most.
 	maxFile = 16 << 20
 )
 
@@ -80,7 +80,7 @@ func parse(text []byte) ([]Key, error) {
 	return f.Keys, check(f.Keys)
 }
 
-// check sorts keys and returns an error if they do not belong in one file.
+// check sorts keys and returns an error if a key is invalid, a name is not unique or there are too many keys.
 func check(keys []Key) error {
 	if len(keys) > maxKeys {
 		return fmt.Errorf("there are %d keys, and may be %d", len(keys), maxKeys)
@@ -97,11 +97,11 @@ func check(keys []Key) error {
 	return nil
 }
 
-// Create adds a key to a file and returns its token, which is stored nowhere. It makes the file if there is none.
+// Create adds a key to a file and returns its token, which is stored nowhere. It creates the file if it does not exist.
 func Create(path string, key Key) (token string, err error) {
 	token, key.SHA256 = NewToken()
 	if err := key.check(); err != nil {
-		return "", err // before a file is made for nothing
+		return "", err // before the file is created
 	}
 	err = change(path, true, func(keys []Key) ([]Key, error) {
 		if slices.ContainsFunc(keys, func(k Key) bool { return k.Name == key.Name }) {
@@ -126,8 +126,7 @@ func Revoke(path, name string) error {
 	})
 }
 
-// change replaces a file by one with other keys. Whoever reads the file meanwhile gets the old one or the new one. Other changes
-// wait.
+// change replaces a file atomically: a concurrent reader gets the old content or the new one. Concurrent changes wait for the lock.
 func change(path string, create bool, other func([]Key) ([]Key, error)) error {
 	file, err := lock(path, create)
 	if err != nil {
@@ -151,8 +150,7 @@ func change(path string, create bool, other func([]Key) ([]Key, error)) error {
 	return replace(file, append(text, '\n'))
 }
 
-// lock opens a file and locks it. A change puts another file in the place of the locked one, so lock tries again if the file has
-// been replaced before its turn came.
+// lock opens a file and locks it. A change replaces the file, so lock tries again if the file was replaced while it waited.
 func lock(path string, create bool) (*os.File, error) {
 	flags := os.O_RDWR
 	if create {
@@ -176,12 +174,12 @@ func lock(path string, create bool) (*os.File, error) {
 		if now, err := os.Stat(path); err == nil && os.SameFile(now, locked) {
 			return file, nil
 		}
-		_ = file.Close() // it was replaced or removed meanwhile
+		_ = file.Close() // the file was replaced or removed
 	}
 }
 
-// replace puts a file with another content in the place of a locked one, with the same mode and, if this process may set it, the
-// same owner: root changes the file of a daemon that runs as another user.
+// replace replaces a locked file by one with new content and the same mode. As root it also keeps the owner, because the daemon
+// that reads the file may run as another user.
 func replace(locked *os.File, text []byte) (err error) {
 	path, err := filepath.EvalSymlinks(locked.Name())
 	if err != nil {

@@ -68,7 +68,7 @@ func TestKeysInAFile(t *testing.T) {
 	}
 }
 
-// Several processes may change the file at once, and a reader never finds half of it.
+// Several processes may change the file concurrently. A reader never sees a partial file.
 func TestChangesAtOnce(t *testing.T) {
 	path := keysFile(t)
 	create(t, path, Key{Name: "first"})
@@ -103,7 +103,7 @@ func TestChangesAtOnce(t *testing.T) {
 	}
 }
 
-// A file that was made for the user of the daemon stays that user's.
+// A change by root keeps the owner of the file.
 func TestChangeKeepsOwnerAndMode(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")

@@ -17,7 +17,7 @@ import (
 // tokenPrefix lets people and secret scanners recognise a token.
 const tokenPrefix = "sbx_"
 
-// Key is an API key as the file has it: everything but the token itself. A limit that is zero is not set.
+// Key is an API key as stored in the file, without its token. A limit of zero is not set.
 type Key struct {
 	Name    string    `json:"name"`
 	SHA256  Digest    `json:"sha256"` // of the token
@@ -29,8 +29,8 @@ type Key struct {
 	Concurrency  int      `json:"concurrency,omitempty"`  // runs at the same time
 	WallSeconds  float64  `json:"wall_seconds,omitempty"` // maximum of a run
 	MemoryBytes  int64    `json:"memory_bytes,omitempty"` // maximum of a run
-	Policy       string   `json:"policy,omitempty"`       // the only one that its holder may use
-	Environments []string `json:"environments,omitempty"` // the only ones
+	Policy       string   `json:"policy,omitempty"`       // the only policy that its holder may use
+	Environments []string `json:"environments,omitempty"` // the only environments that its holder may use
 }
 
 // Digest is a SHA-256, in hexadecimal digits in the file.
@@ -64,7 +64,7 @@ func (k *Key) Expired(now time.Time) bool { return !k.Expires.IsZero() && !now.B
 
 const maxName = 64 // bytes
 
-// check returns an error for the first field that has no meaning.
+// check returns an error for the first invalid field.
 func (k *Key) check() error {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 	switch {

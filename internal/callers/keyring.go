@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Keyring has the keys of a file. It is safe for concurrent use.
+// Keyring holds the keys of a file. It is safe for concurrent use.
 type Keyring struct {
 	path    string
 	loading sync.Mutex
-	keys    atomic.Pointer[[]Key] // not changed once it is here
+	keys    atomic.Pointer[[]Key] // the slice is immutable
 }
 
 // NewKeyring returns a keyring without keys. Load reads them.
@@ -27,7 +27,7 @@ func (k *Keyring) Path() string { return k.path }
 
 // Load reads the file. If that fails, the keyring keeps the keys that it has.
 func (k *Keyring) Load() error {
-	k.loading.Lock() // so that of two calls the later one has the last word
+	k.loading.Lock() // so that the later of two calls stores its keys last
 	defer k.loading.Unlock()
 	keys, err := Read(k.path)
 	if err != nil {
@@ -41,7 +41,7 @@ func (k *Keyring) Load() error {
 func (k *Keyring) Len() int { return len(*k.keys.Load()) }
 
 // Find returns the key of a token, or nil if the token is unknown or its key has expired. It compares the token's digest with
-// all keys in constant time, so the time that it takes tells nothing about the keys but their number.
+// all keys in constant time, so its duration reveals only the number of keys.
 func (k *Keyring) Find(token string, now time.Time) *Key {
 	digest := sha256.Sum256([]byte(token))
 	keys, at := *k.keys.Load(), -1

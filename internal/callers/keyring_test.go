@@ -37,7 +37,7 @@ func TestKeyring(t *testing.T) {
 	find("", now, "")
 	find(string(make([]byte, 32)), now, "")
 
-	// A file that cannot be read takes no key away.
+	// If the file cannot be read, the keyring keeps its keys.
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}

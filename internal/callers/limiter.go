@@ -10,10 +10,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Rate is how often a caller may ask for a run: a token bucket. The zero value is no limit.
+// Rate is a token bucket that limits how often a caller may request a run. The zero value means no limit.
 type Rate struct {
 	PerSecond float64 // on average
-	Burst     int     // at once; 0: what comes in one second, 1 at least
+	Burst     int     // runs at once; 0: PerSecond rounded up, at least 1
 }
 
 // Size returns the size of the bucket.
@@ -24,26 +24,26 @@ func (r Rate) Size() int {
 	return max(1, int(math.Ceil(r.PerSecond)))
 }
 
-// Window returns the time in which an empty bucket becomes full.
+// Window returns the time that an empty bucket needs to fill.
 func (r Rate) Window() time.Duration { return seconds(float64(r.Size()) / r.PerSecond) }
 
-// maxAddresses bounds the memory of a Limiter, which is 4 MiB for so many networks.
+// maxAddresses is the maximum number of networks with a bucket. It bounds the memory of a Limiter to 4 MiB.
 const maxAddresses = 16 << 10
 
 // Limiter bounds how often each caller asks for runs. It is safe for concurrent use.
 //
-// A key has a bucket as long as it exists. Networks share a bounded number of buckets: a new one takes the place of the one that
-// was used longest ago. So a client with many addresses, which has as many bursts anyway, takes no bucket from a key.
+// Networks share a bounded number of buckets: a new bucket replaces the least recently used one. Keys have separate buckets, so a
+// client with many addresses cannot evict the bucket of a key.
 type Limiter struct {
-	standard Rate // of callers without a rate of their own
+	standard Rate // for callers whose key sets no rate
 
 	mu       sync.Mutex
 	keys     map[Digest]*bucket
 	networks map[netip.Prefix]*list.Element
-	recent   list.List // of *bucket, the one that was used longest ago first
+	recent   list.List // of *bucket, least recently used first
 }
 
-// bucket is what one caller has left.
+// bucket is the token bucket of one caller.
 type bucket struct {
 	*rate.Limiter
 	of      Rate
@@ -54,20 +54,20 @@ func newBucket(r Rate, network netip.Prefix) *bucket {
 	return &bucket{rate.NewLimiter(rate.Limit(r.PerSecond), r.Size()), r, network}
 }
 
-// NewLimiter returns a limiter with a rate for each caller that has none of its own.
+// NewLimiter returns a limiter with a rate for callers whose key sets none.
 func NewLimiter(standard Rate) *Limiter {
 	return &Limiter{standard: standard, keys: map[Digest]*bucket{}, networks: map[netip.Prefix]*list.Element{}}
 }
 
-// Grant is the answer to a caller that asks for a run.
+// Grant is the decision about a request for a run.
 type Grant struct {
 	Rate      Rate // the zero Rate: the caller has no limit
 	Refused   bool
-	Remaining int           // runs that the caller may ask for at once
-	Next      time.Duration // until there is one more
+	Remaining int           // runs that the caller may request now
+	Next      time.Duration // time until Remaining grows by 1
 }
 
-// Take asks for one run.
+// Take takes one token from the caller's bucket, if there is one.
 func (l *Limiter) Take(c Caller, now time.Time) Grant {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *Limiter) bucketLocked(c Caller) *bucket {
 	if l.standard.PerSecond == 0 {
 		return nil
 	}
-	network := Network(c.Address) // the zero Prefix for all who have no address
+	network := Network(c.Address) // the zero Prefix for callers without an address
 	if known := l.networks[network]; known != nil {
 		l.recent.MoveToBack(known)
 		return known.Value.(*bucket)
@@ -114,7 +114,7 @@ func (l *Limiter) keyLocked(key *Key) *bucket {
 	}
 	b := l.keys[key.SHA256]
 	if b == nil || b.of != own {
-		if len(l.keys) >= 2*maxKeys { // half of them have been revoked, at least
+		if len(l.keys) >= 2*maxKeys { // at least half of them are revoked
 			clear(l.keys)
 		}
 		b = newBucket(own, netip.Prefix{})

@@ -28,11 +28,11 @@ func TestLimiter(t *testing.T) {
 		{Caller{Address: "2001:db8::ffff"}, 0, "false 1 500ms"}, // the same /64
 		{Caller{Address: "2001:db8:0:1::1"}, 0, "false 2 500ms"},
 		{Caller{Address: "@"}, 0, "false 2 500ms"},
-		{Caller{}, 0, "false 1 500ms"},                                     // nobody in particular is one caller
-		{Caller{Key: plain.Key, Address: "192.0.2.1"}, 0, "false 2 500ms"}, // a key has a bucket of its own, with the standard rate
+		{Caller{}, 0, "false 1 500ms"},                                     // all callers without key and address share one bucket
+		{Caller{Key: plain.Key, Address: "192.0.2.1"}, 0, "false 2 500ms"}, // a key has its own bucket, with the standard rate
 		{Caller{Key: plain.Key, Address: "192.0.2.9"}, 0, "false 1 500ms"},
 		{fast, 0, "false 9 100ms"},
-		{home, time.Hour, "false 2 500ms"}, // full again, and no fuller
+		{home, time.Hour, "false 2 500ms"}, // full again, not above its size
 	} {
 		g := l.Take(tt.who, begin.Add(tt.at))
 		if got := fmt.Sprint(g.Refused, g.Remaining, " ", g.Next.Round(time.Millisecond)); got != tt.want {
@@ -57,7 +57,7 @@ func TestLimiterWithoutLimits(t *testing.T) {
 	}
 }
 
-// Many addresses take a bounded memory, and neither a key's bucket nor that of an address that is in use.
+// Many addresses take bounded memory. They evict neither the bucket of a key nor that of a recently used address.
 func TestManyAddresses(t *testing.T) {
 	now := time.Unix(1000, 0)
 	l := NewLimiter(Rate{PerSecond: 0.001, Burst: 1})

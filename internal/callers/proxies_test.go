@@ -80,7 +80,7 @@ func TestWrongProxies(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, it is known by the address that the nearest proxy has seen: headers before that change nothing.
+// A client cannot forge its address: entries before the one that the nearest proxy added are ignored.
 func FuzzClientCannotChooseItsAddress(f *testing.F) {
 	f.Add("127.0.0.1, 10.0.0.1", `for="x`)
 	f.Add(`10.0.0.1,"`, `for=10.0.0.1;a="`)
