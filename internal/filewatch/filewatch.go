@@ -1,6 +1,5 @@
-// Package filewatch notices that files have changed. It compares what stat(2) says of them from time to time. inotify(7) would
-// notice a change sooner, but not on network file systems, and it has to follow renames and symbolic links of each directory on
-// the path.
+// Package filewatch detects changes of files by polling stat(2). inotify(7) would detect a change sooner, but it does not work on
+// network file systems and requires a watch on each directory and symbolic link of the path.
 package filewatch
 
 import (
@@ -9,7 +8,7 @@ import (
 	"time"
 )
 
-// Every is how often the files are looked at.
+// Every is the polling interval.
 const Every = time.Second
 
 // Watcher watches files.
@@ -18,15 +17,15 @@ type Watcher struct {
 	last  []os.FileInfo // nil where there is no file
 }
 
-// New returns a watcher of files. It notices changes from now on.
+// New returns a watcher that detects changes of files after this call.
 func New(paths ...string) *Watcher {
 	w := &Watcher{paths: paths, last: make([]os.FileInfo, len(paths))}
 	w.changed()
 	return w
 }
 
-// Run calls changed after one of the files has changed, until ctx ends. A change is another content, another file in the place
-// of this one, or its removal.
+// Run calls changed after one of the files has changed, until ctx ends. A change is a new modification time, size or mode, a
+// replacement, a creation or a removal.
 func (w *Watcher) Run(ctx context.Context, changed func()) {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
