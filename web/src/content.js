@@ -1,4 +1,4 @@
-// Content that a program returned, as bytes in a blob. Its URL lives until the next run.
+// Content that a program returned, as blobs. Blob URLs are valid until the next run.
 
 let urls = [];
 
@@ -18,12 +18,12 @@ export function urlOf(bytes, type) {
   return url;
 }
 
-// forget releases the content of the last run.
+// forget revokes the blob URLs of the last run.
 export function forget() {
   urls.splice(0).forEach((url) => URL.revokeObjectURL(url));
 }
 
-// downloadLink returns a link that saves bytes as a file. The type is never one that a browser would show as a page of ours.
+// downloadLink returns a link that saves bytes as a file. The type is never one that a browser would render with the page's origin.
 export function downloadLink(bytes, name, text) {
   const link = document.createElement("a");
   link.href = urlOf(bytes, "application/octet-stream");

@@ -1,5 +1,5 @@
-// What a program shows. All of it is the program's, and none of it becomes a part of this document: pictures are <img>, also SVG, whose
-// scripts do not run there, and HTML is in a frame without an origin.
+// Displays of a program. Their content is untrusted and never becomes part of this document: pictures, also SVG, are <img> elements,
+// in which scripts do not run. HTML is in a frame with an opaque origin.
 
 import { address } from "./live.js";
 import { contentOf, downloadLink, urlOf } from "./content.js";
@@ -53,15 +53,15 @@ function shown(type, title, bytes) {
 
 function frameOf(text, title) {
   const frame = document.createElement("iframe");
-  frame.sandbox = "allow-scripts"; // and not allow-same-origin, with which the program's HTML could act as this page
+  frame.sandbox = "allow-scripts"; // no allow-same-origin: it would let the program's HTML act as this page
   frame.src = address("play/frame");
   frame.title = title;
-  // The frame has no origin that could be named as the receiver.
+  // The target origin is "*" because the frame's origin is opaque.
   frame.addEventListener("load", () => frame.contentWindow.postMessage(text, "*"), { once: true });
   return frame;
 }
 
-// The frame tells its height.
+// The frame reports its height.
 addEventListener("message", ({ source, data }) => {
   for (const frame of document.querySelectorAll("#output iframe")) {
     if (frame.contentWindow === source && Number.isFinite(data?.height)) {

@@ -18,7 +18,7 @@ export function takeFiles() {
   });
   element("add").addEventListener("click", () => element("choose").click());
   const carries = (event) => event.dataTransfer?.types.includes("Files");
-  // Before the editor, which would insert the text of the files.
+  // Handle the event before the editor does, which would insert the text of the files.
   addEventListener("dragover", (event) => {
     if (carries(event)) {
       event.preventDefault();
@@ -71,7 +71,7 @@ function list() {
   }));
 }
 
-const hidden = /(^|\/)\./; // of a path or a pattern, such as those of the caches that libraries write
+const hidden = /(^|\/)\./; // matches a hidden path or pattern, such as the caches of libraries
 
 // showFiles lists the files that a run returned, except those that came with it and are unchanged, and hidden ones that no pattern names.
 export function showFiles(files, patterns, missing) {

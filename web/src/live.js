@@ -1,6 +1,6 @@
 // The client of GET /v1/runs/live. See docs/api.md.
 
-// address returns the URL of a path of the service, which a proxy may map to any path: the page is at its root.
+// address returns the URL of a path of the service, relative to the page, because a proxy may map the service to any path.
 export const address = (path) => new URL(path, document.baseURI);
 
 const bearer = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
@@ -14,7 +14,7 @@ export async function readMeta() {
   return response.json();
 }
 
-// Live is a program that runs. onEvent gets its events; the last is "finished" or "error".
+// Live is a running program. onEvent receives its events; the last is "finished" or "error".
 export class Live {
   #socket;
   #over = false;
@@ -54,7 +54,7 @@ export class Live {
   }
 
   cancel() {
-    // Before the socket is open there is nothing to cancel but the connection.
+    // Until the socket is open, only the connection can be cancelled.
     this.#socket.readyState === WebSocket.OPEN ? this.#send({ event: "cancel" }) : this.#socket.close();
   }
 
@@ -65,8 +65,8 @@ export class Live {
   }
 }
 
-// whyRefused returns the problem of a WebSocket that was not opened. The browser does not tell a page why, so it asks again without a
-// WebSocket: the service looks at the key first.
+// whyRefused returns the problem of a WebSocket that was not opened. Browsers hide the reason, so this function repeats the request
+// without a WebSocket: the service checks the key first.
 async function whyRefused(key) {
   const lost = { status: 0, title: "The connection to the service was lost." };
   try {

@@ -1,9 +1,8 @@
-// The view of a screen. Output that comes faster than it can be shown waits, and each frame of the browser takes a part of it, so the
-// page always answers.
+// The view of a screen. Output is queued, and each animation frame shows a part of the queue, so the page stays responsive.
 
 import { cut, Screen } from "./screen.js";
 
-const patience = 10; // milliseconds of a frame for reading output
+const patience = 10; // milliseconds per frame for processing output
 const pieceLength = 16384;
 const drawInterval = 200; // milliseconds between drawings while output waits
 
@@ -14,9 +13,9 @@ export class Output {
   #waiting = [];
   #planned = false;
   #idle = [];
-  #read = 0; // of the first piece that waits
+  #read = 0; // position in the first queued piece
   #drawn = 0; // when
-  #follows = true; // the end is in view, and stays there
+  #follows = true; // the view scrolls to the end of new output
 
   constructor(parent) {
     this.#parent = parent;
@@ -44,13 +43,13 @@ export class Output {
     this.#plan();
   }
 
-  // add shows an element after what was written so far.
+  // add shows an element after the output so far.
   add(block) {
     this.#waiting.push({ block });
     this.#plan();
   }
 
-  // settled calls back when all that was written is shown.
+  // settled calls back when all output is shown.
   settled(callback) {
     this.#idle.push(callback);
     this.#plan();
@@ -70,7 +69,7 @@ export class Output {
       this.#planned = false;
       this.#frame();
     };
-    // A page that is hidden gets no frames.
+    // A hidden page gets no animation frames.
     document.hidden ? setTimeout(show, 200) : requestAnimationFrame(show);
   }
 
@@ -93,7 +92,7 @@ export class Output {
     }
     this.#waiting.splice(0, done);
     const waits = this.#waiting.length > 0;
-    this.#parent.ariaLive = waits ? "off" : "polite"; // nobody can listen to output that is faster than the page
+    this.#parent.ariaLive = waits ? "off" : "polite"; // a screen reader cannot follow output that arrives this fast
     if (!waits || performance.now() - this.#drawn > drawInterval) {
       this.#render();
       this.#drawn = performance.now();

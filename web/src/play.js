@@ -15,7 +15,7 @@ import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } fro
 
 const element = (id) => document.getElementById(id);
 
-const patience = 1000; // milliseconds that a program has to heed an interrupt
+const patience = 1000; // milliseconds between an interrupt and the cancellation
 
 let meta = null; // what the service offers
 let live = null; // the program that runs
@@ -34,12 +34,12 @@ const editor = createEditor(element("editor"), {
   onChange() {
     hideLinks();
     if (location.hash) {
-      history.replaceState(null, "", location.pathname + location.search); // the link is that of another program now
+      history.replaceState(null, "", location.pathname + location.search); // the link no longer matches the program
     }
   },
 });
 
-// ready asks the service what it offers, once.
+// ready loads the service's metadata, once.
 async function ready() {
   if (meta === null) {
     meta = await readMeta();
@@ -67,7 +67,7 @@ async function run() {
   displays = 0;
   show("Starting…", true);
   started = false;
-  live = { cancel() {}, interrupt() {} }; // until there is one
+  live = { cancel() {}, interrupt() {} }; // until the connection exists
   try {
     await ready();
   } catch (error) {
@@ -80,7 +80,7 @@ async function run() {
   live = new Live(request, currentKey(), (event) => hear(event, request));
 }
 
-// hear shows an event of the run.
+// hear handles an event of the run.
 function hear(event, request) {
   switch (event.event) {
     case "started":
@@ -134,7 +134,7 @@ function end(tell) {
   });
 }
 
-// stop interrupts the program. A second call, or a second without an end, cancels it.
+// stop interrupts the program, and cancels the run after patience. A second call, or a call before the start, cancels at once.
 function stop() {
   if (!live) {
     return;
@@ -149,7 +149,7 @@ function stop() {
   timer = setTimeout(() => live?.cancel(), patience);
 }
 
-// show shows whether a program runs.
+// show updates the page for a running or a stopped program.
 function show(text, running) {
   element("state").textContent = text;
   element("run").disabled = running;
@@ -201,7 +201,7 @@ async function copyLink() {
     await navigator.clipboard.writeText(element("link").value);
     element("copy").textContent = "Copied";
   } catch {
-    element("copy").textContent = "Press Ctrl C"; // only pages of a secure origin have the clipboard
+    element("copy").textContent = "Press Ctrl C"; // the clipboard API requires a secure context
   }
 }
 
@@ -220,7 +220,7 @@ element("choices").addEventListener("click", () => {
   form.hidden = !form.hidden;
   element("choices").setAttribute("aria-expanded", String(!form.hidden));
 });
-ready().catch(() => {}); // run tries again, and tells
+ready().catch(() => {}); // run retries and reports the error
 element("share").addEventListener("click", showLinks);
 element("copy").addEventListener("click", copyLink);
 addEventListener("hashchange", openLinked);

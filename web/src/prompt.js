@@ -1,7 +1,7 @@
-// The line of input. The service does not tell when a program waits for input, so the line opens when the program may: it names input() or
-// standard input, or its last line of output has no end; and it has been silent for a moment.
+// The input line. The service does not report when a program waits for input. The line opens when the program has been silent for a
+// moment and either its source uses input() or standard input, or its last line of output is incomplete.
 
-const silence = 250; // milliseconds
+const silence = 250; // milliseconds without output before the line opens
 const reads = /\binput\s*\(|\bstdin\b|\bfileinput\b|\bbreakpoint\s*\(|\bpdb\b/;
 
 export class Prompt {

@@ -1,7 +1,7 @@
-// The screen of a program: what a terminal would show, as lines of runs of text with one style. It knows colours (SGR), carriage return,
+// The screen of a program: a terminal emulator, with lines of styled runs of text. It knows colours (SGR), carriage return,
 // backspace and the cursor movements that progress bars use. Its size is bounded.
 
-const maxLines = 3000; // that are kept
+const maxLines = 3000; // kept at most
 const maxLength = 10000; // of a line; the rest goes to the next line
 
 const sequence = /[\r\n\b\t\x07]|\x1b\[([0-9;:?]*)([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]]/g;
@@ -11,12 +11,12 @@ const plain = Object.freeze({ stream: "stdout", classes: "", color: "", backgrou
 
 export class Screen {
   lines = []; // each is {runs, length, dirty, node}, or {block} for an element between the lines
-  dropped = 0; // lines that are no longer kept
-  gone = []; // nodes of lines that are no longer there, for the view; undefined for lines that were not shown
+  dropped = 0; // number of lines that were dropped
+  gone = []; // nodes of dropped lines, for the view; undefined for lines that were not shown
   #row = -1;
   #column = 0;
   #first = 0; // the lowest row that the cursor can reach
-  #rest = ""; // of a sequence that has not ended
+  #rest = ""; // an incomplete escape sequence
   #attributes = {};
   #styles = new Map();
   #stream = "stdout";
@@ -55,7 +55,7 @@ export class Screen {
     this.#column = 0;
   }
 
-  // open reports whether the last line has text and no end, as a prompt has.
+  // open reports whether the last line has text and no newline, like a prompt.
   get open() {
     const last = this.lines.at(-1);
     return last?.length > 0 && this.#row === this.lines.length - 1;

@@ -15,7 +15,7 @@ const limits = [
   { name: "output_bytes", unit: MiB },
 ];
 
-// A browser may forbid storage, as some do in a frame. Then nothing is remembered.
+// Some browsers forbid storage in a frame. Settings are then not stored.
 function remember(storage, name, value) {
   try {
     globalThis[storage].setItem(name, value);
@@ -88,7 +88,7 @@ export function allowInput() {
   }
 }
 
-// chosen returns the fields of a request that the user has set, or null if one of them is out of range, which the form tells.
+// chosen returns the fields of a request that the user has set, or null if one is out of range; the form then shows the error.
 export function chosen() {
   if (!form.checkValidity()) {
     form.hidden = false;

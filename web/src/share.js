@@ -3,7 +3,7 @@
 import { address } from "./live.js";
 
 const prefix = "#code=";
-const longest = 1 << 20; // of a program, in bytes, as in the API
+const longest = 1 << 20; // maximum length of a program, in bytes, as in the API
 
 // linkTo returns the address of the page with a program, or of the page for a frame.
 export async function linkTo(code, embed) {
