@@ -1,6 +1,5 @@
-// Package admission bounds the runs: so many at once, so many that wait, and everybody else is told at once to come back later.
-// The slots go round between the callers, so that one caller's queue does not delay another's runs. It knows neither HTTP nor
-// jails.
+// Package admission bounds the number of concurrent runs and of waiting runs. It refuses further runs immediately. Slots are shared
+// fairly between callers, so one caller's queue does not delay another caller's runs. It knows neither HTTP nor jails.
 package admission
 
 import (
@@ -10,48 +9,45 @@ import (
 	"time"
 )
 
-// ErrFull says that every slot is taken and the queue is full too.
+// ErrFull means that all slots are taken and the queue is full.
 var ErrFull = errors.New("every slot is taken and the queue is full")
 
-// ErrCallerFull says that the caller has as many runs waiting as one caller may have.
+// ErrCallerFull means that the caller is at its bound of waiting runs, or at its concurrency while the queue is full.
 var ErrCallerFull = errors.New("the caller has as many runs waiting as it may have")
 
-// ErrDraining says that no new run is started any more.
+// ErrDraining means that the gate starts no new runs.
 var ErrDraining = errors.New("no new run is started: draining")
 
-// Caller is whom a run counts for.
+// Caller is the caller to which a run is attributed.
 type Caller struct {
 	ID          string
-	Concurrency int // runs at once; 0: no bound of its own
+	Concurrency int // maximum number of concurrent runs; 0: no bound
 }
 
-// Gate hands out slots: fairly between callers, first come, first served for each of them. See fair.go.
+// Gate assigns slots: fairly between callers, and in order of arrival for each caller. See fair.go.
 //
-// It is not x/sync's semaphore because the bounds of the queue, the order in it, and the
-// sending away of those who wait when the gate drains have to be decided under one lock.
+// It does not use x/sync's semaphore because the queue's bounds, its order and draining must be decided under one lock.
 type Gate struct {
 	slots, room int
-	perCaller   int // of the room, for one caller; 0: all of it
+	perCaller   int // maximum number of waiting runs of one caller; 0: room
 
 	mu       sync.Mutex
 	taken    int
 	line     line
 	draining bool
-	hold     mean // how long a slot is held
+	hold     mean // mean time for which a run holds a slot
 }
 
-// New returns a gate with so many slots (at least 1) and room for so many that wait (0 is
-// allowed: then nobody waits).
+// New returns a gate with this number of slots (at least 1) and of waiting runs (0: no run waits).
 func New(slots, queue int) *Gate {
 	return &Gate{slots: max(slots, 1), room: max(queue, 0), line: newLine()}
 }
 
-// BoundCallers sets how many runs of one caller may wait. It is called before the gate is used.
+// BoundCallers sets the maximum number of waiting runs of one caller. It must be called before the gate is used.
 func (g *Gate) BoundCallers(queue int) { g.perCaller = queue }
 
-// Acquire takes a slot for a caller, in its turn. The caller must call release when the run is over; a
-// second call does nothing. wait is the time spent in the queue, in case of an error too.
-// The error is ErrFull, ErrCallerFull, ErrDraining, or the cause of ctx's end.
+// Acquire waits for a slot. The slot is held until release is called; a second call does nothing. wait is the time spent in the
+// queue, also if there is an error. The error is ErrFull, ErrCallerFull, ErrDraining, or the cause of ctx's end.
 func (g *Gate) Acquire(ctx context.Context, of Caller) (release func(), wait time.Duration, err error) {
 	if ctx.Err() != nil {
 		return nil, 0, context.Cause(ctx)
@@ -77,7 +73,7 @@ func (g *Gate) Acquire(ctx context.Context, of Caller) (release func(), wait tim
 	return sync.OnceFunc(func() { g.release(t, time.Since(got)) }), wait, nil
 }
 
-// enter takes a free slot, or a place in the queue.
+// enter takes a free slot or joins the queue.
 func (g *Gate) enter(of Caller) (*ticket, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -85,7 +81,7 @@ func (g *Gate) enter(of Caller) (*ticket, error) {
 		return nil, ErrDraining
 	}
 	c := g.line.caller(of)
-	g.handOutLocked() // the caller's bound may be higher than before, and some of its runs wait for that
+	g.handOutLocked() // the caller's bound may have been raised, so that its waiting runs can start
 	free := g.taken < g.slots
 	switch {
 	case free && c.able():
@@ -97,14 +93,14 @@ func (g *Gate) enter(of Caller) (*ticket, error) {
 	case g.line.waiting >= g.room:
 		g.line.tidy(c)
 		if free {
-			return nil, ErrCallerFull // a slot is free, and the caller has as many runs as it may have at once
+			return nil, ErrCallerFull // a slot is free, but the caller is at its concurrency
 		}
 		return nil, ErrFull
 	}
 	return g.line.enter(c), nil
 }
 
-// leave gives up a place in the queue, and the slot if the turn came in the same moment.
+// leave removes a run from the queue. If the run was given a slot concurrently, leave frees the slot.
 func (g *Gate) leave(t *ticket) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -130,8 +126,8 @@ func (g *Gate) release(t *ticket, held time.Duration) {
 	g.handOutLocked()
 }
 
-// handOutLocked gives free slots to those who wait. Afterwards a slot is free only if all who wait are at the bound of their
-// own concurrency.
+// handOutLocked gives free slots to waiting runs. Afterwards a slot is free only if every caller with a waiting run is at its
+// concurrency.
 func (g *Gate) handOutLocked() {
 	for g.taken < g.slots {
 		t := g.line.next(g.hold)
@@ -143,8 +139,7 @@ func (g *Gate) handOutLocked() {
 	}
 }
 
-// Drain starts no new run from here on and sends away those who wait. Runs that hold a slot
-// are left alone.
+// Drain makes the gate refuse new runs, and ends all waits with ErrDraining. Runs that hold a slot continue.
 func (g *Gate) Drain() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,28 +150,27 @@ func (g *Gate) Drain() {
 	}
 }
 
-// Slots is how many runs there can be at once.
+// Slots returns the number of slots.
 func (g *Gate) Slots() int { return g.slots }
 
-// Room is how many can wait.
+// Room returns the maximum number of waiting runs.
 func (g *Gate) Room() int { return g.room }
 
-// InFlight is how many slots are taken now.
+// InFlight returns the number of taken slots.
 func (g *Gate) InFlight() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.taken
 }
 
-// Depth is how many wait now.
+// Depth returns the number of waiting runs.
 func (g *Gate) Depth() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.line.waiting
 }
 
-// RetryAfter estimates when a newcomer would find a slot: the time in which all who are
-// here now will have had theirs. It is whole seconds, from 1 s to 60 s.
+// RetryAfter estimates when a new run would get a slot: after all current runs. It returns whole seconds, from 1 s to 60 s.
 func (g *Gate) RetryAfter() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -187,7 +181,7 @@ func (g *Gate) RetryAfter() time.Duration {
 
 // mean is a moving average of durations.
 type mean struct {
-	value time.Duration // 0 before the first
+	value time.Duration // 0 before the first duration
 }
 
 func (m *mean) add(d time.Duration) {

@@ -41,7 +41,7 @@ func TestSlotsThenQueueThenFull(t *testing.T) {
 		if _, _, err := g.Acquire(t.Context(), Caller{}); !errors.Is(err, ErrFull) {
 			t.Errorf("Acquire with a full queue = %v, want ErrFull", err)
 		}
-		time.Sleep(3 * time.Second) // synctest's clock: no time passes outside
+		time.Sleep(3 * time.Second) // synctest's clock: no real time passes
 		first()
 		if got := <-waited; got != 3*time.Second {
 			t.Errorf("wait = %v, want 3s", got)
@@ -72,7 +72,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 				mu.Unlock()
 				release()
 			}()
-			synctest.Wait() // so that i is in line before i+1 comes
+			synctest.Wait() // so that i is in the queue before i+1
 		}
 		release()
 		synctest.Wait()
@@ -114,7 +114,7 @@ func TestClientThatGoesAwayLosesItsPlace(t *testing.T) {
 	})
 }
 
-// The turn comes and the client goes in the same moment: whichever wins, no slot is lost.
+// If a run gets a slot while its client leaves, no slot is lost.
 func TestNoSlotIsLostBetweenTurnAndDeparture(t *testing.T) {
 	g := New(1, 1)
 	for range 2000 {
@@ -130,7 +130,7 @@ func TestNoSlotIsLostBetweenTurnAndDeparture(t *testing.T) {
 			}
 		})
 		for g.Depth() == 0 {
-			// until the other one is in line
+			// until the other run is in the queue
 		}
 		wg.Go(cancel)
 		wg.Go(release)

@@ -8,35 +8,34 @@ import (
 
 // The queue is fair by deficit round robin, with the time of a slot as the cost. Each caller has a credit. A run is paid from
 // the credit when it starts, with its expected cost, and the difference to the real cost is settled when it ends. The next slot
-// goes to the first caller in the ring who has credit; whoever has had a slot goes to the end of the ring. If nobody who waits has
-// credit, all callers get the same amount. So callers whose queues do not run empty get the same slot time, whatever their runs
-// take.
+// goes to the first caller in the ring with credit, which then moves to the end of the ring. If no waiting caller has credit, all
+// callers get the same amount. So callers whose queues never run empty get equal slot time, whatever the duration of their runs.
 //
 // The expected cost is the mean of the caller's recent runs, or of all runs if the caller has none. The wall limit would charge a
-// print as much as an endless loop until each has ended.
+// print as much as an endless loop until the run has ended.
 //
-// As in FQ-CoDel (RFC 8290), a caller who has nothing here, neither a run nor a debt, goes before the ring for one run: its run
-// waits for no queue of another caller. But of two slots in a row, one at most goes to such a newcomer while others wait, so that
-// ever new callers, such as the addresses of a large network, do not starve those in the ring.
+// As in FQ-CoDel (RFC 8290), a newcomer (a caller without runs and debts) goes before the ring for one run, so its run waits for no
+// other caller's queue. While callers in the ring wait, at most one of two consecutive slots goes to a newcomer. So a stream of new
+// callers, such as the addresses of a large network, does not starve the ring.
 //
-// Debts last as long as somebody waits. When the queue is empty they are forgiven: there was enough for everybody.
+// Debts last while runs wait. They are forgiven when the queue is empty, because no run is then short of slots.
 
 const (
-	// quantum is the credit of a round, and the least cost of a run.
+	// quantum is the maximum credit of a caller, and the minimum cost of a run.
 	quantum = 10 * time.Millisecond
 
-	// maxResting bounds how many callers without a waiting run are remembered for their debts.
+	// maxResting is the maximum number of callers without a run that are kept for their debts.
 	maxResting = 1024
 )
 
-// line is the queue of a Gate, whose lock guards it.
+// line is the queue of a Gate. The lock of the Gate guards it.
 type line struct {
-	waiting int // tickets
+	waiting int // number of waiting tickets
 	callers map[string]*caller
 
-	fresh   *list.List // of *caller: with waiting runs, and nothing else
-	ring    *list.List // of *caller: with waiting runs
-	resting *list.List // of *caller: without, but with a run or a debt; the longest rest first
+	fresh   *list.List // of *caller: newcomers with waiting runs
+	ring    *list.List // of *caller: other callers with waiting runs
+	resting *list.List // of *caller: no waiting runs, but a running one or a debt; oldest first
 
 	newcomer *caller // the fresh caller that the last slot went to, or nil
 }
@@ -45,7 +44,7 @@ func newLine() line {
 	return line{callers: map[string]*caller{}, fresh: list.New(), ring: list.New(), resting: list.New()}
 }
 
-// caller is a Caller that has a run here, or a debt.
+// caller is the state of a Caller that has a run or a debt.
 type caller struct {
 	Caller
 	waiting list.List // of *ticket
@@ -57,26 +56,26 @@ type caller struct {
 	at *list.Element
 }
 
-// able reports whether the caller may have one more run at once.
+// able reports whether the caller may start one more run now.
 func (c *caller) able() bool { return c.Concurrency <= 0 || c.running < c.Concurrency }
 
-// ticket is a run: one that waits, or one that holds a slot.
+// ticket is a run that waits or holds a slot.
 type ticket struct {
 	of      *caller
-	turn    chan error // of a run that had to wait: nil when its turn comes
-	started bool       // at once
+	turn    chan error // for a run that waits: receives nil when the run gets a slot
+	started bool       // without waiting
 	place   *list.Element
 	charged time.Duration
 }
 
-// caller returns what is known of a caller.
+// caller returns the state of a caller, which it creates if necessary.
 func (l *line) caller(of Caller) *caller {
 	c := l.callers[of.ID]
 	if c == nil {
 		c = &caller{}
 		l.callers[of.ID] = c
 	}
-	c.Caller = of // its bound may be another than before
+	c.Caller = of // the bound may have changed
 	return c
 }
 
@@ -95,7 +94,7 @@ func (l *line) enter(c *caller) *ticket {
 	return t
 }
 
-// leave takes back a run that waits.
+// leave removes a waiting run.
 func (l *line) leave(t *ticket) {
 	t.of.waiting.Remove(t.place)
 	l.waiting--
@@ -103,7 +102,7 @@ func (l *line) leave(t *ticket) {
 	l.settle()
 }
 
-// next starts the run whose turn it is and returns it, or nil if no run that waits may start.
+// next starts the next run and returns it, or nil if no waiting run may start.
 func (l *line) next(hold mean) *ticket {
 	c := firstAble(l.fresh)
 	if c == nil || l.newcomer != nil {
@@ -125,7 +124,7 @@ func (l *line) next(hold mean) *ticket {
 	return t
 }
 
-// inTurn returns the caller in the ring who has the next slot, or nil if there is none.
+// inTurn returns the caller in the ring that gets the next slot, or nil if there is none.
 func (l *line) inTurn() *caller {
 	if firstAble(l.ring) == nil {
 		return nil
@@ -151,7 +150,7 @@ func (l *line) refill(credit time.Duration) {
 	for _, callers := range []*list.List{l.ring, l.resting} {
 		for e := callers.Front(); e != nil; {
 			c := e.Value.(*caller)
-			e = e.Next() // tidy may remove this one
+			e = e.Next() // tidy may remove this element
 			if c.credit < 0 {
 				c.credit = min(c.credit+credit, quantum)
 				l.tidy(c)
@@ -175,7 +174,7 @@ func (l *line) start(c *caller, hold mean) (cost time.Duration) {
 	return cost
 }
 
-// end settles the cost of a run that held its slot for so long.
+// end replaces the expected cost of a run by its real cost. held is how long the run held its slot.
 func (l *line) end(t *ticket, held time.Duration) {
 	t.of.running--
 	t.of.credit -= max(held, quantum) - t.charged
@@ -183,7 +182,7 @@ func (l *line) end(t *ticket, held time.Duration) {
 	l.settle()
 }
 
-// tidy puts a caller without a waiting run where it belongs, or forgets it.
+// tidy moves a caller without a waiting run to resting, or forgets it. It keeps resting within maxResting.
 func (l *line) tidy(c *caller) {
 	switch {
 	case c.waiting.Len() > 0:
@@ -203,7 +202,7 @@ func (l *line) tidy(c *caller) {
 	}
 }
 
-// settle forgives all debts if nobody waits.
+// settle forgives all debts if no run waits.
 func (l *line) settle() {
 	if l.waiting > 0 {
 		return
@@ -222,7 +221,7 @@ func (l *line) forget(c *caller) {
 	delete(l.callers, c.ID)
 }
 
-// move puts a caller at the end of a list, or in none.
+// move moves a caller to the end of a list, or removes it from its list if to is nil.
 func (l *line) move(c *caller, to *list.List) {
 	if c.in != nil {
 		c.in.Remove(c.at)
@@ -233,7 +232,7 @@ func (l *line) move(c *caller, to *list.List) {
 	}
 }
 
-// all returns all runs that wait.
+// all returns all waiting runs.
 func (l *line) all() (tickets []*ticket) {
 	for _, callers := range []*list.List{l.fresh, l.ring} {
 		for e := callers.Front(); e != nil; e = e.Next() {

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// crowd is a gate with runs of several callers, in synctest's time.
+// crowd is a gate with runs of several callers, on synctest's clock.
 type crowd struct {
 	*Gate
 	t    *testing.T
 	mu   sync.Mutex
-	came []string // whose runs have had a slot, in this order
+	came []string // callers whose runs have had a slot, in order
 	held map[string]time.Duration
 	now  map[string]int // runs that hold a slot
 	most map[string]int
@@ -29,11 +29,11 @@ func newCrowd(t *testing.T, slots, queue int) *crowd {
 	return &crowd{Gate: New(slots, queue), t: t, held: map[string]time.Duration{}, now: map[string]int{}, most: map[string]int{}}
 }
 
-// send sends runs of a caller that take so long, and waits until they hold a slot or wait for one.
+// send starts runs of a caller with a given duration, and waits until each run holds a slot or waits for one.
 func (c *crowd) send(of Caller, runs int, hold time.Duration) {
 	for range runs {
 		go c.run(of, hold)
-		synctest.Wait() // so that they come one after the other
+		synctest.Wait() // so that the runs arrive in order
 	}
 }
 
@@ -59,14 +59,14 @@ func (c *crowd) run(of Caller, hold time.Duration) {
 	release()
 }
 
-// order returns whose runs have had a slot, as "a b b".
+// order returns the callers whose runs have had a slot, as "a b b".
 func (c *crowd) order() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.came, " ")
 }
 
-// forget begins a new order.
+// forget clears the recorded order.
 func (c *crowd) forget() {
 	synctest.Wait()
 	c.mu.Lock()
@@ -120,7 +120,7 @@ func TestOrder(t *testing.T) {
 			s.send(a, 3, time.Second)
 			s.send(b, 3, time.Second)
 			s.send(c, 3, time.Second)
-		}, "a b a c b a c b c"}, // of two newcomers one waits for a run of the ring
+		}, "a b a c b a c b c"}, // the second newcomer waits for a run of the ring
 		{"short runs count for what they take", func(s *crowd) {
 			s.send(a, 3, 4*time.Second)
 			s.send(b, 9, time.Second)
@@ -128,7 +128,7 @@ func TestOrder(t *testing.T) {
 		{"a caller that comes again is no newcomer", func(s *crowd) {
 			s.send(a, 4, time.Second)
 			s.send(b, 1, time.Second)
-			time.Sleep(1500 * time.Millisecond) // b's run is under way
+			time.Sleep(1500 * time.Millisecond) // b's run holds a slot
 			s.send(b, 3, time.Second)
 		}, "a b a b a b a b"},
 		{"newcomers do not starve others", func(s *crowd) {
@@ -160,7 +160,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Callers whose queues do not run empty get the same slot time, whatever their runs take.
+// Callers whose queues do not run empty get equal slot time, whatever the duration of their runs.
 func TestSlotTimeIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(t, 3, 10_000)
@@ -186,7 +186,7 @@ func TestSlotTimeIsShared(t *testing.T) {
 	})
 }
 
-// A caller with a bound of its own leaves the slots beyond it to others, and its runs wait although slots are free.
+// A caller at its concurrency waits although slots are free, and leaves those slots to other callers.
 func TestConcurrencyOfACaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(t, 4, 100)
@@ -206,7 +206,7 @@ func TestConcurrencyOfACaller(t *testing.T) {
 	})
 }
 
-// A bound that is raised, as when the file of keys is read again, lets runs start that wait for it.
+// When a caller's concurrency is raised, for example by a reload of the keys, its waiting runs start.
 func TestRaisedConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(t, 4, 100)
@@ -257,7 +257,7 @@ func TestWhoseBound(t *testing.T) {
 	})
 }
 
-// However runs come, end and go away, no slot is lost and no caller is remembered for ever.
+// After any sequence of arrivals, ends and cancellations, no slot is lost and no caller is kept.
 func TestNothingIsLostInACrowd(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestNothingIsLostInACrowd(t *testing.T) {
 	}
 }
 
-// Callers that came once and left a debt are not remembered without a bound while others wait.
+// The number of callers kept for a debt is bounded, even while others wait.
 func TestDebtsAreBounded(t *testing.T) {
 	g := New(2, 10)
 	enter := func(of Caller) *ticket {
@@ -313,7 +313,7 @@ func TestDebtsAreBounded(t *testing.T) {
 		}
 		return ticket
 	}
-	// Somebody always waits, and takes no turn: it is at a bound of its own.
+	// One run always waits without getting a slot: its caller is at its concurrency.
 	bounded := Caller{ID: "bounded", Concurrency: 1}
 	enter(bounded)
 	enter(bounded)

@@ -5,7 +5,7 @@ import "golang.org/x/sync/semaphore"
 // Memory is a budget of bytes that requests share.
 type Memory struct{ free *semaphore.Weighted }
 
-// NewMemory returns a memory of so many bytes.
+// NewMemory returns a budget of this many bytes.
 func NewMemory(bytes int64) *Memory { return &Memory{semaphore.NewWeighted(bytes)} }
 
 // Take takes bytes from the budget and reports whether that many were free.

@@ -1,7 +1,7 @@
-// Package callers knows who asks for runs and how often: the API keys and their file, the identity of a request that has no key,
+// Package callers identifies callers and limits their request rates: the API keys and their file, the identity of a request that has no key,
 // and rate limits. It knows no jail and no policy.
 //
 //	ring := callers.NewKeyring("/etc/sandboxd/keys")
-//	err := ring.Load()                   // again after each change of the file
+//	err := ring.Load()                   // repeat after each change of the file
 //	key := ring.Find(token, time.Now())  // nil: no valid key
 package callers

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// UnixProxy stands in a list of proxies for whoever connects by a Unix socket.
+// UnixProxy is the entry in a list of proxies that trusts all clients of a Unix socket.
 const UnixProxy = "unix"
 
-// Proxies are the reverse proxies that are trusted to say for whom they send a request. The zero value trusts none.
+// Proxies are the reverse proxies that are trusted to report the address of their client. The zero value trusts none.
 type Proxies struct {
 	networks []netip.Prefix
 	unix     bool
@@ -39,17 +39,17 @@ func ParseProxies(list []string) (Proxies, error) {
 	return p, nil
 }
 
-// trusts reports whether an address is a proxy's.
+// trusts reports whether an address belongs to a trusted proxy.
 func (p Proxies) trusts(address netip.Addr) bool {
 	address = address.Unmap().WithZone("")
 	return slices.ContainsFunc(p.networks, func(network netip.Prefix) bool { return network.Contains(address) })
 }
 
-// Client returns the address of the client of a request that comes from remote: of those that the chain of proxies names, the
-// rightmost one that is not a trusted proxy. All to the left of it may be invented.
+// Client returns the client address of a request that comes from remote: the rightmost address in the chain of proxies that is not a
+// trusted proxy. The addresses to the left of it may be forged.
 //
-// A proxy usually sets one of the two headers, X-Forwarded-For or Forwarded (RFC 7239), and passes the other one on as the client
-// has sent it. If both are there and lead to different clients, neither counts: the client is remote, and doubt is true.
+// A proxy usually sets one of the two headers, X-Forwarded-For or Forwarded (RFC 7239), and passes the other one on unchanged.
+// If both are present and lead to different clients, both are ignored: Client returns remote, and doubt is true.
 func (p Proxies) Client(remote string, h http.Header) (client string, doubt bool) {
 	address, err := netip.ParseAddr(remote)
 	local := err != nil // the address of a Unix socket
@@ -70,8 +70,8 @@ func (p Proxies) Client(remote string, h http.Header) (client string, doubt bool
 	return client, false
 }
 
-// walk goes from the nearest hop to the farthest, as long as the hops are trusted proxies. Behind a hop that is no address, the
-// proxy that named it is the last thing that is known.
+// walk goes from the nearest hop to the farthest, as long as the hops are trusted proxies. If a hop is not an address,
+// walk stops at the proxy that reported it.
 func (p Proxies) walk(remote string, hops []string) string {
 	for _, hop := range slices.Backward(hops) {
 		address, ok := parseHop(hop)
@@ -106,7 +106,7 @@ func parseHop(text string) (netip.Addr, bool) {
 	return address.Unmap().WithZone(""), err == nil
 }
 
-// forwardedHops returns the "for" of each element of Forwarded, or "" for an element that has none or cannot be read.
+// forwardedHops returns the "for" of each element of Forwarded, or "" for an element without "for" or with invalid syntax.
 func forwardedHops(values []string) (hops []string) {
 	for _, element := range splitQuoted(strings.Join(values, ","), ',') {
 		hop, count := "", 0
@@ -141,7 +141,7 @@ func splitQuoted(text string, separator byte) (parts []string) {
 	return append(parts, text[begin:])
 }
 
-// unquote returns the content of a quoted string, or the text itself if it is a token. A text that is neither is no address.
+// unquote returns the content of a quoted string, or the text itself if it is a token. The result for other texts is not an address.
 func unquote(text string) string {
 	inner, quoted := strings.CutPrefix(text, `"`)
 	if !quoted {
