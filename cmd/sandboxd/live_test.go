@@ -59,8 +59,8 @@ func testLiveRun(t *testing.T, flags ...string) {
 	program, err := json.Marshal(`
 import time
 name = input("Your name? ")
-print("Hello " + name)
 try:
+    print("Hello " + name)
     time.sleep(600)
 except KeyboardInterrupt:
     print("interrupted")
