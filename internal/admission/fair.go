@@ -21,7 +21,7 @@ import (
 // Debts last while runs wait. They are forgiven when the queue is empty, because no run is then short of slots.
 
 const (
-	// quantum is the maximum credit of a caller, and the minimum cost of a run.
+	// quantum is the maximum credit after a refill, and the minimum cost of a run.
 	quantum = 10 * time.Millisecond
 
 	// maxResting is the maximum number of callers without a run that are kept for their debts.
@@ -145,7 +145,7 @@ func (l *line) inTurn() *caller {
 	}
 }
 
-// refill gives credit to all who are in debt. A credit never exceeds a quantum.
+// refill gives credit to all callers in debt, up to a quantum.
 func (l *line) refill(credit time.Duration) {
 	for _, callers := range []*list.List{l.ring, l.resting} {
 		for e := callers.Front(); e != nil; {

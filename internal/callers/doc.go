@@ -1,4 +1,4 @@
-// Package callers identifies callers and limits their request rates: the API keys and their file, the identity of a request that has no key,
+// Package callers identifies callers and limits their request rates: API keys and their file, the identity of requests without a key,
 // and rate limits. It knows no jail and no policy.
 //
 //	ring := callers.NewKeyring("/etc/sandboxd/keys")
