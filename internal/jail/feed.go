@@ -15,7 +15,11 @@ func (p *process) feed(input *sandbox.Input) {
 		return
 	}
 	_ = p.Channel.SetWriteDeadline(time.Time{}) // fails only for a closed file
-	go p.feedStdin(input.Stdin)
+	if input.Stdin == nil {
+		p.endStdin()
+	} else {
+		go p.feedStdin(input.Stdin)
+	}
 	go p.interrupt(input.Interrupt)
 }
 

@@ -489,6 +489,26 @@ time.sleep(60)
 	}
 }
 
+// A program that may be interrupted, but has no input, finds the end of its standard input at once.
+//
+//lab:as user
+func TestLiveRunWithoutInput(t *testing.T) {
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, edit)
+		for _, displays := range []bool{false, true} {
+			r, err := j.Run(t.Context(), sandbox.Program{
+				Source: []byte(`
+import sys
+print(repr(sys.stdin.read()))
+`), Displays: displays, Input: &sandbox.Input{Interrupt: make(chan struct{})},
+			}, nil)
+			if err != nil || string(r.Stdout.Kept) != "''\n" {
+				t.Errorf("displays %t: %s, %q, %v", displays, end(r), r.Stdout.Kept, err)
+			}
+		}
+	}, "exec", "exec, warm", "fork")
+}
+
 // An interrupt ends a program that does not handle it, as at a terminal, even if it comes before the first line.
 //
 //lab:as user

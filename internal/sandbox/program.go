@@ -46,7 +46,7 @@ type Program struct {
 
 // Input is the input of a program while it runs.
 type Input struct {
-	Stdin     <-chan []byte   // closed at the end of standard input
+	Stdin     <-chan []byte   // closed at the end of standard input; nil: standard input is empty
 	Interrupt <-chan struct{} // each value is one SIGINT
 }
 

@@ -32,6 +32,7 @@ CHANNEL = 3  # the hand-off socket; inside/wire.go describes the protocol
 INTERRUPT = {_signal.SIGINT}
 
 
+holds_interrupts = False  # SIGINT is blocked until the program runs
 send_line = None  # function that reports the current line of the program; None if the run has no displays
 
 
@@ -138,7 +139,8 @@ def receive_rest(files):
 def keep_channel(live, shows):
     """Use the hand-off socket for standard input if live is not empty, and for displays if shows, their compiled module, is not empty.
     The module may have been loaded before. launch() closes descriptor CHANNEL later."""
-    global send_line
+    global send_line, holds_interrupts
+    holds_interrupts = bool(live)
     if live:
         _signal.pthread_sigmask(_signal.SIG_BLOCK, INTERRUPT)  # until the program runs: the daemon may send it from now on
         os.dup2(CHANNEL, 0)
@@ -150,7 +152,9 @@ def keep_channel(live, shows):
 
 
 def was_interrupted():
-    """Undo the block of keep_channel, and return whether an interrupt has come since."""
+    """Undo the block of keep_channel, if there is one, and return whether an interrupt has come since."""
+    if not holds_interrupts:
+        return False
     try:
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, INTERRUPT)
     except KeyboardInterrupt:
