@@ -261,7 +261,7 @@ func explainProblem(err error) error {
 // verdictsOf has the verdicts of outcomes of a service.
 var verdictsOf = map[client.Verdict]sandbox.Verdict{
 	client.Exited: sandbox.Exited, client.Signaled: sandbox.Signaled, client.Timeout: sandbox.Timeout, client.OutOfMemory: sandbox.OOM,
-	client.Rejected: sandbox.Rejected, client.Cancelled: sandbox.Cancelled,
+	client.CPULimit: sandbox.CPULimit, client.Rejected: sandbox.Rejected, client.Cancelled: sandbox.Cancelled,
 }
 
 // outcomeOf turns an outcome of a service into one of this program, so that both have the same exit status and the same words.
@@ -293,10 +293,13 @@ func outcomeOf(r *client.Outcome) (*sandbox.Outcome, error) {
 }
 
 // reasonOf returns the sentence that a local run would have. For a limit that the request does not set, the service says how large
-// it is.
+// it is. A run here has no limit of CPU time, so the sentence of the service tells of one.
 func reasonOf(ctx context.Context, service *client.Client, request client.Request, o *sandbox.Outcome, r *client.Outcome) string {
-	if o == nil {
+	switch {
+	case o == nil:
 		return ""
+	case o.Verdict == sandbox.CPULimit:
+		return r.Reason
 	}
 	limits := sandbox.Limits{Wall: time.Duration(request.Limits.WallSeconds * float64(time.Second)), Memory: request.Limits.MemoryBytes}
 	if o.Verdict == sandbox.Timeout && limits.Wall == 0 || o.Verdict == sandbox.OOM && limits.Memory == 0 {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/client"
+	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
 // ranAs is how a command ended.
@@ -301,5 +302,28 @@ func TestRemoteRunMeetsProblems(t *testing.T) {
 	cmd.Env = append(cmd.Env, "SANDBOXD_WALL=x", "SANDBOXD_CONFIG=/nonexistent", "SANDBOXD_POLICY=off")
 	if got := runsAs(t, cmd); got != (ranAs{0, "1\n", ""}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Every verdict of a service is one of this program, with a reason. Findings are the reason of a rejected program.
+func TestEveryVerdictOfAServiceIsKnown(t *testing.T) {
+	known := map[sandbox.Verdict]bool{sandbox.Failed: true} // a problem, and no outcome
+	for theirs, ours := range verdictsOf {
+		known[ours] = true
+		code, signal := 3, "SIGTERM"
+		r := &client.Outcome{Verdict: theirs, ExitCode: &code, Signal: &signal, Reason: "the service's sentence", Findings: []client.Finding{{Message: "not that"}}}
+		o, err := outcomeOf(r)
+		if err != nil || o.Verdict != ours {
+			t.Fatalf("%s: %+v, %v", theirs, o, err)
+		}
+		request := client.Request{Limits: &client.Limits{WallSeconds: 1, MemoryBytes: 1 << 20}}
+		if reason := reasonOf(t.Context(), nil, request, o, r); reason == "" && ours != sandbox.Exited && ours != sandbox.Rejected {
+			t.Errorf("%s has no reason", theirs)
+		}
+	}
+	for _, v := range sandbox.Verdicts {
+		if !known[v] {
+			t.Errorf("%s is not known", v)
+		}
 	}
 }
