@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -91,16 +91,13 @@ func (s *Server) answerAs(w http.ResponseWriter, status int, contentType string,
 	_, _ = w.Write(body) // an error means that the client went away
 }
 
-// answerStreams writes both streams. JSON makes up to six bytes of one, so it is made while it
-// is sent, in pieces: of a client that does not read, the memory holds no more than the run
-// itself left. The length is found by doing it twice.
+// answerStreams writes both streams in pieces (see jsonout). It encodes them twice, first for their length: a client that does not read
+// then takes no memory besides the output of its run.
 func (s *Server) answerStreams(w http.ResponseWriter, a spoken) {
-	var length counter
-	e := encoder{to: &length}
-	_ = e.encode(a) // a counter has no error
+	var length jsonout.Counter
+	_ = a.encode(&length) // a counter has no error
 	s.head(w, http.StatusOK, "application/json", int64(length))
-	e.to = w
-	_ = e.encode(a) // an error means that the client went away
+	_ = a.encode(w) // an error means that the client went away
 }
 
 // head begins a JSON answer. From now on the client has WriteTimeout to take it.
@@ -112,68 +109,14 @@ func (s *Server) head(w http.ResponseWriter, status int, contentType string, len
 	w.WriteHeader(status)
 }
 
-const (
-	sendFrom = 32 << 10 // bytes of JSON that are worth a write
-	pieceMax = 4 << 10  // bytes of a stream made into JSON at a time: 24 KiB of it at most
-)
-
-// encoder writes streams as JSON through a buffer of less than sendFrom + 6*pieceMax bytes. It
-// stops at the first error.
-type encoder struct {
-	to  io.Writer
-	buf []byte
-	err error
-}
-
-// encode writes the two fields in the order of the contract.
-func (e *encoder) encode(a spoken) error {
-	e.buf = append(e.buf, `{"stdout":"`...)
-	e.text(a.stdout)
-	e.buf = append(e.buf, `","stderr":"`...)
-	e.text(a.stderr)
-	e.text(a.notes)
-	e.buf = append(e.buf, `"}`...)
-	e.send()
-	return e.err
-}
-
-func (e *encoder) text(s []byte) {
-	for len(s) > 0 && e.err == nil {
-		n := cut(s, pieceMax)
-		e.buf = appendEscaped(e.buf, s[:n])
-		s = s[n:]
-		if len(e.buf) >= sendFrom {
-			e.send()
-		}
-	}
-}
-
-func (e *encoder) send() {
-	if e.err == nil {
-		_, e.err = e.to.Write(e.buf)
-	}
-	e.buf = e.buf[:0]
-}
-
-// cut is where to cut s so that at most limit bytes, at least utf8.UTFMax, come first and no
-// character is cut in two. No character begins or goes on across a byte that can begin one, and
-// none is so long that it reaches over UTFMax bytes of which none can.
-func cut(s []byte, limit int) int {
-	if len(s) <= limit {
-		return len(s)
-	}
-	for n := limit; n > limit-utf8.UTFMax; n-- {
-		if utf8.RuneStart(s[n]) {
-			return n
-		}
-	}
-	return limit
-}
-
-// counter counts what is written to it.
-type counter int64
-
-func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
+// encode writes the two fields of an answer in the order of the contract.
+func (a spoken) encode(to io.Writer) error {
+	w := jsonout.New(to)
+	w.Raw(`{"stdout":"`)
+	w.Text(a.stdout)
+	w.Raw(`","stderr":"`)
+	w.Text(a.stderr)
+	w.Text(a.notes)
+	w.Raw(`"}`)
+	return w.Flush()
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -160,9 +161,9 @@ func FuzzAnswer(f *testing.F) {
 		said := told(&sandbox.Outcome{Verdict: verdicts[int(how)%len(verdicts)], Signal: 11, Stdout: kept(stdout), Stderr: kept(stderr)},
 			sandbox.Limits{Wall: time.Second, Memory: 1 << 20})
 		var wire bytes.Buffer
-		var length counter
+		var length jsonout.Counter
 		for _, to := range []io.Writer{&wire, &length} {
-			if err := (&encoder{to: to}).encode(said); err != nil {
+			if err := said.encode(to); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 )
 
 // The service that this one replaces reads its requests with Python's json module and tells
@@ -462,39 +464,5 @@ func appendNumber(dst []byte, text string) []byte {
 
 // appendString appends s as a JSON string.
 func appendString[T string | []byte](dst []byte, s T) []byte {
-	return append(appendEscaped(append(dst, '"'), s), '"')
-}
-
-// appendEscaped appends the inside of a JSON string: everything as it is but what JSON requires
-// to be escaped, and U+FFFD for each byte that is not UTF-8.
-func appendEscaped[T string | []byte](dst []byte, s T) []byte {
-	const digits = "0123456789abcdef"
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			if r == utf8.RuneError && size == 1 {
-				dst = append(dst, s[from:i]...)
-				dst = append(dst, "\ufffd"...)
-				from = i + 1
-			}
-			i += size
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		switch short := strings.IndexByte("\"\\\b\f\n\r\t", c); short {
-		case -1:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		default:
-			dst = append(dst, '\\', `"\bfnrt`[short])
-		}
-		i++
-		from = i
-	}
-	return append(dst, s[from:]...)
+	return append(jsonout.Append(append(dst, '"'), s), '"')
 }

@@ -1,13 +1,13 @@
 package v1
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
 	"slices"
-	"unicode/utf8"
+	"strings"
 
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -138,113 +138,38 @@ func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdo
 	return out
 }
 
-// object is v as JSON, without its last brace: more fields can follow.
-func object(v any) []byte {
-	var b bytes.Buffer
+// object returns v as JSON, without its last brace: more fields can follow.
+func object(v any) string {
+	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		panic(err) // strings and numbers: please report this bug
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
+	return strings.TrimSuffix(b.String(), "}\n")
 }
 
-// writeAnswer writes an Answer. JSON makes up to six bytes of one, so it is made in pieces while it is sent.
+// writeAnswer writes an Answer in pieces (see jsonout).
 func writeAnswer(to io.Writer, out Outcome, o *sandbox.Outcome) error {
-	w := textWriter{to: to}
-	w.raw(object(out))
-	w.raw([]byte(`,"displays":[`))
+	w := jsonout.New(to)
+	w.Raw(object(out))
+	w.Raw(`,"displays":[`)
 	for i, d := range o.Displays {
-		w.comma(i)
-		w.display(object(displayHead(d)), d)
-		w.raw([]byte("}"))
+		comma(w, i)
+		writeDisplay(w, object(displayHead(d)), d)
+		w.Raw("}")
 	}
-	w.raw([]byte(`],`))
-	w.files(o.Files)
-	w.raw([]byte(`,"stdout":"`))
-	w.text(o.Stdout.Whole())
-	w.raw([]byte(`","stderr":"`))
-	w.text(o.Stderr.Whole())
-	w.raw([]byte("\"}\n"))
-	w.flush()
-	return w.err
+	w.Raw(`],`)
+	writeFiles(w, o.Files)
+	w.Raw(`,"stdout":"`)
+	w.Text(o.Stdout.Whole())
+	w.Raw(`","stderr":"`)
+	w.Text(o.Stderr.Whole())
+	w.Raw("\"}\n")
+	return w.Flush()
 }
 
-const (
-	sendFrom = 32 << 10 // bytes that are worth a write
-	pieceMax = 4 << 10  // bytes of text that are made JSON at a time
-)
-
-// textWriter writes JSON through a buffer of less than sendFrom + 6*pieceMax bytes and what is raw. It stops at the first error.
-type textWriter struct {
-	to  io.Writer
-	buf []byte
-	err error
-}
-
-func (w *textWriter) raw(b []byte) {
-	w.buf = append(w.buf, b...)
-	if len(w.buf) >= sendFrom {
-		w.flush()
-	}
-}
-
-// text writes what goes between the quotes of a string.
-func (w *textWriter) text(s []byte) {
-	for len(s) > 0 && w.err == nil {
-		n := min(len(s), pieceMax)
-		if n < len(s) {
-			n = len(whole(s[:n]))
-		}
-		w.buf = appendText(w.buf, s[:n])
-		s = s[n:]
-		if len(w.buf) >= sendFrom {
-			w.flush()
-		}
-	}
-}
-
-func (w *textWriter) flush() {
-	if w.err == nil && len(w.buf) > 0 {
-		_, w.err = w.to.Write(w.buf)
-	}
-	w.buf = w.buf[:0]
-}
-
-// whole is b less a character at its end of which only the beginning is there.
+// whole returns b without an incomplete character at its end.
 func whole(b []byte) []byte {
 	return sandbox.Output{Kept: b, Total: int64(len(b)) + 1}.Whole()
-}
-
-// appendText appends what is between the quotes of a JSON string, in UTF-8: U+FFFD for each byte that is none.
-func appendText(to, s []byte) []byte {
-	const hex = "0123456789abcdef"
-	for len(s) > 0 {
-		c := s[0]
-		switch {
-		case c == '"' || c == '\\':
-			to = append(to, '\\', c)
-		case c == '\n':
-			to = append(to, '\\', 'n')
-		case c < ' ' || c == 0x7f:
-			to = append(to, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		case c < utf8.RuneSelf:
-			to = append(to, c)
-		default:
-			r, n := utf8.DecodeRune(s)
-			to = utf8.AppendRune(to, r)
-			s = s[n:]
-			continue
-		}
-		s = s[1:]
-	}
-	return to
-}
-
-// counter counts what is written to it.
-type counter int64
-
-func (c *counter) Write(b []byte) (int, error) {
-	*c += counter(len(b))
-	return len(b), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sandboxd/sandboxd/internal/admission"
 	"github.com/sandboxd/sandboxd/internal/callers"
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
@@ -173,7 +174,7 @@ func invalid(err error) error {
 func (a *API) answer(w http.ResponseWriter, id string, limits sandbox.Limits, reply *service.Reply) {
 	stdout, stderr := reply.Stdout.Whole(), reply.Stderr.Whole()
 	out := a.outcome(id, reply.Outcome, limits, int64(len(stdout)), int64(len(stderr)))
-	var length counter
+	var length jsonout.Counter
 	_ = writeAnswer(&length, out, reply.Outcome) // a counter has no error
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)

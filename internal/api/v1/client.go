@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 )
 
 // client is the transport of an answer of HTTP. Each piece has its own write deadline; all pieces after the end of the run share one.
@@ -53,7 +55,7 @@ func (c *client) failed() bool { return c.err != nil }
 
 func (c *client) Write(b []byte) (n int, err error) {
 	for len(b) > 0 && c.err == nil {
-		piece := b[:min(len(b), sendFrom)]
+		piece := b[:min(len(b), jsonout.Chunk)]
 		c.extend()
 		var m int
 		m, c.err = c.w.Write(piece)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sandboxd/sandboxd/internal/jsonout"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
 )
@@ -190,7 +191,7 @@ func (s *stream) end(queue *sandbox.Queue, end ended, call Call, gone bool) erro
 
 // fail writes the last event of a run that could not be carried out.
 func (s *stream) fail(problem *Error) {
-	s.write("error", s.last, func(head Head, w *textWriter) { w.raw(object(ErrorEvent{head, problem.Problem()})) })
+	s.write("error", s.last, func(head Head, w *jsonout.Writer) { w.Raw(object(ErrorEvent{head, problem.Problem()})) })
 	s.to.flush()
 }
 
@@ -203,22 +204,22 @@ func (s *stream) events(events []sandbox.Event) {
 		s.last = e.At
 		switch e.Kind {
 		case sandbox.Started:
-			s.write("started", e.At, func(head Head, w *textWriter) { w.raw(object(StartedEvent{head, s.run})) })
+			s.write("started", e.At, func(head Head, w *jsonout.Writer) { w.Raw(object(StartedEvent{head, s.run})) })
 		case sandbox.Finished:
 			for _, kind := range []sandbox.Kind{sandbox.Stdout, sandbox.Stderr} {
 				s.rest(kind, e.At)
 			}
-			s.write("finished", e.At, func(head Head, w *textWriter) {
-				w.raw(object(struct {
+			s.write("finished", e.At, func(head Head, w *jsonout.Writer) {
+				w.Raw(object(struct {
 					Head
 					Outcome
 				}{head, s.outcome(e.Outcome)}))
-				w.raw([]byte(","))
-				w.files(e.Outcome.Files)
+				w.Raw(",")
+				writeFiles(w, e.Outcome.Files)
 			})
 		case sandbox.Shown:
-			s.write("display", e.At, func(head Head, w *textWriter) {
-				w.display(object(struct {
+			s.write("display", e.At, func(head Head, w *jsonout.Writer) {
+				writeDisplay(w, object(struct {
 					Head
 					Display
 				}{head, displayHead(*e.Display)}), *e.Display)
@@ -255,24 +256,24 @@ func (s *stream) rest(kind sandbox.Kind, at time.Duration) {
 }
 
 func (s *stream) text(kind sandbox.Kind, at time.Duration, lost int64, text []byte) {
-	s.write(string(kind), at, func(head Head, w *textWriter) {
-		w.raw(object(head))
+	s.write(string(kind), at, func(head Head, w *jsonout.Writer) {
+		w.Raw(object(head))
 		if lost > 0 {
-			w.raw([]byte(`,"lost_bytes":` + strconv.FormatInt(lost, 10)))
+			w.Raw(`,"lost_bytes":` + strconv.FormatInt(lost, 10))
 		}
-		w.raw([]byte(`,"text":"`))
-		w.text(text)
-		w.raw([]byte(`"`))
+		w.Raw(`,"text":"`)
+		w.Text(text)
+		w.Raw(`"`)
 	})
 }
 
 // write writes one event. body writes the JSON object without its closing brace.
-func (s *stream) write(name string, at time.Duration, body func(Head, *textWriter)) {
+func (s *stream) write(name string, at time.Duration, body func(Head, *jsonout.Writer)) {
 	s.begin()
-	w := textWriter{to: s.to.event(name, s.seq)}
-	body(Head{name, s.seq, at.Seconds()}, &w)
-	w.raw([]byte("}"))
-	w.flush()
+	w := jsonout.New(s.to.event(name, s.seq))
+	body(Head{name, s.seq, at.Seconds()}, w)
+	w.Raw("}")
+	_ = w.Flush() // the transport keeps its error
 	s.to.endEvent()
 	s.seq++
 }
