@@ -1,6 +1,10 @@
 package callers
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/sandboxd/sandboxd/internal/network"
+)
 
 // Caller is the origin of a request for a run. The zero value is a caller on this machine without a key.
 type Caller struct {
@@ -22,24 +26,14 @@ func (c Caller) ID() string {
 	if c.Key != nil {
 		return "key " + c.Key.Name
 	}
-	if network := Network(c.Address); network.IsValid() {
-		return "address " + network.String()
+	if from := networkOf(c.Address); from.IsValid() {
+		return "address " + from.String()
 	}
 	return "local"
 }
 
-// Network returns the network that an address is attributed to: the IPv4 address itself, or the /64 of an IPv6 address. It returns
-// the zero Prefix if the text is not an address.
-func Network(address string) netip.Prefix {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip = ip.Unmap().WithZone("")
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	network, _ := ip.Prefix(bits) // no address has too few bits
-	return network
+// networkOf returns the network that an address is attributed to. It returns the zero Prefix if the text is not an address.
+func networkOf(address string) netip.Prefix {
+	ip, _ := netip.ParseAddr(address) // with an error, the zero Addr
+	return network.Of(ip)
 }

@@ -90,7 +90,7 @@ func (l *Limiter) bucketLocked(c Caller) *bucket {
 	if l.standard.PerSecond == 0 {
 		return nil
 	}
-	network := Network(c.Address) // the zero Prefix for callers without an address
+	network := networkOf(c.Address) // the zero Prefix for callers without an address
 	if known := l.networks[network]; known != nil {
 		l.recent.MoveToBack(known)
 		return known.Value.(*bucket)

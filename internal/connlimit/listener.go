@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sandboxd/sandboxd/internal/network"
 )
 
 // Limits are the maximum numbers of open connections.
@@ -255,11 +257,5 @@ func clientOf(address net.Addr) netip.Prefix {
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	prefix, _ := ip.Prefix(bits) // cannot fail: every address has this many bits, and the zero Addr returns the zero Prefix
-	return prefix
+	return network.Of(tcp.AddrPort().Addr())
 }
