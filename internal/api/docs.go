@@ -14,6 +14,7 @@ import (
 
 	"github.com/mvrilo/go-redoc"
 	"github.com/sandboxd/sandboxd/internal/api/v1"
+	"github.com/sandboxd/sandboxd/internal/page"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/swaggest/swgui/v5/static"
 )
@@ -78,15 +79,9 @@ func swagger(name string) func() []byte {
 	}
 }
 
-// pack packs when it is first asked to, as most processes of this program never are.
+// pack compresses a text at its first request: most processes of this program serve no pages.
 func pack(text func() []byte) func() []byte {
-	return sync.OnceValue(func() []byte {
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		_, _ = z.Write(text()) // into memory: no error
-		_ = z.Close()
-		return packed.Bytes()
-	})
+	return sync.OnceValue(func() []byte { return page.Gzip(text()) })
 }
 
 // pages are the routes of the documentation.
@@ -104,22 +99,28 @@ func (s *Server) pages() []route {
 	return routes
 }
 
-// page serves HTML in which {path} stands for the address of the asset of that path.
+// page serves a page of the documentation.
 func (s *Server) page(html string) http.HandlerFunc {
+	return servePage(html, assets, s.cfg.RootPath, pagePolicy)
+}
+
+// servePage serves HTML in which {path} is replaced by the address of the asset with that path: base, the path, and its hash.
+func servePage(html string, assets []asset, base, policy string) http.HandlerFunc {
 	body := sync.OnceValue(func() []byte {
 		filled := html
 		for _, a := range assets {
-			filled = strings.ReplaceAll(filled, "{"+a.path+"}", s.cfg.RootPath+a.path+"?v="+a.hash())
+			filled = strings.ReplaceAll(filled, "{"+a.path+"}", base+a.path+"?v="+a.hash())
 		}
 		return []byte(filled)
 	})
 	return func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
 		h.Set("Content-Length", strconv.Itoa(len(body())))
-		_, _ = w.Write(body())
+		_, _ = w.Write(body()) // an error means that the client has gone
 	}
 }
 

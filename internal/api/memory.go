@@ -1,8 +1,11 @@
 package api
 
-// bodiesInMemory bounds the memory of all request bodies together, the first smallBody
-// bytes of each aside. A body lives only until the program in it is decoded.
+import "github.com/sandboxd/sandboxd/internal/api/v1"
+
 const (
+	// bodiesInMemory is the maximum memory of all request bodies together, in bytes, without the first smallBody bytes of each. A body is
+	// in memory only until its program is decoded.
 	bodiesInMemory = 64 << 20
-	smallBody      = 64 << 10
+
+	smallBody = v1.SmallBody
 )

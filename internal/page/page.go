@@ -109,14 +109,19 @@ func read(f file) *content {
 		}
 		c.plain = missing
 	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, _ = z.Write(c.plain) // into memory: no error
-	_ = z.Close()
-	c.packed = packed.Bytes()
+	c.packed = Gzip(c.plain)
 	sum := sha256.Sum256(c.plain)
 	c.hash = hex.EncodeToString(sum[:12])
 	return c
+}
+
+// Gzip compresses a file.
+func Gzip(file []byte) []byte {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write(file) // into memory: no error
+	_ = z.Close()
+	return packed.Bytes()
 }
 
 // Embeds reports whether a request is for the page to be embedded in another page.

@@ -105,8 +105,8 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 		return err
 	}
 	defer space.Release()
-	if len(body) > smallBody && !space.Grow(Memory(int64(len(body)))) {
-		return &Error{Kind: Busy, Detail: "Too many large requests are being handled"}
+	if len(body) > SmallBody && !space.Grow(Memory(int64(len(body)))) {
+		return errBusyBodies
 	}
 	run, err := a.prepare(body, space, call)
 	if err != nil {
@@ -160,8 +160,10 @@ func (a *API) Cancel(w http.ResponseWriter, id string) error {
 	return nil
 }
 
-// smallBody is the length up to which the copies of a body are not counted, in bytes.
-const smallBody = 64 << 10
+// SmallBody is the length of a body, in bytes, up to which its memory is not counted.
+const SmallBody = 64 << 10
+
+var errBusyBodies = &Error{Kind: Busy, Detail: "Too many large requests are being handled"}
 
 // invalid turns a sandbox.InvalidError into a problem.
 func invalid(err error) error {

@@ -143,9 +143,9 @@ func (l *live) request(ctx context.Context, grow func(int64) bool) ([]byte, erro
 	_, from, err := l.conn.Reader(ctx)
 	if err == nil {
 		var body []byte
-		if body, err = io.ReadAll(io.LimitReader(from, smallBody+1)); err == nil && len(body) > smallBody {
+		if body, err = io.ReadAll(io.LimitReader(from, SmallBody+1)); err == nil && len(body) > SmallBody {
 			if !grow(Memory(MaxBody)) {
-				return nil, &Error{Kind: Busy, Detail: "Too many large requests are being handled"}
+				return nil, errBusyBodies
 			}
 			var rest []byte
 			rest, err = io.ReadAll(from)
