@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -48,103 +45,52 @@ func (b *bench) fairness(ctx context.Context, w *way) error {
 	}
 	defer w.stop()
 	own, other := from("127.0.0.1"), from("127.0.0.2")
-	var alone, flooded []time.Duration
-	var served, refused int
-	turns := make([]bool, 2*floodTurns)
-	for i := range turns {
-		turns[i] = i%2 == 0
-	}
-	rand.Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
-	for _, withFlood := range turns {
-		turn, stop := context.WithTimeout(ctx, floodTurn)
+	random := drawn()
+	took := map[bool][]time.Duration{} // of the measured caller, with and without the flood
+	var seen arrivals
+	for _, i := range random.Perm(2 * floodTurns) {
+		withFlood := i%2 == 0
 		var all sync.WaitGroup
+		var floodFailed error
 		if withFlood {
-			all.Go(func() { s, r := w.flood(turn, other); served, refused = served+s, refused+r })
+			all.Go(func() {
+				var turn arrivals
+				turn, floodFailed = offer(ctx, flood, floodTurn, drawn(), func(ctx context.Context) (answer, error) { return w.post(ctx, other, printing) })
+				seen.add(turn)
+			})
 		}
-		took, err := w.askAlone(turn, own)
-		stop()
+		answers, err := w.askWithPauses(ctx, own, random)
 		all.Wait()
-		if err != nil {
+		if err := errors.Join(err, floodFailed); err != nil {
 			return err
 		}
-		if withFlood {
-			flooded = append(flooded, took...)
-		} else {
-			alone = append(alone, took...)
-		}
+		took[withFlood] = append(took[withFlood], answers...)
 	}
-	if refused == 0 {
-		return fmt.Errorf("the flood was not refused: %d runs", served)
+	if len(seen.refused) == 0 {
+		return fmt.Errorf("the flood was not refused: %d runs", len(seen.served))
 	}
+	alone, flooded := quantile(took[false], .99), quantile(took[true], .99)
 	add := func(of, unit string, value float64) { b.report.add("fair", "print", of, w, unit, value) }
-	add("p99 alone", "ms", ms(quantile(alone, .99)))
-	add("p99 beside a flood", "ms", ms(quantile(flooded, .99)))
-	add("p99 beside a flood / alone", "", float64(quantile(flooded, .99))/float64(quantile(alone, .99)))
-	add("answers to the flood", "/s", float64(served+refused)/(floodTurns*floodTurn.Seconds()))
+	add("p99 alone", "ms", ms(alone))
+	add("p99 beside a flood", "ms", ms(flooded))
+	add("p99 beside a flood / alone", "", float64(flooded)/float64(alone))
+	add("answers to the flood", "/s", float64(len(seen.served)+len(seen.refused))/seen.took.Seconds())
 	return ctx.Err()
 }
 
-// askAlone sends one request after another, with pauses, until the context ends. It returns how long the answers took.
-func (w *way) askAlone(ctx context.Context, by *http.Client) (took []time.Duration, err error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return took, nil
-		case <-time.After(time.Duration(rand.ExpFloat64() * float64(ownPause))):
-		}
+// askWithPauses runs a program again and again for one turn, with random pauses. It returns how long the answers took.
+func (w *way) askWithPauses(ctx context.Context, by *http.Client, random *rand.Rand) (took []time.Duration, err error) {
+	for end := time.Now().Add(floodTurn); time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(time.Duration(random.ExpFloat64() * float64(ownPause)))
 		begin := time.Now()
-		status, err := w.status(context.WithoutCancel(ctx), by)
-		if err != nil || status != http.StatusOK {
-			return took, errors.Join(err, fmt.Errorf("status %d", status))
+		a, err := w.post(ctx, by, printing)
+		if err == nil && a.refused {
+			err = errors.New("refused")
+		}
+		if err != nil {
+			return nil, err
 		}
 		took = append(took, time.Since(begin))
 	}
-}
-
-// flood sends requests at a constant rate until the context ends.
-func (w *way) flood(ctx context.Context, by *http.Client) (served, refused int) {
-	tick := time.NewTicker(time.Second / flood)
-	defer tick.Stop()
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	for {
-		select {
-		case <-ctx.Done():
-			all.Wait()
-			return served, refused
-		case <-tick.C:
-		}
-		all.Go(func() {
-			status, err := w.status(ctx, by)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil: // the turn has ended
-			case status == http.StatusOK:
-				served++
-			default:
-				refused++
-			}
-		})
-	}
-}
-
-// status sends the program print, and returns the status of the answer.
-func (w *way) status(ctx context.Context, by *http.Client) (int, error) {
-	body, err := json.Marshal(map[string]string{"code": printing.source})
-	if err != nil {
-		return 0, err
-	}
-	request, err := http.NewRequestWithContext(ctx, "POST", w.url+"/playground/execute", bytes.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := by.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
+	return took, nil
 }

@@ -87,18 +87,19 @@ func overload(ctx context.Context, b *bench) error {
 			all[w] = &seen{}
 		}
 		s := all[w]
+		printed := func(ctx context.Context) (answer, error) { return w.run(ctx, printing) }
 		can, err := w.ask(ctx, printing, busy, slice)
 		if err != nil {
 			return err
 		}
 		s.can = append(s.can, can)
-		half, err := w.offer(ctx, can/2, 3*slice, random)
+		half, err := offer(ctx, can/2, 3*slice, random, printed)
 		s.half.add(half)
 		if err != nil || !w.ours { // other ways refuse no requests
 			return err
 		}
 		filling := time.Duration(places / can * float64(time.Second)) // no request is refused before the queue is full
-		double, err := w.offer(ctx, 2*can, filling+2*slice, random)
+		double, err := offer(ctx, 2*can, filling+2*slice, random, printed)
 		s.double.add(double)
 		s.served = append(s.served, float64(len(double.served))/double.took.Seconds()/can)
 		return err
@@ -134,8 +135,8 @@ func (a *arrivals) add(b arrivals) {
 	a.took += b.took
 }
 
-// offer sends requests at random moments (a Poisson process), perSecond on average, for the duration d.
-func (w *way) offer(ctx context.Context, perSecond float64, d time.Duration, random *rand.Rand) (arrivals, error) {
+// offer makes requests at random moments (a Poisson process), perSecond on average, for the duration d.
+func offer(ctx context.Context, perSecond float64, d time.Duration, random *rand.Rand, ask func(context.Context) (answer, error)) (arrivals, error) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	var seen arrivals
@@ -149,7 +150,7 @@ func (w *way) offer(ctx context.Context, perSecond float64, d time.Duration, ran
 		due := begin.Add(at)
 		time.Sleep(time.Until(due))
 		all.Go(func() {
-			a, err := w.run(ctx, printing)
+			a, err := ask(ctx)
 			took := time.Since(due)
 			mu.Lock()
 			defer mu.Unlock()

@@ -109,21 +109,7 @@ func firstBytes(ctx context.Context, b *bench, ways []*way) error {
 
 // typedRequest sends a program to the typed API.
 func (w *way) typedRequest(ctx context.Context, p program, accept string) (*http.Response, error) {
-	fields := map[string]string{"code": p.source}
-	if w.forks && p.template != "" {
-		fields["environment"] = p.template
-	}
-	body, err := json.Marshal(fields)
-	if err != nil {
-		return nil, err
-	}
-	request, err := http.NewRequestWithContext(ctx, "POST", w.url+"/v1/runs", bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", accept)
-	response, err := client.Do(request)
+	response, err := w.send(ctx, &client, "/v1/runs", accept, "environment", p)
 	if err == nil && response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(response.Body)
 		response.Body.Close()

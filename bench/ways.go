@@ -91,7 +91,7 @@ func missing(program string) string {
 // answer is the result of a run.
 type answer struct {
 	stdout  string
-	refused bool                     // a 503 with Retry-After
+	refused bool                     // a 503 or 429 with Retry-After
 	parts   map[string]time.Duration // phases that the daemon reports
 	picture []byte                   // of the typed API: the first display
 }
@@ -101,7 +101,7 @@ func (w *way) run(ctx context.Context, p program) (a answer, err error) {
 	if w.server == nil {
 		a, err = w.execute(ctx, p)
 	} else {
-		a, err = w.post(ctx, p)
+		a, err = w.post(ctx, &client, p)
 	}
 	if err == nil && !a.refused && !p.right(a.stdout) {
 		err = fmt.Errorf("%s printed %.200q", p.name, a.stdout)
@@ -124,21 +124,28 @@ func (w *way) execute(ctx context.Context, p program) (answer, error) {
 // client keeps as many connections as there are clients, so that none waits for another.
 var client = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1 << 14}}
 
-func (w *way) post(ctx context.Context, p program) (a answer, err error) {
+// send sends a program to a route. template is the name of the field that selects the template.
+func (w *way) send(ctx context.Context, by *http.Client, route, accept, template string, p program) (*http.Response, error) {
 	fields := map[string]string{"code": p.source}
 	if w.forks && p.template != "" {
-		fields["template"] = p.template
+		fields[template] = p.template
 	}
 	body, err := json.Marshal(fields)
 	if err != nil {
-		return a, err
+		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, "POST", w.url+"/playground/execute", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, "POST", w.url+route, bytes.NewReader(body))
 	if err != nil {
-		return a, err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := client.Do(request)
+	request.Header.Set("Accept", accept)
+	return by.Do(request)
+}
+
+// post runs a program by the old route.
+func (w *way) post(ctx context.Context, by *http.Client, p program) (a answer, err error) {
+	response, err := w.send(ctx, by, "/playground/execute", "application/json", "template", p)
 	if err != nil {
 		return a, err
 	}
@@ -147,7 +154,7 @@ func (w *way) post(ctx context.Context, p program) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	if response.StatusCode == http.StatusServiceUnavailable {
+	if response.StatusCode == http.StatusServiceUnavailable || response.StatusCode == http.StatusTooManyRequests {
 		if _, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 			return answer{refused: true}, nil
 		}
