@@ -16,6 +16,7 @@ const (
 	floodRate  = "20"                   // runs per second that the daemon starts for one caller, --rate
 	floodTurns = 6                      // turns with the flood, and as many without
 	floodTurn  = 4 * time.Second        // one turn
+	floodLead  = time.Second            // of the flood before a turn: it uses up the burst, which has refilled in a turn without
 	ownPause   = 100 * time.Millisecond // mean pause between two requests of the measured caller
 )
 
@@ -26,6 +27,7 @@ func from(address string) *http.Client {
 }
 
 // fair measures the latency of one caller alone, and while another caller sends 1,000 requests per second, with a rate for each caller.
+// The burst that the rate allows to a caller who was silent before is not part of it.
 func fair(ctx context.Context, b *bench) error {
 	var failed error
 	for _, w := range b.ways {
@@ -55,9 +57,10 @@ func (b *bench) fairness(ctx context.Context, w *way) error {
 		if withFlood {
 			all.Go(func() {
 				var turn arrivals
-				turn, floodFailed = offer(ctx, flood, floodTurn, drawn(), func(ctx context.Context) (answer, error) { return w.post(ctx, other, printing) })
+				turn, floodFailed = offer(ctx, flood, floodLead+floodTurn, drawn(), func(ctx context.Context) (answer, error) { return w.post(ctx, other, printing) })
 				seen.add(turn)
 			})
+			time.Sleep(floodLead)
 		}
 		answers, err := w.askWithPauses(ctx, own, random)
 		all.Wait()
