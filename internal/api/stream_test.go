@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,18 +216,31 @@ func TestClientThatLeavesAStream(t *testing.T) {
 // A client that does not read holds up neither the run nor its slot; when it reads again, it learns how much it has missed.
 func TestSlowReaderOfAStream(t *testing.T) {
 	const chunk, chunks = 1 << 10, 20 << 10
-	ended := make(chan bool)
-	s := serve(t, plays(func(_ context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
+	ended, heard := make(chan bool), make(chan bool)
+	var total atomic.Int64
+	s := serve(t, plays(func(ctx context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
+		print := func(data []byte) {
+			live.Output(sandbox.Stdout, data)
+			total.Add(int64(len(data)))
+		}
 		data := []byte(strings.Repeat("x", chunk))
 		for range chunks {
-			live.Output(sandbox.Stdout, data)
+			print(data)
 		}
-		ended <- true
-		<-ended
-		live.Output(sandbox.Stdout, []byte("the end"))
+		close(ended)
+		for heardOne := false; !heardOne; { // these are lost too until the client has read what waits
+			print([]byte("."))
+			select {
+			case <-heard:
+				heardOne = true
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
 		o := result(sandbox.Exited, "", "")
-		o.Stdout.Total = chunk*chunks + 7
+		o.Stdout.Total = total.Load()
 		return o, nil
 	}), func(c *setup) { c.Limits.Output = 64 << 20 })
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
@@ -252,7 +266,7 @@ func TestSlowReaderOfAStream(t *testing.T) {
 	lines := bufio.NewReader(resp.Body)
 	var passed, lost int64
 	var last event
-	released := false
+	heardOne := false
 	for number := 0; last.Event != "finished"; number++ {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
@@ -264,15 +278,13 @@ func TestSlowReaderOfAStream(t *testing.T) {
 		}
 		passed += int64(len(last.Text))
 		lost += last.LostBytes
-		if passed > 1<<20 && !released { // what waited is read: there is room again
-			released = true
-			time.Sleep(50 * time.Millisecond)
-			ended <- true
+		if !heardOne && strings.HasSuffix(last.Text, ".") {
+			heardOne = true
+			close(heard)
 		}
 	}
-	total := int64(chunk*chunks + 7)
-	if lost == 0 || passed+lost != total || last.Truncated.StdoutBytes != total-passed {
-		t.Errorf("%d of %d came, %d are said to be lost on the way and %d at the end", passed, total, lost, last.Truncated.StdoutBytes)
+	if all := total.Load(); lost == 0 || passed+lost != all || last.Truncated.StdoutBytes != all-passed {
+		t.Errorf("%d of %d came, %d are said to be lost on the way and %d at the end", passed, all, lost, last.Truncated.StdoutBytes)
 	}
 	if body := s.call(t, "GET", "/metrics", "").body; !strings.Contains(body, fmt.Sprintf("sandboxd_stream_lost_bytes_total{stream=\"stdout\"} %v\n", float64(lost))) {
 		t.Errorf("%d lost bytes are not counted", lost)
