@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -126,7 +125,7 @@ func servePage(html string, assets []asset, base, policy string) http.HandlerFun
 
 func serveAsset(a asset) http.HandlerFunc {
 	// Once for all: a copy for each client that does not read would be a way to take memory.
-	unpacked := sync.OnceValue(func() []byte { return unpack(a.packed()) })
+	unpacked := sync.OnceValue(func() []byte { return page.Gunzip(a.packed()) })
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", a.contentType)
@@ -141,18 +140,6 @@ func serveAsset(a asset) http.HandlerFunc {
 		h.Set("Content-Length", strconv.Itoa(len(body())))
 		_, _ = w.Write(body())
 	}
-}
-
-func unpack(packed []byte) []byte {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		panic(err)
-	}
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(z); err != nil {
-		panic(err)
-	}
-	return text.Bytes()
 }
 
 // openapi serves the description of the API.

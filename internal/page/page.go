@@ -1,7 +1,8 @@
 // Package page serves the playground page: an editor in the browser that runs programs over the typed API.
 //
-// The sources are in web/. scripts/page builds them, and this package embeds the result. The page loads nothing from
-// other hosts: it works without internet access, and its Content-Security-Policy forbids other hosts.
+// The sources are in web/. scripts/page builds and compresses them, and this package embeds the result. The page loads nothing from
+// other hosts: it works without internet access, and its Content-Security-Policy forbids other hosts. The page refers to its script and
+// style sheet by addresses with a hash of their content, so that browsers may keep them.
 package page
 
 import (
@@ -10,6 +11,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -31,7 +33,7 @@ const Path = "/play"
 // file is a file of the page.
 type file struct {
 	path        string
-	name        string // file name in the bundle
+	name        string // file name in the bundle, without .gz
 	contentType string
 	policy      string // Content-Security-Policy, for documents only
 }
@@ -70,7 +72,7 @@ func Paths() []string {
 
 // Built reports whether this program was built with the page.
 func Built() bool {
-	_, err := bundle.Open("bundle/play.html")
+	_, err := bundle.Open("bundle/play.html.gz")
 	return err == nil
 }
 
@@ -95,23 +97,24 @@ type server struct {
 // content is a file that has been read.
 type content struct {
 	file
-	plain, packed []byte // packed by gzip
-	hash          string
+	packed []byte        // by gzip
+	plain  func() []byte // the same, unpacked
+	hash   string        // of packed
 }
 
-// read reads and compresses a file at its first request: most processes of this binary never serve the page.
+// read reads a file. scripts/page has compressed it.
 func read(f file) *content {
 	c := &content{file: f}
 	var err error
-	if c.plain, err = bundle.ReadFile(path.Join("bundle", f.name)); err != nil {
+	if c.packed, err = bundle.ReadFile(path.Join("bundle", f.name+".gz")); err != nil {
 		if f.path != Path {
 			return nil
 		}
-		c.plain = missing
+		c.packed = Gzip(missing)
 	}
-	c.packed = Gzip(c.plain)
-	sum := sha256.Sum256(c.plain)
-	c.hash = hex.EncodeToString(sum[:12])
+	c.plain = sync.OnceValue(func() []byte { return Gunzip(c.packed) })
+	sum := sha256.Sum256(c.packed)
+	c.hash = hex.EncodeToString(sum[:8])
 	return c
 }
 
@@ -122,6 +125,19 @@ func Gzip(file []byte) []byte {
 	_, _ = z.Write(file) // into memory: no error
 	_ = z.Close()
 	return packed.Bytes()
+}
+
+// Gunzip returns a file that Gzip, or the build, compressed. It panics if the file is damaged.
+func Gunzip(packed []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		panic(err)
+	}
+	file, err := io.ReadAll(z)
+	if err != nil {
+		panic(err)
+	}
+	return file
 }
 
 // Embeds reports whether a request is for the page to be embedded in another page.
@@ -141,8 +157,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", c.contentType)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	// The browser revalidates its copy each time, so a new daemon is never used with an old page.
-	h.Set("Cache-Control", "no-cache")
+	if r.URL.Query().Get("v") == c.hash {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable") // a year; another version has another address
+	} else {
+		h.Set("Cache-Control", "no-cache") // the browser asks each time whether its copy is current
+	}
 	h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site")
 	if c.policy != "" {
 		policy := c.policy
@@ -156,16 +175,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.Set("Content-Security-Policy", policy)
 	}
-	body, etag := c.plain, `"`+c.hash+`"`
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		body, etag = c.packed, `"`+c.hash+`-gzip"`
-		h.Set("Content-Encoding", "gzip")
+	gzipped := strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	etag := `"` + c.hash + `"`
+	if gzipped {
+		etag = `"` + c.hash + `-gzip"`
 	}
 	h.Set("ETag", etag)
 	if strings.Contains(r.Header.Get("If-None-Match"), etag) {
-		h.Del("Content-Encoding")
 		w.WriteHeader(http.StatusNotModified)
 		return
+	}
+	var body []byte
+	if gzipped {
+		h.Set("Content-Encoding", "gzip")
+		body = c.packed
+	} else {
+		body = c.plain()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // an error means that the client went away

@@ -57,8 +57,14 @@ func TestThePageRefersToItsFilesOnly(t *testing.T) {
 		if strings.HasPrefix(ref[1], "data:") {
 			continue
 		}
-		if w := ask(t, handler, "/"+ref[1]); w.Code != http.StatusOK || w.Body.Len() < 100 {
-			t.Errorf("%s: %d", ref[1], w.Code)
+		w := ask(t, handler, "/"+ref[1])
+		if w.Code != http.StatusOK || w.Body.Len() < 100 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d, %v", ref[1], w.Code, w.Header())
+		}
+		// The page of another version has another address for the file, and must not keep this one under it.
+		other := ask(t, handler, "/"+strings.Split(ref[1], "?")[0]+"?v=0123456789abcdef")
+		if other.Code != http.StatusOK || other.Header().Get("Cache-Control") != "no-cache" || other.Header().Get("ETag") != w.Header().Get("ETag") {
+			t.Errorf("%s of another version: %d, %v", ref[1], other.Code, other.Header())
 		}
 	}
 	if strings.Contains(body, "<style") || strings.Contains(body, "style=") || regexp.MustCompile(`<script[^>]*>\s*[^<\s]`).MatchString(body) {
@@ -142,16 +148,19 @@ func TestCopiesAreRevalidated(t *testing.T) {
 			t.Errorf("%q: another version is answered with %d", encoding, other.Code)
 		}
 	}
+	if ask(t, handler, Path).Header().Get("Cache-Control") != "no-cache" {
+		t.Error("a browser may show the page of another version")
+	}
 	if a, b := ask(t, handler, Path).Header().Get("ETag"), ask(t, handler, Path, "Accept-Encoding", "gzip").Header().Get("ETag"); a == b {
 		t.Errorf("both encodings have the ETag %s", a)
 	}
 }
 
 func TestWithoutABuild(t *testing.T) {
-	if c := read(file{path: Path, name: "none", contentType: html}); !strings.Contains(string(c.plain), "make build") {
-		t.Errorf("the page does not tell how to build it: %s", c.plain)
+	if c := read(file{path: Path, name: "none", contentType: html}); !strings.Contains(string(c.plain()), "make build") {
+		t.Errorf("the page does not tell how to build it: %s", c.plain())
 	}
 	if c := read(file{path: Path + "/none.js", name: "none"}); c != nil {
-		t.Errorf("a script that was not built is %q", c.plain)
+		t.Errorf("a script that was not built is %q", c.plain())
 	}
 }
