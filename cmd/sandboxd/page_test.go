@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -391,15 +392,130 @@ func TestPlaygroundShares(t *testing.T) {
 			fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,">%s`, frame)
 		}))
 		t.Cleanup(other.Close)
-		scripts := regexp.MustCompile(`(?m)^sandboxd_http_requests_total\{code="(?:200|304)",route="/play/play.js"\} \d+$`)
-		loads := func() string { return strings.Join(scripts.FindAllString(p.daemon.get(t, "/metrics").body, -1), " ") }
+		metadata := regexp.MustCompile(`(?m)^sandboxd_http_requests_total\{code="200",route="/v1/meta"\} \d+$`)
+		loads := func() string { return strings.Join(metadata.FindAllString(p.daemon.get(t, "/metrics").body, -1), " ") }
 		before := loads()
 		p.Run(t, chromedp.Navigate(other.URL))
-		waitFor(t, "the script of the page in the frame", func() bool { return loads() != before })
+		waitFor(t, "the script of the page in the frame, which asks for the metadata", func() bool { return loads() != before })
 	})
 	if metrics := p.daemon.get(t, "/metrics").body; !strings.Contains(metrics, `sandboxd_runs_total{verdict="exited"} 0`) {
 		t.Error("a program was run, but nobody asked for it")
 	}
+}
+
+// TestPlaygroundReplays makes a link with the output of a run, and replays it. The replay shows what the run showed, and starts nothing.
+func TestPlaygroundReplays(t *testing.T) {
+	p := openPlayground(t, "--policy=off", "--wall=30s")
+	runs := func() string {
+		return regexp.MustCompile(`(?m)^sandboxd_runs_total\{verdict="exited"\} .*$`).FindString(p.daemon.get(t, "/metrics").body)
+	}
+	p.write(t, `import sys, time
+class Paragraph:
+    def _repr_html_(self):
+        return "<p>shown</p>"
+name = input("name? ")
+print("\033[31mhello\033[0m", name)
+time.sleep(0.5)
+print("oh", file=sys.stderr)
+display(Paragraph(), title="A paragraph")
+`)
+	p.click(t, "#run")
+	p.until(t, `!document.querySelector("#prompt").hidden`)
+	p.Run(t, chromedp.SendKeys("#line", "Ada\r", chromedp.ByQuery))
+	reason, output := p.ends(t)
+	const figures = `[...document.querySelectorAll("#output figcaption span")].map(name => name.textContent).join()`
+	var shown, link string
+	p.js(t, figures, &shown)
+	if !strings.Contains(output, "hello Ada") || shown != "A paragraph" {
+		t.Fatalf("%q, %q, displays %q", output, reason, shown)
+	}
+	p.click(t, "#share")
+	p.until(t, `!document.querySelector("#links").hidden`)
+	p.click(t, "#with-output")
+	p.until(t, `document.querySelector("#link").value.includes("#run=")`)
+	p.js(t, `document.querySelector("#link").value`, &link)
+	p.Picture(t, "play-share-output.png")
+
+	before := runs()
+	p.Run(t, chromedp.Navigate("about:blank"), chromedp.Navigate(link), chromedp.WaitVisible("#replay"))
+	if p.output(t) != "" {
+		t.Error("the replay starts by itself")
+	}
+	p.click(t, "#replay")
+	again, replayed := p.ends(t)
+	p.js(t, figures, &shown)
+	if again != "Recorded run: "+reason || replayed != output || shown != "A paragraph" {
+		t.Errorf("the replay shows %q and %q with displays %q, but the run %q and %q", replayed, again, shown, output, reason)
+	}
+	p.Picture(t, "play-replay.png")
+	if after := runs(); after != before || before == "" {
+		t.Errorf("the replay started a run: %s, before %s", after, before)
+	}
+	p.write(t, "print(1)")
+	p.until(t, `document.querySelector("#replay").hidden && location.hash === ""`)
+
+	t.Run("stop shows the rest at once", func(t *testing.T) {
+		p.Run(t, chromedp.Navigate("about:blank"), chromedp.Navigate(p.daemon.url+"/play#run="+p.packed(t, recording(`{"event":"stdout","at_seconds":1000,"text":"late"},`))))
+		p.until(t, `!document.querySelector("#replay").hidden`)
+		p.click(t, "#replay")
+		p.click(t, "#stop")
+		if _, output := p.ends(t); output != "late" {
+			t.Errorf("the output is %q", output)
+		}
+	})
+
+	t.Run("what is no recording", func(t *testing.T) {
+		end := strings.TrimPrefix(recording(""), `{"code":"x","limits":{"wall_seconds":1,"cpu_seconds":1,"memory_bytes":1},"events":[{"event":"started","at_seconds":0},`)
+		for name, text := range map[string]string{
+			"no object":            `null`,
+			"no events":            `{"code":"x","limits":{"wall_seconds":1,"cpu_seconds":1,"memory_bytes":1},"events":[]}`,
+			"no limits":            `{"code":"x","events":[` + end,
+			"no end":               strings.Replace(recording(""), `"finished"`, `"started"`, 1),
+			"two ends":             recording(strings.TrimSuffix(end, "]}") + ","),
+			"null as event":        recording("null,"),
+			"unknown event":        recording(`{"event":"files","at_seconds":0},`),
+			"text that is none":    recording(`{"event":"stdout","at_seconds":0,"text":{"length":1}},`),
+			"negative time":        recording(`{"event":"stdout","at_seconds":-1,"text":"x"},`),
+			"damaged base64":       recording(`{"event":"display","at_seconds":0,"mime_type":"image/png","base64":"!"},`),
+			"too much text":        recording(`{"event":"stdout","at_seconds":0,"text":"` + strings.Repeat("x", 300<<10) + `"},`),
+			"a finding in line 0":  strings.Replace(recording(""), `"findings":[]`, `"findings":[{"line":0,"column":1,"end_line":1,"end_column":1,"message":"x"}]`, 1),
+			"a bomb":               recording(`{"event":"stdout","at_seconds":0,"text":"` + strings.Repeat("x", 8<<20) + `"},`),
+			"too many events":      recording(strings.Repeat(`{"event":"started","at_seconds":0},`, 10_000)),
+			"a length that is not": recording(`{"event":"stdout","at_seconds":0,"text":["x"]},`),
+		} {
+			p.Run(t, chromedp.Navigate("about:blank"), chromedp.Navigate(p.daemon.url+"/play#run="+p.packed(t, text)))
+			p.until(t, `document.querySelector("#reason").textContent`)
+			var reason string
+			p.js(t, `document.querySelector("#reason").textContent + document.querySelector("#replay").hidden`, &reason)
+			if !strings.Contains(reason, "damaged") || !strings.HasSuffix(reason, "true") {
+				t.Errorf("%s: the page says %q", name, reason)
+			}
+		}
+	})
+}
+
+// recording returns the JSON of a recording with these events, each followed by a comma, between its start and its end.
+func recording(events string) string {
+	return `{"code":"x","limits":{"wall_seconds":1,"cpu_seconds":1,"memory_bytes":1},"events":[{"event":"started","at_seconds":0},` + events +
+		`{"event":"finished","at_seconds":1,"verdict":"exited","exit_code":0,"reason":"It ended.","findings":[],` +
+		`"usage":{"wall_seconds":1,"cpu_seconds":1,"peak_memory_bytes":1},"truncated":{"stdout_bytes":0,"stderr_bytes":0,"displays":0}}]}`
+}
+
+// packed returns text as a fragment of the page's address carries it.
+func (p *playground) packed(t *testing.T, text string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	z, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(z, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(packed.Bytes())
 }
 
 // bomb returns a link's fragment that unpacks to far more than a program may have.

@@ -9,6 +9,7 @@ import { Live, readMeta } from "./live.js";
 import { clearMarks, jump, marks, showFindings } from "./marks.js";
 import { Output } from "./output.js";
 import { Prompt } from "./prompt.js";
+import { Recorder, Replay } from "./recording.js";
 import { allowInput, askForKey, chosen, currentKey, offer } from "./settings.js";
 import { linked, linkTo } from "./share.js";
 import { clearVerdict, formatBytes, listFindings, showProblem, showVerdict } from "./verdict.js";
@@ -18,14 +19,23 @@ const element = (id) => document.getElementById(id);
 const patience = 1000; // milliseconds between an interrupt and the cancellation
 
 let meta = null; // what the service offers
-let live = null; // the program that runs
+let live = null; // the program that runs, or the replay of one
+let recorder = null; // of the last run
+let opened = null; // the recording that the address of this page carries
 let started = false;
 let displays = 0; // of the run
 let limits = {};
 let timer = 0; // of a stop
 
 const output = new Output(element("output"));
-const prompt = new Prompt(element("prompt"), output, (line) => (line === null ? live?.eof() : live?.stdin(line)));
+const prompt = new Prompt(element("prompt"), output, (line) => {
+  if (line === null) {
+    live?.eof();
+    return;
+  }
+  recorder?.input(line);
+  live?.stdin(line);
+});
 
 const editor = createEditor(element("editor"), {
   text: first,
@@ -33,6 +43,7 @@ const editor = createEditor(element("editor"), {
   extensions: marks,
   onChange() {
     hideLinks();
+    offerReplay(null);
     if (location.hash) {
       history.replaceState(null, "", location.pathname + location.search); // the link no longer matches the program
     }
@@ -59,14 +70,7 @@ async function run() {
   request.code = editor.state.doc.toString();
   request.files = inputFiles();
   request.collect = element("collect").value.split(/\s+/).filter(Boolean);
-  output.clear();
-  clearVerdict();
-  clearMarks(editor);
-  showFiles([], [], 0);
-  forget();
-  displays = 0;
-  show("Starting…", true);
-  started = false;
+  begin("Starting…");
   live = { cancel() {}, interrupt() {} }; // until the connection exists
   try {
     await ready();
@@ -77,33 +81,66 @@ async function run() {
     return;
   }
   limits = Object.fromEntries(Object.entries(meta.limits).map(([name, limit]) => [name, request.limits?.[name] ?? limit.default]));
-  live = new Live(request, currentKey(), (event) => hear(event, request));
+  const record = new Recorder(request.code, limits);
+  recorder = record;
+  live = new Live(request, currentKey(), (event) => {
+    record.add(event);
+    hear(event, request);
+  });
+}
+
+// replay shows a recorded run again.
+function replay() {
+  if (live || opened === null) {
+    return;
+  }
+  begin("Replaying…");
+  ({ limits } = opened);
+  const request = { code: opened.code, collect: [] };
+  live = new Replay(opened, (event) => hear({ ...event, files: [] }, request));
+}
+
+// begin clears the page for another run.
+function begin(state) {
+  output.clear();
+  clearVerdict();
+  clearMarks(editor);
+  showFiles([], [], 0);
+  forget();
+  hideLinks();
+  displays = 0;
+  started = false;
+  show(state, true);
 }
 
 // hear handles an event of the run.
 function hear(event, request) {
+  const replayed = live instanceof Replay;
   switch (event.event) {
     case "started":
       started = true;
-      show("Running…", true);
-      prompt.begin(request.code);
+      if (!replayed) {
+        show("Running…", true);
+        prompt.begin(request.code);
+      }
       break;
+    case "stdin": // of a recording
     case "stdout":
     case "stderr":
       if (event.lost_bytes) {
         output.write("lost", `[${formatBytes(event.lost_bytes)} are missing here: they came too fast]\n`);
       }
       output.write(event.event, event.text);
-      prompt.touch();
+      touch();
       break;
     case "display":
       output.add(figureOf(event, ++displays));
-      prompt.touch();
+      touch();
       break;
     case "finished":
       end(() => {
-        showVerdict(event, limits);
-        showFiles(event.files, request.collect, event.truncated.files);
+        showVerdict(replayed ? { ...event, reason: `Recorded run: ${event.reason}` } : event, limits);
+        showFiles(event.files, request.collect, replayed ? 0 : event.truncated.files);
         listFindings(event.findings);
         if (editor.state.doc.toString() === request.code) {
           showFindings(editor, event.findings, event.verdict === "rejected");
@@ -118,6 +155,12 @@ function hear(event, request) {
         }
       });
       break;
+  }
+}
+
+function touch() {
+  if (live instanceof Live) {
+    prompt.touch();
   }
 }
 
@@ -145,8 +188,8 @@ function stop() {
   }
   element("stop").dataset.pressed = "1";
   show("Stopping…", true);
-  live.interrupt();
   timer = setTimeout(() => live?.cancel(), patience);
+  live.interrupt(); // ends a replay at once
 }
 
 // show updates the page for a running or a stopped program.
@@ -160,18 +203,25 @@ function show(text, running) {
   document.body.classList.toggle("running", running);
 }
 
-// openLinked shows the program of a link. It is not run: the user has not seen it yet.
+// openLinked shows the program of a link. Neither the program nor its recorded run starts by itself: the user has not seen it yet.
 async function openLinked() {
   try {
-    const code = await linked();
-    if (code !== null) {
+    const link = await linked();
+    if (link !== null) {
       const { hash } = location;
-      setText(editor, code);
+      setText(editor, link.code);
       history.replaceState(null, "", hash);
+      offerReplay(link.recording);
     }
   } catch (error) {
     showProblem({ title: error.message });
   }
+}
+
+// offerReplay shows the button for a recorded run, or hides it.
+function offerReplay(recording) {
+  opened = recording;
+  element("replay").hidden = recording === null;
 }
 
 function hideLinks() {
@@ -184,15 +234,25 @@ async function showLinks() {
     hideLinks();
     return;
   }
-  const code = editor.state.doc.toString();
-  const link = await linkTo(code, false);
-  history.replaceState(null, "", new URL(link).hash);
-  element("link").value = link;
-  element("frame").value = `<iframe src="${await linkTo(code, true)}" width="100%" height="500"></iframe>`;
-  element("copy").textContent = "Copy";
+  const matches = recorder?.code === editor.state.doc.toString();
+  element("recorded").hidden = !(matches && recorder.recording);
+  element("with-output").checked = false;
+  element("too-long").hidden = !(matches && recorder.tooLong);
+  await makeLinks();
   element("links").hidden = false;
   element("share").setAttribute("aria-expanded", "true");
   element("link").select();
+}
+
+// makeLinks fills the fields of the links.
+async function makeLinks() {
+  const code = editor.state.doc.toString();
+  const recording = element("with-output").checked ? recorder.recording : null;
+  const link = await linkTo(code, false, recording);
+  history.replaceState(null, "", new URL(link).hash);
+  element("link").value = link;
+  element("frame").value = `<iframe src="${await linkTo(code, true, recording)}" width="100%" height="500"></iframe>`;
+  element("copy").textContent = "Copy";
 }
 
 async function copyLink() {
@@ -212,7 +272,7 @@ if (new URLSearchParams(location.search).get("embed") === "1") {
   open.href = "play";
   open.addEventListener("click", async (event) => {
     event.preventDefault();
-    window.open(await linkTo(editor.state.doc.toString(), false), "_blank", "noopener");
+    window.open(await linkTo(editor.state.doc.toString(), false, opened), "_blank", "noopener");
   });
 }
 element("choices").addEventListener("click", () => {
@@ -223,6 +283,8 @@ element("choices").addEventListener("click", () => {
 ready().catch(() => {}); // run retries and reports the error
 element("share").addEventListener("click", showLinks);
 element("copy").addEventListener("click", copyLink);
+element("with-output").addEventListener("change", makeLinks);
+element("replay").addEventListener("click", replay);
 addEventListener("hashchange", openLinked);
 openLinked();
 fillMenu(element("examples"), ({ code, lenient }) => {
