@@ -37,6 +37,7 @@ var parts = []struct {
 	{"inside", func(w *way) bool { return w.Name == "bare" || w.Name == "cold" || w.Name == "forked" }, inside},
 	{"typed", func(w *way) bool { return w.ours || w.Name == "bare" }, typed},
 	{"fair", nil, fair},
+	{"page", nil, page},
 	{"counts", nil, counts},
 	{"memory", nil, memory},
 	{"sleeping", nil, sleeping},

@@ -95,6 +95,7 @@ var aims = []aim{
 	{what: "p99/p50 at half load", part: "overload", name: "print", of: "half: p99/p50", ways: []string{"cold", "warm", "forked", "forked-warm"}, value: true, most: 3},
 	{what: "p99 of a caller beside a flood of 1,000 requests/s against alone", part: "fair", name: "print", of: "p99 beside a flood / alone",
 		ways: []string{"cold", "warm", "forked", "forked-warm"}, value: true, most: 2},
+	{what: "ms until a browser paints the page", part: "page", name: paintName, of: "p50", ways: []string{"cold"}, value: true, most: 200},
 	{what: "MiB of a waiting jail", part: "memory", name: "waiting", of: "a jail", ways: []string{"warm"}, value: true, most: 8},
 	{what: "MiB of a waiting jail", part: "memory", name: "waiting", of: "a jail", ways: []string{"forked-warm"}, value: true, most: 3},
 	{what: "runs asleep at once", part: "sleeping", name: "sleep", of: "at once", ways: []string{"cold", "forked"}, value: true, least: crowd},
@@ -260,7 +261,7 @@ func (r *report) breakdown() string {
 func (r *report) others() string {
 	var b strings.Builder
 	for _, found := range r.Results {
-		if found.Way == "bare" || !slices.Contains([]string{"inside", "sleeping", "fair"}, found.Part) && found.Case != "waiting" {
+		if found.Way == "bare" || !slices.Contains([]string{"inside", "sleeping", "fair", "page"}, found.Part) && found.Case != "waiting" {
 			continue
 		}
 		if found.Ratio > 0 {
