@@ -260,6 +260,35 @@ systemctl start sandboxd
 check "the new address is served" curl -sSf -m 60 -o /dev/null 'http://[::1]:8001/readyz'
 check "the old address is refused" refused
 no_drop_in sandboxd.socket
+
+# Two sockets, one of them for other machines, and a file of keys: see docs/callers.md. Keys apply without a restart.
+keys=/etc/sandboxd/keys
+install -o sandboxd -g sandboxd -m 600 /dev/null $keys
+echo "keys: $keys" >>/etc/sandboxd/config.yaml
+drop_in sandboxd.socket address $'[Socket]\nListenStream=\nListenStream=0.0.0.0:8000\nListenStream=/run/sandboxd.http\nSocketMode=0600'
+systemctl stop sandboxd
+systemctl reset-failed sandboxd.service sandboxd.socket 2>/dev/null # it fails if neither was started recently
+check "the socket restarts with two addresses" systemctl restart sandboxd.socket
+check "the daemon starts with keys" systemctl start sandboxd
+token=$(sandboxd keys create lab --config=/etc/sandboxd/config.yaml)
+answered() { # STATUS TOKEN CURL-ARGUMENT...
+	local got
+	got=$(curl -sS -m 60 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $2" -H 'Content-Type: application/json' \
+		-d '{"code":"print(1)"}' "${@:3}" $url/playground/execute)
+	[ "$got" = "$1" ] || { echo "answered with $got"; return 1; }
+}
+check "the key is accepted over TCP" until_true answered 200 "$token"
+check "the key is accepted over the Unix socket" answered 200 "$token" --unix-socket /run/sandboxd.http
+check "only root reaches the Unix socket" test "$(stat -c %a%U /run/sandboxd.http)" = 600root
+check "another key is refused" answered 401 "${token}x"
+check "the log names the key" until_true sh -c 'journalctl -u sandboxd -o cat --no-pager | grep -q "msg=run .*key=lab"'
+check "the key is revoked" sandboxd keys revoke lab --config=/etc/sandboxd/config.yaml
+check "a revoked key is refused" until_true answered 401 "$token"
+check "the service still owns the file of keys" test "$(stat -c %a%U $keys)" = 600sandboxd
+sed -i '/^keys:/d' /etc/sandboxd/config.yaml
+rm $keys
+no_drop_in sandboxd.socket
+systemctl stop sandboxd
 systemctl restart sandboxd.socket
 
 # A second socket serves health and metrics, and the first one no longer does: see docs/operations.md.

@@ -21,7 +21,7 @@ import (
 type settings struct {
 	Config string `placeholder:"FILE" help:"YAML file with settings. The keys are the names below."`
 
-	Listen         []string      `default:"${listen}" placeholder:"ADDRESS" help:"Addresses to serve HTTP on, or unix:PATH. A socket passed by systemd replaces them."`
+	Listen         []string      `default:"${listen}" placeholder:"ADDRESS" help:"Addresses to serve HTTP on, or unix:PATH. Sockets passed by systemd replace them."`
 	SocketMode     string        `placeholder:"MODE" help:"Permissions of the Unix sockets that the daemon makes, such as 0660. Default: by its umask."`
 	SocketGroup    string        `placeholder:"GROUP" help:"The group of the Unix sockets that the daemon makes."`
 	AdminListen    string        `placeholder:"ADDRESS" help:"Address or unix:PATH of a separate listener for /healthz, /readyz and /metrics. --listen then does not serve them."`

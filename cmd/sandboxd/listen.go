@@ -47,26 +47,29 @@ type endpoints struct {
 	admin  *endpoint   // nil if the public ones serve health and metrics
 }
 
-// passedSockets are the listening sockets that systemd passed (sd_listen_fds(3)). A field is nil if there is none.
-type passedSockets struct{ public, admin net.Listener }
+// passedSockets are the listening sockets that systemd passed (sd_listen_fds(3)).
+type passedSockets struct {
+	public []net.Listener
+	admin  net.Listener // nil if there is none
+}
 
 // takePassedSockets finds the passed sockets by their names. It must be called before the daemon starts a process: until then
 // the descriptors are not close-on-exec, and a child would inherit them.
 func takePassedSockets() (passed passedSockets, err error) {
 	for _, file := range activation.Files(true) {
-		to, kind := &passed.public, "to serve on"
-		if file.Name() == adminSocket {
-			to, kind = &passed.admin, "with FileDescriptorName="+adminSocket
-		}
 		listener, err := net.FileListener(file)
 		_ = file.Close() // the listener has a duplicate
 		if err != nil {
 			return passed, errors.New("a passed socket is not a listening socket: the socket unit needs ListenStream= and Accept=no")
 		}
-		if *to != nil {
-			return passed, fmt.Errorf("2 sockets were passed %s, but only one can be served: the socket unit needs one ListenStream=", kind)
+		switch {
+		case file.Name() != adminSocket:
+			passed.public = append(passed.public, listener)
+		case passed.admin == nil:
+			passed.admin = listener
+		default:
+			return passed, fmt.Errorf("2 sockets were passed with FileDescriptorName=%s, but only one can be served: the socket unit needs one ListenStream=", adminSocket)
 		}
-		*to = listener
 	}
 	return passed, nil
 }
@@ -74,7 +77,7 @@ func takePassedSockets() (passed passedSockets, err error) {
 // openEndpoints opens all listeners: the passed sockets, or else those of --listen and --admin-listen.
 func openEndpoints(s *settings, passed passedSockets, cert *certificate) (all endpoints, err error) {
 	admin := s.AdminListen != "" || passed.admin != nil
-	if err := enoughDescriptors(s, admin); err != nil {
+	if err := enoughDescriptors(s, cmp.Or(len(passed.public), len(s.Listen)), admin); err != nil {
 		return all, err
 	}
 	defer func() {
@@ -83,14 +86,16 @@ func openEndpoints(s *settings, passed passedSockets, cert *certificate) (all en
 		}
 	}()
 	limits := connlimit.Limits{Total: s.Connections, PerClient: s.perClient()}
-	if passed.public != nil {
-		if !slices.Equal(s.Listen, []string{defaultListen}) {
-			err = agree("listen", s.Listen, passed.public)
+	if len(passed.public) > 0 {
+		for _, listener := range passed.public {
+			d := newEndpoint(listener, limits, cert)
+			d.passed = true
+			all.public = append(all.public, d)
 		}
-		d := newEndpoint(passed.public, limits, cert)
-		d.passed, all.public = true, []*endpoint{d}
-		if err != nil {
-			return all, err
+		if !slices.Equal(s.Listen, []string{defaultListen}) {
+			if err := agree("listen", s.Listen, passed.public...); err != nil {
+				return all, err
+			}
 		}
 	} else {
 		for _, address := range s.Listen {
@@ -124,7 +129,7 @@ func openEndpoints(s *settings, passed passedSockets, cert *certificate) (all en
 	return all, err
 }
 
-// newEndpoint makes a endpoint of a listener. A Unix socket has no TLS.
+// newEndpoint makes an endpoint of a listener. A Unix socket has no TLS.
 func newEndpoint(listener net.Listener, limits connlimit.Limits, cert *certificate) *endpoint {
 	if listener.Addr().Network() == "unix" {
 		cert = nil
@@ -142,16 +147,33 @@ func (s *settings) openEndpoint(flag, address string, limits connlimit.Limits, c
 	return newEndpoint(listener, limits, cert), nil
 }
 
-// agree returns an error if the configuration names another address than that of a passed socket.
-func agree(flag string, addresses []string, passed net.Listener) error {
-	at := passed.Addr().String()
+// agree returns an error if the configuration names other addresses than those of the passed sockets.
+func agree(flag string, addresses []string, passed ...net.Listener) error {
+	var at []string
+	for _, listener := range passed {
+		at = append(at, listener.Addr().String())
+	}
+	named := map[string]bool{}
 	for _, address := range addresses {
-		if address != at && address != "unix:"+at {
-			return fmt.Errorf("--%s=%s, but the passed socket is %s: remove --%s, and set ListenStream= of the socket unit",
-				flag, address, at, flag)
+		path := strings.TrimPrefix(address, "unix:")
+		named[path] = true
+		if !slices.Contains(at, path) {
+			return disagreement(flag, address, at)
 		}
 	}
+	if len(named) < len(at) {
+		return disagreement(flag, strings.Join(addresses, ","), at)
+	}
 	return nil
+}
+
+func disagreement(flag, configured string, passed []string) error {
+	are := "socket is"
+	if len(passed) > 1 {
+		are = "sockets are"
+	}
+	return fmt.Errorf("--%s=%s, but the passed %s %s: remove --%s, and set ListenStream= of the socket unit",
+		flag, configured, are, strings.Join(passed, ", "), flag)
 }
 
 // listen listens on a TCP address, or on unix:PATH.
@@ -172,13 +194,13 @@ func (s *settings) perClient() int {
 	return max(s.Connections/2, s.Concurrency+s.Queue+more)
 }
 
-func enoughDescriptors(s *settings, admin bool) error {
+func enoughDescriptors(s *settings, listeners int, admin bool) error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("RLIMIT_NOFILE: %w", err)
 	}
 	const own = 80 // the daemon's own, among them the sockets to the zygotes
-	connections := len(s.Listen) * (s.Connections + connlimit.MaxRefusals)
+	connections := listeners * (s.Connections + connlimit.MaxRefusals)
 	if admin {
 		connections += adminConnections + connlimit.MaxRefusals
 	}

@@ -145,7 +145,9 @@ func TestListening(t *testing.T) {
 		{"a passed Unix socket", []socket{local.(*net.UnixListener)}, nil, "msg=serving address=unix:" + path + " socket=passed"},
 		{"no passed socket", nil, []string{"--listen=127.0.0.1:0"}, "socket=own"},
 		{"--listen must not name another address", []socket{free}, []string{"--listen=127.0.0.1:1"}, "--listen=127.0.0.1:1, but the passed socket is " + free.Addr().String()},
-		{"two passed sockets", []socket{free, free}, nil, "2 sockets were passed"},
+		{"--listen may name several passed sockets", []socket{free, local.(*net.UnixListener)}, []string{"--listen=" + free.Addr().String() + ",unix:" + path}, "socket=passed"},
+		{"--listen must name all passed sockets", []socket{free, local.(*net.UnixListener)}, []string{"--listen=" + free.Addr().String()},
+			"--listen=" + free.Addr().String() + ", but the passed sockets are " + free.Addr().String() + ", " + path},
 		{"a path", nil, []string{"--listen=unix:" + fresh}, "msg=serving address=unix:" + fresh + " socket=own"},
 		{"a path that a killed daemon has left", nil, []string{"--listen=unix:" + stale}, "msg=serving address=unix:" + stale + " socket=own"},
 		{"a path where another process serves", nil, []string{"--listen=unix:" + path}, "another process serves there"},
@@ -180,6 +182,32 @@ func TestListening(t *testing.T) {
 				t.Errorf("%q is not in:\n%s", tt.want, &said)
 			}
 		})
+	}
+}
+
+// systemd may pass several sockets. The daemon serves on all of them.
+func TestSeveralPassedSockets(t *testing.T) {
+	one, two := listenTCP(t), listenTCP(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	local, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	admin := listenTCP(t)
+	startCommand(t, passing(t, []socket{one, namedSocket{admin, "admin"}, local.(*net.UnixListener), two}, "serve", isolation()))
+	for _, to := range [][]string{
+		{"http://" + one.Addr().String() + "/playground/execute"},
+		{"http://" + two.Addr().String() + "/playground/execute"},
+		{"--unix-socket", path, "http://localhost/playground/execute"},
+	} {
+		out, err := exec.Command("curl", append(to, "-sS", "-H", "Content-Type: application/json", "-d", `{"code":"print(6*7)"}`)...).CombinedOutput()
+		if string(out) != `{"stdout":"42\n","stderr":""}` || err != nil {
+			t.Errorf("%v: %v: %s", to, err, out)
+		}
+	}
+	if out, err := exec.Command("curl", "-sSf", "http://"+admin.Addr().String()+"/healthz").CombinedOutput(); err != nil || !strings.Contains(string(out), `"socket":"passed"`) {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
