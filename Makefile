@@ -52,7 +52,7 @@ test test-all:
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
-		python3-numpy python3-pandas python3-matplotlib chromium curl shellcheck \
+		python3-numpy python3-pandas python3-matplotlib python3-plotly chromium curl shellcheck \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap \
 		$$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')
 	@scripts/prometheus .cache/prometheus

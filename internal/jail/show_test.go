@@ -3,6 +3,7 @@ package jail_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"image/png"
 	"os"
@@ -166,6 +167,42 @@ Image.new("RGB", (3, 2)).show()
 	if err != nil || strings.ToLower(string(r.Stdout.Kept)) != "agg\n" || len(r.Displays) > 0 {
 		t.Errorf("got %q, %v", r.Stdout.Kept, err)
 	}
+}
+
+// Figures of plotly are displays in plotly's own format, by show() and by display(), also if a template has imported plotly.
+func TestDisplaysOfPlotly(t *testing.T) {
+	jailtest.RequireModules(t, "plotly")
+	const source = `
+import numpy
+import plotly.express, plotly.graph_objects
+figure = plotly.graph_objects.Figure(plotly.graph_objects.Bar(x=["a", "b"], y=numpy.array([1, 3])))
+figure.show()
+figure.update_layout(title="Bars")
+display(figure)
+plotly.express.line(x=[1, 2], y=[3, 4], title="Lines").show()
+`
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, func(c *jail.Config) {
+			edit(c)
+			long(c)
+			if c.Fork {
+				c.Templates = map[string][]string{"default": {"plotly.express", "plotly.io._renderers"}}
+			}
+		})
+		r := shows(t, j, source)
+		var titles []string
+		for _, d := range r.Displays {
+			var figure struct{ Data []struct{ Type string } }
+			if err := json.Unmarshal(d.Data, &figure); err != nil || d.MIME != "application/vnd.plotly.v1+json" || len(figure.Data) != 1 {
+				t.Errorf("%s: %v: %.200s", d.MIME, err, d.Data)
+				continue
+			}
+			titles = append(titles, figure.Data[0].Type+" "+d.Title)
+		}
+		if got := strings.Join(titles, ", "); got != "bar , bar Bars, scatter Lines" || r.ExitCode != 0 || len(r.Stdout.Kept)+len(r.Stderr.Kept) > 0 {
+			t.Errorf("got %s; exit %d, stdout %q, stderr %s", got, r.ExitCode, r.Stdout.Kept, r.Stderr.Kept)
+		}
+	}, "exec", "fork")
 }
 
 // Output that a program prints before a display is reported before the display.

@@ -12,6 +12,7 @@ TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml", 
          "application/json", "text/plain")
 METHODS = (("_repr_png_", "image/png"), ("_repr_jpeg_", "image/jpeg"), ("_repr_svg_", "image/svg+xml"), ("_repr_html_", "text/html"),
            ("_repr_latex_", "text/latex"), ("_repr_markdown_", "text/markdown"), ("_repr_json_", "application/json"))
+PLOTLY = "application/vnd.plotly.v1+json"
 LINE = 255  # the type of a frame that reports a line of the program
 MAX_TITLE = 1024  # bytes
 COMPRESSION = 2  # of PNG files, from 0 to 9: 6, the default, takes twice as long and saves a fifth of the size
@@ -68,7 +69,7 @@ def representation(thing):
     if is_figure(thing):
         return "image/png", picture(thing)
     if hasattr(thing, "to_plotly_json"):
-        return "application/vnd.plotly.v1+json", thing.to_json()
+        return PLOTLY, thing.to_json()
     bundle = getattr(thing, "_repr_mimebundle_", None)
     if callable(bundle):
         found = bundle()
@@ -128,6 +129,9 @@ def picture(figure):
 
 def title_of(thing):
     """Return the title of a figure: its own, that of its first axes that has one, or that of its window."""
+    if hasattr(thing, "to_plotly_json"):
+        title = getattr(getattr(thing, "layout", None), "title", None)
+        return getattr(title, "text", None) or ""
     if not is_figure(thing):
         return ""
     heading = getattr(thing, "_suptitle", None)
@@ -204,8 +208,27 @@ def use_viewer(image_show):
     image_show.register(Viewer, 0)
 
 
+def use_renderer(renderers):
+    """Make show() of plotly's figures send a display."""
+    from plotly.io._base_renderers import ExternalRenderer
+
+    class Renderer(ExternalRenderer):
+        def render(self, figure):
+            import plotly.io
+
+            title = figure.get("layout", {}).get("title", {})
+            emit(PLOTLY, plotly.io.to_json(figure, validate=False), title.get("text", ""))
+
+    renderers.renderers["sandboxd"] = Renderer()
+    renderers.renderers.default = "sandboxd"
+
+
+# What show() of these modules needs, once they are imported.
+SHOWS = {"PIL.ImageShow": use_viewer, "plotly.io._renderers": use_renderer}
+
+
 class Finder:
-    """A finder for matplotlib's backend. It also registers the viewer when PIL.ImageShow is imported. It comes before python3's own
+    """A finder for matplotlib's backend. It also prepares the modules in SHOWS when they are imported. It comes before python3's own
     finders."""
 
     def find_spec(self, name, path=None, target=None):
@@ -213,7 +236,7 @@ class Finder:
             from importlib.machinery import ModuleSpec
 
             return ModuleSpec(name, self)
-        if name == "PIL.ImageShow":
+        if name in SHOWS:
             sys.meta_path.remove(self)
             try:
                 from importlib.util import find_spec
@@ -226,7 +249,7 @@ class Finder:
 
                 def exec_module(module):
                     execute(module)
-                    use_viewer(module)
+                    SHOWS[name](module)
 
                 spec.loader.exec_module = exec_module
             return spec
@@ -240,7 +263,7 @@ class Finder:
 
 
 def install(channel):
-    """Keep the channel, define display(), and make matplotlib and PIL send displays."""
+    """Keep the channel, define display(), and make matplotlib, PIL and plotly send displays."""
     global socket, owner
     os.dup2(channel, ABOVE, inheritable=False)
     socket, owner = ABOVE, os.getpid()
@@ -253,5 +276,6 @@ def install(channel):
         pyplot.switch_backend("module://" + BACKEND)
     elif "matplotlib" in sys.modules:
         sys.modules["matplotlib"].rcParams["backend"] = "module://" + BACKEND
-    if "PIL.ImageShow" in sys.modules:
-        use_viewer(sys.modules["PIL.ImageShow"])
+    for name, use in SHOWS.items():
+        if name in sys.modules:
+            use(sys.modules[name])
