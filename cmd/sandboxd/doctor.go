@@ -23,6 +23,7 @@ type finding struct {
 	Works    bool   `json:"works"`
 	Required bool   `json:"required"`
 	Detail   string `json:"detail,omitempty"`
+	Warning  string `json:"warning,omitempty"` // a reason for doubt, although it works
 	Error    string `json:"error,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
 	Cause    string `json:"cause,omitempty"`   // another layer, whose error and remedy explain this one
@@ -32,7 +33,7 @@ type finding struct {
 func findingsOf(layers []doctor.Layer) []finding {
 	findings := make([]finding, 0, len(layers))
 	for _, l := range layers {
-		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail,
+		f := finding{Layer: l.Name, Works: l.Works(), Required: l.Required, Detail: l.Detail, Warning: l.Warning,
 			Remedy: l.Remedy, Cause: l.Cause, Untried: l.Untried()}
 		if l.Err != nil {
 			f.Error = l.Err.Error()
@@ -97,6 +98,9 @@ func printFindings(w io.Writer, findings []finding) error {
 		switch {
 		case f.Works:
 			fmt.Fprintf(&text, "works    %-18s %s\n", f.Layer, f.Detail)
+			if f.Warning != "" {
+				fmt.Fprintf(&text, "%28swarning: %s\n", "", f.Warning)
+			}
 		case f.Cause != "": // explain lists it below its cause
 		case f.Required:
 			fmt.Fprintf(&text, "MISSING  %-18s %s\n", f.Layer, explain(f, findings, "\n"+strings.Repeat(" ", 28)))

@@ -348,3 +348,42 @@ func TestDoctorInJSON(t *testing.T) {
 		}
 	}
 }
+
+// An interpreter whose version the tests do not cover works, with a warning.
+func TestDoctorWarnsOfAnUntestedVersion(t *testing.T) {
+	directory, err := os.MkdirTemp("/opt", "python-")
+	if err != nil {
+		testenv.Missing(t, "a writable /opt")
+	}
+	t.Cleanup(func() { os.RemoveAll(directory) })
+	if err := os.Chmod(directory, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	python := filepath.Join(directory, "python3")
+	script := `#!/bin/sh
+case "$*" in
+*sys.version_info*) /usr/bin/python3 "$@" | sed 's/"version": .3, [0-9]*/"version": [3, 99/' ;;
+*) exec /usr/bin/python3 "$@" ;;
+esac
+`
+	if err := os.WriteFile(python, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const warning = "Python 3.99 is not tested: the tests cover 3.11 to 3.13"
+	out, err := command(t, "doctor", "--python="+python, isolation()).Output()
+	if err != nil || !strings.Contains(string(out), "warning: "+warning) {
+		t.Errorf("%v: %s", err, out)
+	}
+	out, err = command(t, "doctor", "--json", "--python="+python, isolation()).Output()
+	var findings []finding
+	if jsonErr := json.Unmarshal(out, &findings); err != nil || jsonErr != nil || !findings[0].Works || findings[0].Warning != warning {
+		t.Errorf("%v, %v: %s", err, jsonErr, out)
+	}
+	d := start(t, "--python="+python)
+	if !strings.Contains(d.log.String(), `warning="`+warning+`"`) {
+		t.Errorf("the daemon does not warn: %s", d.log.String())
+	}
+	if out, err := command(t, "doctor", isolation()).Output(); err != nil || strings.Contains(string(out), "warning") {
+		t.Errorf("there is a warning of the version that is tested: %v: %s", err, out)
+	}
+}

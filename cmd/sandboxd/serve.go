@@ -175,6 +175,9 @@ func newServer(s *settings, p parts, log *slog.Logger) (*api.Server, error) {
 		if !l.Works() {
 			log.Warn("an isolation layer is missing", "layer", l.Name, "reason", l.Err, "remedy", l.Remedy)
 		}
+		if l.Warning != "" {
+			log.Warn("a layer works, but there is a doubt", "layer", l.Name, "warning", l.Warning)
+		}
 	}
 	var names []string
 	if s.forks() {

@@ -35,6 +35,7 @@ type Layer struct {
 	Remedy   string // what the operator can do about Err
 	Cause    string // another layer that has the explanation and the remedy of this failure; "" if this one has them
 	Detail   string // what the probe saw, if the layer works
+	Warning  string // a reason for doubt, although the layer works; or ""
 }
 
 // Works reports whether the layer is enforced.
@@ -107,6 +108,13 @@ type prober struct {
 // works records that a layer works.
 func (p *prober) works(name, detail string) {
 	p.found[name] = Layer{Name: name, Detail: detail, Required: row(name).required(p.cfg.BestEffort)}
+}
+
+// warns adds a warning to a layer that works. An empty text changes nothing.
+func (p *prober) warns(name, text string) {
+	layer := p.found[name]
+	layer.Warning = text
+	p.found[name] = layer
 }
 
 // fails records that a layer does not work. An earlier failure of the layer is kept, because later ones may be its consequence.
@@ -195,6 +203,9 @@ var seenInside = []string{LayerRoot, LayerCgroupNS, LayerNetwork, LayerCapabilit
 func (p *prober) run(ctx context.Context) {
 	interpreter, err := python.Inspect(ctx, p.cfg.Python)
 	p.tried(LayerPython, interpreter.Path, err)
+	if err == nil {
+		p.warns(LayerPython, interpreter.Untested())
+	}
 	if err := procMounted(); err != nil {
 		// All other layers need files of /proc. The first of these files is uid_map of the user namespace.
 		p.fails(LayerUserNS, err)

@@ -42,11 +42,26 @@ var inspectProgram string
 // Interpreter is a python3 of the host.
 type Interpreter struct {
 	Path     string   // absolute, as configured
+	Minor    int      // of the version: 11 for Python 3.11
 	prefixes []string // directories outside of /usr that it needs
 	launcher []byte   // the launcher, compiled once by this interpreter
 	template []byte   // likewise
 	display  []byte   // likewise
 	relics   []string // files that slow down its start; see inspect.py
+}
+
+// The minor versions that the tests run with: Debian 12 has Python 3.11, Debian 13 has Python 3.13.
+const (
+	oldestTested = 11
+	newestTested = 13
+)
+
+// Untested returns a sentence if the tests do not cover the version of the interpreter, and otherwise "".
+func (i Interpreter) Untested() string {
+	if i.Minor >= oldestTested && i.Minor <= newestTested {
+		return ""
+	}
+	return fmt.Sprintf("Python 3.%d is not tested: the tests cover 3.%d to 3.%d", i.Minor, oldestTested, newestTested)
 }
 
 // notItsOwn lists directories that also contain other files of the host, or that a program may write. A jail shows the whole directory of
@@ -95,7 +110,7 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if err != nil {
 		return Interpreter{}, err
 	}
-	i := Interpreter{Path: path, launcher: answer.Modules["launcher"], template: answer.Modules["template"], display: answer.Modules["display"], relics: answer.Relics}
+	i := Interpreter{Path: path, Minor: answer.Version[1], launcher: answer.Modules["launcher"], template: answer.Modules["template"], display: answer.Modules["display"], relics: answer.Relics}
 	for _, dir := range append(answer.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
 		dir = filepath.Clean(dir)
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
