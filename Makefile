@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -46,9 +46,10 @@ test: ## lint, run the tests here, and those in the lab that need it
 test-all: ## the same with every case in every way, all programs, all of CPython's tests and short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
 test-all: MORE := programs regrtest fuzz-short
+test-all: LAB := lab-all
 
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(MORE) lab
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -112,9 +113,13 @@ escape: build ## attack the complete jail and each layer alone; print the result
 		{ grep -vE '^ *(===|--- PASS)' .cache/escape-browser; exit 1; }
 	@grep -E '^(Attacks|  browser|ok)' .cache/escape-browser
 
-lab: deps-test ## run the tests in a virtual machine: Debian 12, systemd, cgroup v2 (SANDBOXD_TEST_ALL=1: every test)
+lab: deps-test ## run the tests in a virtual machine with systemd and cgroup v2 (LAB_SYSTEM=debian13; SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
 	@lab/run
+
+lab-all: deps-test ## the same in each system: Debian 12, Debian 13, and Debian 13 with the newest kernel of its backports
+	@lab/payload .cache/lab/payload
+	@for system in debian12 debian13 debian13-backports; do echo "lab: $$system"; LAB_SYSTEM=$$system lab/run || exit; done
 
 lab-image: deps-test # build that machine's disk if it does not exist
 	@lab/run image

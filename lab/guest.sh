@@ -53,7 +53,7 @@ told() {
 waits() { [ "$(told | wc -l)" = "$1" ]; } # NUMBER of programs
 go() { told | xargs kill -USR1; }
 
-echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --version | head -n 1)"
+echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --version | head -n 1), $(python3 --version)"
 # With the default setting this small machine refuses to allocate 10 GB (MemoryError). The cgroup should kill the program instead.
 sysctl -q vm.overcommit_memory=1
 cp -a install/. /
