@@ -12,29 +12,26 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Headers that say for programs what stderr says for people. The two JSON fields are all that
-// the contract allows in the body.
+// These headers tell programs what stderr tells people. The contract allows no fields in the body besides the two streams.
 const (
 	headerVerdict   = "X-Sandboxd-Verdict"   // a sandbox.Verdict
 	headerExitCode  = "X-Sandboxd-Exit-Code" // for exited
 	headerSignal    = "X-Sandboxd-Signal"    // for signaled, such as SIGSEGV
 	headerTruncated = "X-Sandboxd-Truncated" // stdout, stderr, or both
 	headerRequestID = "X-Request-Id"
-	headerTiming    = "Server-Timing" // where the time went, in milliseconds
+	headerTiming    = "Server-Timing" // the phases of the run, in milliseconds
 )
 
-// spoken is the answer to a request that was understood: two streams, which are the run's own
-// bytes and no copy of them, and what we have to say ourselves.
-type spoken struct {
-	stdout, stderr []byte
-	notes          []byte // goes after stderr
+// streams is the body of an answer.
+type streams struct {
+	stdout, stderr []byte // of the run, not copied
+	notes          []byte // the daemon's own lines, which follow stderr
 }
 
-// told gives the streams of a run as the client gets them: what the program wrote, and in
-// stderr, each on a line of its own, what we add to it: what was dropped, and last why the
-// program was ended. A program can print the same lines; only the headers are ours alone.
-func told(o *sandbox.Outcome, limits sandbox.Limits) spoken {
-	a := spoken{stdout: o.Stdout.Whole(), stderr: o.Stderr.Whole()}
+// streamsOf returns the streams of a run, with the daemon's notes: which output was dropped, and why the program was ended. A program can print
+// the same lines, so clients must rely on the headers.
+func streamsOf(o *sandbox.Outcome, limits sandbox.Limits) streams {
+	a := streams{stdout: o.Stdout.Whole(), stderr: o.Stderr.Whole()}
 	say := func(format string, args ...any) {
 		last := a.notes
 		if len(last) == 0 {
@@ -59,7 +56,7 @@ func told(o *sandbox.Outcome, limits sandbox.Limits) spoken {
 	return a
 }
 
-// verdictHeaders tells programs what happened.
+// verdictHeaders sets the headers that report how the run ended.
 func verdictHeaders(h http.Header, o *sandbox.Outcome) {
 	h.Set(headerVerdict, string(o.Verdict))
 	switch o.Verdict {
@@ -85,7 +82,7 @@ func (s *Server) answer(w http.ResponseWriter, status int, body []byte) {
 	s.answerAs(w, status, "application/json", body)
 }
 
-// answerAs is answer, with a type that is another kind of JSON.
+// answerAs writes an answer of another type of JSON.
 func (s *Server) answerAs(w http.ResponseWriter, status int, contentType string, body []byte) {
 	s.head(w, status, contentType, int64(len(body)))
 	_, _ = w.Write(body) // an error means that the client went away
@@ -93,14 +90,14 @@ func (s *Server) answerAs(w http.ResponseWriter, status int, contentType string,
 
 // answerStreams writes both streams in pieces (see jsonout). It encodes them twice, first for their length: a client that does not read
 // then takes no memory besides the output of its run.
-func (s *Server) answerStreams(w http.ResponseWriter, a spoken) {
+func (s *Server) answerStreams(w http.ResponseWriter, a streams) {
 	var length jsonout.Counter
 	_ = a.encode(&length) // a counter has no error
 	s.head(w, http.StatusOK, "application/json", int64(length))
 	_ = a.encode(w) // an error means that the client went away
 }
 
-// head begins a JSON answer. From now on the client has WriteTimeout to take it.
+// head begins a JSON answer. From this moment the client has WriteTimeout to read it.
 func (s *Server) head(w http.ResponseWriter, status int, contentType string, length int64) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	h := w.Header()
@@ -109,8 +106,8 @@ func (s *Server) head(w http.ResponseWriter, status int, contentType string, len
 	w.WriteHeader(status)
 }
 
-// encode writes the two fields of an answer in the order of the contract.
-func (a spoken) encode(to io.Writer) error {
+// encode writes the two fields in the order of the contract.
+func (a streams) encode(to io.Writer) error {
 	w := jsonout.New(to)
 	w.Raw(`{"stdout":"`)
 	w.Text(a.stdout)

@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// A body may keep us waiting for bodyPatience, and earns that back at bodyRate bytes a
-	// second, both within ReadTimeout.
+	// The daemon waits bodyPatience for a body. Each second of waiting is made up for by bodyRate bytes. ReadTimeout bounds the
+	// whole.
 	bodyPatience = 10 * time.Second
 	bodyRate     = 16 << 10
 
-	// maxEcho bounds what is sent back as "input" of a validation error; longer ones are null.
+	// maxEcho is the maximum length, in bytes, of a value that is returned as "input" of a validation error. Longer ones become null.
 	maxEcho = 64 << 10
 
-	// maxDrained bounds what is read and thrown away of a body that is too large, so that a
-	// client which sends all of it before it listens gets to read why it was refused.
+	// maxDrained is the number of bytes that are read and discarded of a body that is too large. A client that reads the answer only
+	// after it has sent everything then learns why it was refused.
 	maxDrained = 256 << 20
 )
 
-// decode reads a request's body, and gives what it asks for.
+// decode reads the body of a request and returns the program.
 func (s *Server) decode(w http.ResponseWriter, r *http.Request) (sandbox.Program, error) {
 	body, space, err := s.readBody(w, r, s.cfg.MaxBody)
 	if err != nil {
@@ -43,8 +43,7 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request) (sandbox.Program
 	return parse(body, s.cfg.Templates)
 }
 
-// readBody reads a whole body, not longer than limit, and not slower than pace allows.
-// The caller releases the space when it does not need the body any more.
+// readBody reads a body of at most limit bytes, not slower than pace allows. The caller releases space when it no longer needs the body.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, space *admission.Share, err error) {
 	if r.ContentLength > limit {
 		s.refuseBody(w, r)
@@ -55,8 +54,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (
 	deadline := http.NewResponseController(w)
 	body, err = s.arrive(w, r, limit, pace, space)
 	if err == nil {
-		// From here on the deadline for reading has nothing to guard, and net/http would
-		// take it for the end of the connection and cancel the run.
+		// Remove the deadline. net/http reads from the connection during the run to notice a client that disconnects, and would treat
+		// the deadline as such a disconnection and cancel the run.
 		_ = deadline.SetReadDeadline(time.Time{})
 		return body, space, nil
 	}
@@ -73,10 +72,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, limit int64) (
 	return nil, nil, err
 }
 
-// arrive reads a body as it comes. Memory is taken, and beyond smallBody counted, when there
-// are bytes to fill half of it, whatever was announced: silence takes nothing from others.
+// arrive reads a body piece by piece. It allocates memory only when the bytes so far fill half of it, and not as Content-Length announces, so
+// a client that sends nothing takes no memory from others. Memory above smallBody is counted.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request, limit int64, pace pace, space *admission.Share) ([]byte, error) {
-	// One more than allowed tells a body that is too large, one more than announced its end.
+	// One byte more than allowed shows that a body is too large; one more than announced, that it has ended.
 	most := limit + 1
 	if r.ContentLength >= 0 {
 		most = r.ContentLength + 1
@@ -106,16 +105,15 @@ func (s *Server) arrive(w http.ResponseWriter, r *http.Request, limit int64, pac
 	}
 }
 
-// pace says until when the next bytes of a body must have come. Each byte moves that on by what
-// it takes at bodyRate, but never further than bodyPatience from now, nor past the end: so a
-// body can be neither slow for long nor fast first and silent then.
+// pace is the deadline for the next bytes of a body. Each byte extends it by the time that a byte takes at bodyRate, but at most to
+// bodyPatience from now, and never beyond the end. So a client can neither be slow for long, nor be fast first and silent afterwards.
 type pace struct{ deadline, end time.Time }
 
 func newPace(now time.Time, timeout time.Duration) pace {
 	return pace{now.Add(min(bodyPatience, timeout)), now.Add(timeout)}
 }
 
-// came takes in that n bytes have come.
+// came extends the deadline after n bytes have arrived.
 func (p *pace) came(now time.Time, n int) {
 	p.deadline = p.deadline.Add(time.Duration(n) * time.Second / bodyRate)
 	for _, latest := range []time.Time{now.Add(bodyPatience), p.end} {
@@ -125,9 +123,8 @@ func (p *pace) came(now time.Time, n int) {
 	}
 }
 
-// refuseBody throws away what is left of a body that is too large, or has no room now. It goes
-// on until ReadTimeout at most. A client that asked for leave first (Expect: 100-continue) has
-// not sent anything and is not asked to.
+// refuseBody discards the rest of a body that is too large, or for which there is no memory, until ReadTimeout at most. A client that waits
+// for permission (Expect: 100-continue) has not sent the body, and gets none.
 func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
 	if r.Header.Get("Expect") == "" && r.ContentLength <= maxDrained {
@@ -135,7 +132,7 @@ func (s *Server) refuseBody(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isJSON decides as FastAPI 0.121 does: no content type means JSON too.
+// isJSON decides like FastAPI 0.121, which also accepts a missing content type.
 func isJSON(contentType string) bool {
 	contentType, _, _ = strings.Cut(contentType, ";")
 	contentType = strings.ToLower(strings.TrimSpace(contentType))
@@ -147,8 +144,8 @@ func isJSON(contentType string) bool {
 		!strings.Contains(subtype, "/")
 }
 
-// parse finds in a request body the program, and the template if it names one of those that there
-// are. Its errors are *invalidError, *tooLargeError and errParse; of several the first, in this order.
+// parse returns the program in a request body, and the template that it names. Its errors are *invalidError, *tooLargeError and errParse. It
+// reports the first error, in the order of the checks below.
 func parse(body []byte, templates []string) (p sandbox.Program, err error) {
 	if len(body) == 0 {
 		return p, &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
@@ -178,8 +175,8 @@ func parse(body []byte, templates []string) (p sandbox.Program, err error) {
 	case len(code.text) > sandbox.MaxSource:
 		return p, &tooLargeError{"The program", sandbox.MaxSource}
 	case code.lone:
-		// The old service fails with a 500 on half of a surrogate pair: it cannot be
-		// written to a file as UTF-8. This is what pydantic says where it looks.
+		// The old service fails with a 500 for a lone surrogate, because it cannot be written to a file as UTF-8. This is pydantic's
+		// error for such a string.
 		return p, &invalidError{
 			kind: "string_unicode", loc: []any{"body", "code"},
 			msg:   "Input should be a valid string, unable to parse raw data as a unicode string",
@@ -195,7 +192,7 @@ func parse(body []byte, templates []string) (p sandbox.Program, err error) {
 	return p, nil
 }
 
-// text reads the string that a field is to be.
+// text reads a field that must be a string.
 func text(doc []byte, field string) (str, error) {
 	if doc[0] != '"' {
 		return str{}, &invalidError{
@@ -210,8 +207,7 @@ func text(doc []byte, field string) (str, error) {
 	return value.(str), nil
 }
 
-// oneOf reads the name that a field is to be, which is one of these. What it says of another is what
-// pydantic says of a Literal.
+// oneOf reads a field that must be one of these names. Its error is pydantic's for a Literal.
 func oneOf(names []string, doc []byte, field string) (string, error) {
 	name, err := text(doc, field)
 	if err != nil {
@@ -230,7 +226,7 @@ func oneOf(names []string, doc []byte, field string) (string, error) {
 	}
 }
 
-// noCode explains a document that has no key "code".
+// noCode returns the error for a document without a key "code".
 func noCode(top any, body []byte) error {
 	if _, object := top.([]member); object {
 		return &invalidError{kind: "missing", loc: []any{"body", "code"}, msg: "Field required", input: echo(body)}
@@ -238,7 +234,7 @@ func noCode(top any, body []byte) error {
 	if value := echo(body); value != nil || len(body) > maxEcho {
 		return notAnObject(value, len(body))
 	}
-	// null is taken for no body at all.
+	// FastAPI treats null like a missing body.
 	return &invalidError{kind: "missing", loc: []any{"body"}, msg: "Field required"}
 }
 
@@ -253,7 +249,7 @@ func notAnObject(input any, size int) error {
 	}
 }
 
-// echo reads valid JSON to be sent back.
+// echo returns a value of valid JSON, to be returned to the client. It is nil if it is longer than maxEcho.
 func echo(doc []byte) any {
 	if len(doc) > maxEcho {
 		return nil

@@ -17,36 +17,36 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// parseError is what FastAPI answers when reading the body fails in any other way than
-// by its syntax: not UTF-8, nested too deeply, a number of thousands of digits.
+// parseError is FastAPI's error for a body that cannot be read for another reason than its syntax: it is not UTF-8, it is nested too deeply,
+// or it has a number of thousands of digits.
 type parseError struct{}
 
 func (parseError) Error() string { return "There was an error parsing the body" }
 
 var errParse = parseError{}
 
-// tooLargeError says that a body, or the program in it, is longer than its limit.
+// tooLargeError reports that a body, or the program in it, is longer than its limit.
 type tooLargeError struct {
-	what  string
-	limit int64 // bytes
+	what  string // the subject of the message
+	limit int64  // bytes
 }
 
 func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("%s is too large: the limit is %d bytes", e.what, e.limit)
 }
 
-// invalidError is a body that is not the one asked for, in FastAPI's terms.
+// invalidError is a validation error as FastAPI reports it.
 type invalidError struct {
 	kind  string // pydantic's error type
 	loc   []any  // strings and ints
 	msg   string
-	input any // as of document
+	input any // the wrong value, as document returns it
 	ctx   []member
 }
 
 func (e *invalidError) Error() string { return e.kind + ": " + e.msg }
 
-// body is FastAPI's HTTPValidationError with one error in it.
+// body returns FastAPI's HTTPValidationError with one error.
 func (e *invalidError) body() []byte {
 	detail := []member{
 		{"type", e.kind},
@@ -71,26 +71,25 @@ var (
 	errUnknownHost   = errors.New("the service does not go by this name")
 )
 
-// failure is how an error is answered and counted.
+// failure is the answer to an error, and how it is counted.
 type failure struct {
 	status int
-	detail string // never of the sandbox's inside
+	detail string // must not reveal internals of the sandbox
 
-	problemDetail string // instead of the detail, below /v1
-	body          []byte // instead of a detail
-	reason        string // for metrics.RequestRejected, or "" if a run of its own was counted
-	retry         bool   // worth another try: tell when
-	close         bool   // the connection is of no more use
-	key           bool   // a key is wanted
-	recorded      bool   // the service has logged and counted it
-	after         int64  // seconds after which another try is worth it; 0: see retry
+	problemDetail string // replaces detail below /v1
+	body          []byte // replaces detail on the old route
+	reason        string // for metrics.RequestRejected; "" if it is not counted there
+	retry         bool   // Retry-After gets the estimate of the gate
+	close         bool   // the connection is closed after the answer
+	key           bool   // WWW-Authenticate asks for a key
+	recorded      bool   // the service has already logged and counted it
+	after         int64  // Retry-After, in seconds; 0: none, or see retry
 
-	kind   *v1.Kind // below /v1 it is a problem
+	kind   *v1.Kind // the type of the problem, below /v1
 	fields []v1.FieldError
 }
 
-// explain is the one table of what errors mean to a client. ok is false where there is nobody
-// left to be told.
+// explain maps every error to its answer. ok is false if the client is gone.
 func explain(err error) (f failure, ok bool) {
 	var (
 		invalid  *invalidError
@@ -116,7 +115,7 @@ func explain(err error) (f failure, ok bool) {
 		}
 		return failure{kind: problem.Kind, status: problem.Kind.Status, detail: problem.Detail, fields: problem.Fields, reason: reason, retry: problem.Kind == v1.Busy}, true
 	case errors.Is(err, errNoKey), errors.Is(err, errBadKey):
-		// The old route answers as FastAPI's HTTPBearer does, whatever is wrong with the key.
+		// The old route answers like FastAPI's HTTPBearer: it does not say what is wrong with the key.
 		return failure{kind: v1.Unauthorized, status: http.StatusUnauthorized, detail: "Not authenticated", problemDetail: sentence(err), reason: metrics.Unauthorized, key: true}, true
 	case errors.As(err, &rate):
 		return failure{kind: v1.RateLimited, status: http.StatusTooManyRequests, detail: rate.Error(), reason: metrics.RateLimited, after: max(1, wholeSeconds(rate.next))}, true
@@ -155,7 +154,7 @@ func explain(err error) (f failure, ok bool) {
 	}
 }
 
-// valueError is what pydantic says of a value that a validator refuses. The old contract calls an environment a template.
+// valueError returns pydantic's error for a value that a validator refuses. The old contract calls an environment a template.
 func valueError(e *sandbox.InvalidError) *invalidError {
 	loc := []any{"body"}
 	for _, part := range e.Path {
@@ -173,7 +172,7 @@ func sentence(err error) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// failedAt is all that strangers are told of a sandbox that failed.
+// failedAt returns the description of a failed sandbox for clients. It must not reveal more than the stage.
 func failedAt(e *sandbox.SetupError) string { return "sandbox could not be set up (" + e.Stage + ")" }
 
 // fail answers an error.
@@ -207,15 +206,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.answer(w, f.status, f.body)
 }
 
-// problem is the failure in the words of the typed API.
+// problem returns the failure as a problem of the typed API.
 func (f failure) problem() *v1.Error {
 	return &v1.Error{Kind: f.kind, Detail: cmp.Or(f.problemDetail, f.detail), Fields: f.fields}
 }
 
-// isV1 reports whether a request is for the typed API, whatever its path is there.
+// isV1 reports whether a request is for the typed API, also if no such path exists there.
 func isV1(r *http.Request) bool { return r.URL.Path == "/v1" || strings.HasPrefix(r.URL.Path, "/v1/") }
 
-// detail is FastAPI's shape of an error.
+// detail returns the body of an error as FastAPI sends it.
 func detail(text string) []byte {
 	return appendValue(nil, []member{{"detail", text}})
 }

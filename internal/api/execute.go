@@ -25,7 +25,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 	request := service.Request{ID: requestID(r), Caller: caller, Program: program}
 	if len(program.Source) == 0 { // an empty program writes nothing: no jail is needed
 		s.cfg.Service.RecordEmpty(r.Context(), request)
-		s.answerStreams(w, spoken{})
+		s.answerStreams(w, streams{})
 		return
 	}
 	askedOf(r).asksFor(program.Source)
@@ -40,5 +40,5 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdictHeaders(w.Header(), reply.Outcome)
-	s.answerStreams(w, told(reply.Outcome, s.cfg.Service.LimitsOf(request)))
+	s.answerStreams(w, streamsOf(reply.Outcome, s.cfg.Service.LimitsOf(request)))
 }

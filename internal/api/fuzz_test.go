@@ -158,7 +158,7 @@ func FuzzAnswer(f *testing.F) {
 			return sandbox.Output{Kept: stream[:min(len(stream), int(keep))], Total: int64(len(stream))}
 		}
 		verdicts := []sandbox.Verdict{sandbox.Exited, sandbox.Timeout, sandbox.OOM, sandbox.Signaled}
-		said := told(&sandbox.Outcome{Verdict: verdicts[int(how)%len(verdicts)], Signal: 11, Stdout: kept(stdout), Stderr: kept(stderr)},
+		said := streamsOf(&sandbox.Outcome{Verdict: verdicts[int(how)%len(verdicts)], Signal: 11, Stdout: kept(stdout), Stderr: kept(stderr)},
 			sandbox.Limits{Wall: time.Second, Memory: 1 << 20})
 		var wire bytes.Buffer
 		var length jsonout.Counter

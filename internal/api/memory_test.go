@@ -177,7 +177,7 @@ func TestPiecesMakeTheSameAnswer(t *testing.T) {
 	} {
 		for shift := range 5 {
 			stream := []byte(strings.Repeat("a", shift) + strings.Repeat(unit, 100_000/max(len(unit), 1)))
-			a := spoken{stdout: stream, stderr: stream[:len(stream)/2], notes: []byte("\nError")}
+			a := streams{stdout: stream, stderr: stream[:len(stream)/2], notes: []byte("\nError")}
 			want := append([]byte(`{"stdout":`), appendString(nil, a.stdout)...)
 			want = append(want, `,"stderr":`...)
 			want = append(appendString(want, append(bytes.Clone(a.stderr), a.notes...)), '}')

@@ -12,20 +12,18 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jsonout"
 )
 
-// The service that this one replaces reads its requests with Python's json module and tells
-// the client what that says: a message and a position. encoding/json accepts another language
-// (no NaN, no lone surrogates) and words its errors in another way, so here is a reader
-// that does as CPython 3.11's Modules/_json.c does. json.loads of Python 3.13 and later says
-// "Illegal trailing comma" where this one, like 3.11, asks for a property name.
+// The service that the daemon replaces reads requests with Python's json module, and its answers contain that module's messages and
+// positions. encoding/json accepts another language (no NaN, no lone surrogates) and has other messages. So this reader behaves like
+// Modules/_json.c of CPython 3.11. One message of later versions differs: for a trailing comma, Python 3.13 reports "Illegal trailing comma",
+// and 3.11 expects a property name.
 
-// maxDepth bounds how deep arrays and objects may nest. Python gives up somewhat below 1,000,
-// depending on how deep its own stack is at that moment.
+// maxDepth is the maximum nesting of arrays and objects. Python's limit is somewhat below 1,000 and depends on the depth of its own stack.
 const maxDepth = 500
 
-// maxDigits is from where on Python refuses to read an integer (sys.set_int_max_str_digits).
+// maxDigits is the maximum number of digits of an integer in Python (sys.set_int_max_str_digits).
 const maxDigits = 4300
 
-// jsonError is what json.JSONDecodeError says.
+// jsonError is a syntax error, like json.JSONDecodeError.
 type jsonError struct {
 	Msg string
 	Pos int // in code points from the start of the document
@@ -33,36 +31,36 @@ type jsonError struct {
 
 func (e *jsonError) Error() string { return e.Msg + " at character " + strconv.Itoa(e.Pos) }
 
-// member is one key of an object, with its value.
+// member is a key of an object with its value.
 type member struct {
 	key   string
 	value any
 }
 
-// Values, as far as they are built: nil, bool, number, str, []any, []member.
+// A value is nil, a bool, a number, a str, a []any or a []member.
 type (
 	number string // as written
 	str    struct {
 		text string
-		lone bool // it held a surrogate without its other half, now U+FFFD
+		lone bool // it contained a lone surrogate, which text has as U+FFFD
 	}
 )
 
-// reader reads one document of valid text. It fails by panic with *jsonError or errParse, which
-// only document recovers: it calls itself as deep as the document nests, at most maxDepth.
+// reader reads one document of valid text. Its methods call each other recursively, at most maxDepth levels deep. They report an error by a
+// panic with a *jsonError or errParse, which document recovers.
 type reader struct {
 	doc   []byte
 	at    int
 	depth int
-	keep  bool // build values; else only the syntax is checked, and nothing allocated
-	lone  bool // the document has halves of surrogate pairs as they are, not only escaped
+	keep  bool // build values; otherwise only the syntax is checked, and nothing is allocated
+	lone  bool // the document contains lone surrogates that are not escaped
 }
 
-// span is where a value lies in the document.
+// span is the position of a value in the document.
 type span struct{ from, to int }
 
-// document reads a whole document. If it is an object then the values of its keys that bear
-// one of the names wanted are left in found, the last one of each wins.
+// document reads a whole document. If it is an object, found has the positions of the values of the wanted keys. If a key occurs twice,
+// the last one counts.
 func document(doc []byte, keep bool, wanted ...string) (value any, found map[string]span, err error) {
 	lone := !utf8.Valid(doc)
 	if lone && !validText(doc) {
@@ -102,7 +100,7 @@ func (r *reader) fail(msg string, at int) {
 	panic(&jsonError{Msg: msg, Pos: countText(r.doc[:at])})
 }
 
-// peek is the byte at hand, 0 at the end. A NUL in the document begins no value either.
+// peek returns the next byte, or 0 at the end. No value begins with a NUL in the document, so 0 is unambiguous.
 func (r *reader) peek() byte {
 	if r.at < len(r.doc) {
 		return r.doc[r.at]
@@ -147,7 +145,7 @@ var words = []struct {
 	{"null", nil},
 	{"true", true},
 	{"false", false},
-	// Not JSON, but Python reads them.
+	// These are not JSON, but Python accepts them.
 	{"NaN", number("NaN")},
 	{"Infinity", number("Infinity")},
 	{"-Infinity", number("-Infinity")},
@@ -162,7 +160,7 @@ func (r *reader) enter() {
 	r.space()
 }
 
-// object reads an object, and tells each key to found if that is set.
+// object reads an object. If found is not nil, it is called with each key and the position of its value.
 func (r *reader) object(found func(key string, where span)) any {
 	var members []member
 	index := map[string]int(nil)
@@ -191,7 +189,7 @@ func (r *reader) object(found func(key string, where span)) any {
 				found(key.text, span{from, r.at})
 			}
 			if keep {
-				// As in a dict: the last value, in the place of the first.
+				// As in a dict, the last value replaces the first one in its place.
 				if i, twice := index[key.text]; twice {
 					members[i].value = value
 				} else {
@@ -228,8 +226,7 @@ func (r *reader) array() any {
 	return values
 }
 
-// more reads the comma after an item, and reports whether there is one: false at the end of the
-// object or array, whose closing bracket is left to be read.
+// more reads the comma after an item. It returns false at the end of the object or array, before the closing bracket.
 func (r *reader) more(end byte) bool {
 	r.space()
 	if r.peek() == end {
@@ -243,7 +240,7 @@ func (r *reader) more(end byte) bool {
 	return true
 }
 
-// string reads a string. Its result is a str if values are built, else nil.
+// string reads a string. It returns a str if values are built, and otherwise nil.
 func (r *reader) string() any {
 	begin := r.at
 	r.at++
@@ -284,7 +281,7 @@ func (r *reader) string() any {
 	}
 }
 
-// escape reads a backslash and what it stands for, which may be half of a surrogate pair.
+// escape reads an escape sequence and returns its character, which may be half of a surrogate pair.
 func (r *reader) escape(begin int) rune {
 	r.at++
 	if r.at == len(r.doc) {
@@ -304,7 +301,7 @@ func (r *reader) escape(begin int) rune {
 
 func (r *reader) unicodeEscape() rune {
 	c := r.hex()
-	// The other half is looked for only where something follows it, as in _json.c.
+	// Like _json.c, look for the other half only if something follows it.
 	if c >= 0xd800 && c < 0xdc00 && r.at+6 < len(r.doc) && r.doc[r.at] == '\\' && r.doc[r.at+1] == 'u' {
 		after := r.at
 		r.at++
@@ -316,7 +313,7 @@ func (r *reader) unicodeEscape() rune {
 	return c
 }
 
-// hex reads the u of an escape and its four digits, after which something must follow.
+// hex reads the u of an escape and its four digits. The document must not end after them.
 func (r *reader) hex() rune {
 	u := r.at
 	if u+5 >= len(r.doc) {
@@ -361,7 +358,7 @@ func (r *reader) number() any {
 		r.fail("Expecting value", start)
 	}
 	tooLong := r.at-digits > maxDigits
-	// A point or an exponent without digits is not part of the number.
+	// A decimal point or an exponent without digits is not part of the number.
 	whole := r.at
 	if r.peek() == '.' {
 		if r.at++; !r.digits() {
@@ -396,9 +393,8 @@ func (r *reader) digits() bool {
 	return r.at > from
 }
 
-// appendValue appends a value as Python's json.dumps(…, ensure_ascii=False,
-// separators=(",", ":")) writes it. What has no JSON (NaN, too large a number), where the
-// old service failed with a 500, becomes null.
+// appendValue appends a value as Python's json.dumps(…, ensure_ascii=False, separators=(",", ":")) writes it. A number that JSON does not have
+// (NaN, or one that is too large) becomes null; the old service fails with a 500 there.
 func appendValue(dst []byte, value any) []byte {
 	switch v := value.(type) {
 	case nil:
@@ -437,7 +433,7 @@ func appendValue(dst []byte, value any) []byte {
 	panic("not a JSON value")
 }
 
-// appendNumber writes integers as they are and floats as Python's repr does.
+// appendNumber appends an integer unchanged, and a float as Python's repr() formats it.
 func appendNumber(dst []byte, text string) []byte {
 	if strings.Trim(text, "-0123456789") == "" {
 		if text == "-0" {

@@ -1,7 +1,8 @@
-// Package api is the HTTP half of the daemon: it turns requests into runs and runs into the
-// answers that the frontends of an existing FastAPI service expect. See hosts.go and guard.go for
-// who may ask, execute.go for how a request becomes a run, errors.go for what errors mean, decode.go, encoding.go
-// and pyjson.go for what FastAPI says of bad requests.
+// Package api is the HTTP adapter of the daemon. It turns requests into runs. POST /playground/execute answers as the FastAPI service did
+// that the daemon replaces; the typed API is in package v1.
+//
+// hosts.go, guard.go and callers.go decide who may ask. execute.go and runs.go turn a request into a run. errors.go maps errors to answers.
+// decode.go, encoding.go and pyjson.go read bodies as FastAPI reads them, and report the same errors.
 package api
 
 import (
@@ -25,13 +26,12 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// Config is what a Server is made of. What is marked optional has a default.
+// Config is the configuration of a Server. Optional fields have a default.
 type Config struct {
 	Service *service.Service
 
-	// Templates are the names that a request may give for the one its run is forked from, the
-	// default among them. Optional: without, there is the default and nothing to choose, and the
-	// description of the API does not mention it.
+	// Templates are the names of the templates that a request may choose, including the default. Optional: without it, there is only
+	// the default, and the description of the API does not mention templates.
 	Templates []string
 
 	Metrics *metrics.Metrics
@@ -41,61 +41,60 @@ type Config struct {
 	Isolation Isolation
 	Listening Listening
 
-	// Ready tries whether a jail can be started. Its answer is used for a second. Optional.
+	// Ready checks whether a jail can be started. Its result is used for a second. Optional.
 	Ready func(context.Context) error
 
-	// Origins are the web pages that may use the service, such as "https://example.com" or
-	// "https://*.example.com". None, or "*", means all.
+	// Origins are the origins of web pages that may use the service, such as "https://example.com" or
+	// "https://*.example.com". Without origins, or with "*", all pages may.
 	Origins []string
 
-	// Hosts are the names by which the service may be called. Optional: by every name.
+	// Hosts are the accepted values of the Host header. Optional: all are accepted.
 	Hosts Hosts
 
-	// Admin is set where health and metrics have a listener of their own, which AdminServer serves: the names
-	// by which that one may be called. The service itself then does not have them. Optional.
+	// Admin is set if health and metrics have their own listener, which AdminServer serves. It has the accepted values of the Host header
+	// there. The other listeners then do not serve health and metrics. Optional.
 	Admin *Hosts
 
-	// Keys are those that may ask for runs. Optional: everybody may.
+	// Keys are the API keys that may request runs. Optional: without it, no key is needed.
 	Keys *callers.Keyring
 
-	// Anonymous lets requests without a key ask for runs although there are keys.
+	// Anonymous accepts requests without a key although there are keys.
 	Anonymous bool
 
-	// Limiter bounds how often each caller asks for runs. Optional.
+	// Limiter bounds the rate at which each caller requests runs. Optional.
 	Limiter *callers.Limiter
 
-	// Proxies are trusted to say for whom they send a request. Optional: none.
+	// Proxies are the addresses whose Forwarded and X-Forwarded-For headers are trusted. Optional: none.
 	Proxies callers.Proxies
 
-	// RootPath is the path below which clients see the service, such as "/api", where a proxy maps it there. Requests may come
-	// with or without it. Optional.
+	// RootPath is the path below which clients see the service, such as "/api", if a proxy maps it there. Requests may have this prefix
+	// or not. Optional.
 	RootPath string
 
-	// MaxBody bounds a request body, in bytes. Optional: the longest program, every byte of
-	// it escaped in JSON, and a little more.
+	// MaxBody is the maximum size of a request body, in bytes. Optional: DefaultMaxBody.
 	MaxBody int64
 
 	// MaxTypedBody is the same for a body of the typed API. Optional: v1.MaxBody.
 	MaxTypedBody int64
 
-	ReadHeaderTimeout time.Duration // optional: 5 s for the head of a request
-	ReadTimeout       time.Duration // optional: 30 s for a body; a slow one has less, see pace
-	WriteTimeout      time.Duration // optional: 30 s for the client to take an answer
-	IdleTimeout       time.Duration // optional: 75 s between two requests
+	ReadHeaderTimeout time.Duration // for the head of a request; optional: 5 s
+	ReadTimeout       time.Duration // for a body, less if it arrives slowly, see pace; optional: 30 s
+	WriteTimeout      time.Duration // for the client to read an answer; optional: 30 s
+	IdleTimeout       time.Duration // between two requests; optional: 75 s
 }
 
-// DefaultMaxBody is what a body needs at most for a program of jail.MaxSource bytes: six bytes,
-// as in \u0041, for each.
+// DefaultMaxBody is the size of the largest body, in bytes, that a program of sandbox.MaxSource bytes can need: JSON may escape each
+// byte in six, as in \u0041.
 const DefaultMaxBody = 6*sandbox.MaxSource + 1<<10
 
 // Server answers HTTP. It is safe for concurrent use.
 type Server struct {
 	cfg      Config
-	routed   http.Handler // the routes, for whatever listener
-	handler  http.Handler
-	admin    http.Handler // nil where the handler has what it would have
+	routed   http.Handler // the routes, for every listener
+	handler  http.Handler // routed, with the check of the Host header
+	admin    http.Handler // nil if there is no admin listener
 	cors     *cors.Cors
-	ownPages *http.CrossOriginProtection // nil where every origin is welcome
+	ownPages *http.CrossOriginProtection // nil if every origin is allowed
 	bodies   *admission.Memory           // for large bodies
 	v1       *v1.API
 	probe    probe
@@ -103,8 +102,8 @@ type Server struct {
 	audit    *audit
 	draining atomic.Bool
 
-	lives   sync.WaitGroup  // WebSockets, which the http.Server does not know any more
-	life    context.Context // theirs
+	lives   sync.WaitGroup  // WebSockets: http.Server does not track hijacked connections
+	life    context.Context // of the WebSockets
 	endLife context.CancelFunc
 
 	strangers, doubts seldom
@@ -112,7 +111,7 @@ type Server struct {
 	description []byte // of the API
 }
 
-// New returns a Server. Its error names the setting that is wrong.
+// New returns a Server. An error names the wrong setting.
 func New(cfg Config) (*Server, error) {
 	if cfg.Service == nil || cfg.Metrics == nil || cfg.Log == nil {
 		return nil, errors.New("api: Service, Metrics and Log must be set")
@@ -159,15 +158,15 @@ func orDefault[T int64 | time.Duration](v *T, d T) {
 	}
 }
 
-// route is one line of the tables below.
+// route is one row of the tables below.
 type route struct {
 	method string
 	path   string // also the metrics' label
 	handle http.HandlerFunc
-	pages  int // which web pages may call it: asConfigured, unless it says another
+	pages  int // the web pages that may call it, such as asConfigured
 }
 
-// table is all that the service has.
+// table returns all routes of the public listeners.
 func (s *Server) table() []route {
 	table := append(s.pages(), s.playground()...)
 	table = append(table,
@@ -186,7 +185,7 @@ func (s *Server) table() []route {
 	return table
 }
 
-// operation is for those who run the service: it is on a listener of its own where there is one.
+// operation returns the routes for operators. They are on the admin listener if there is one.
 func (s *Server) operation() []route {
 	return append(statusRoutes(),
 		route{"GET", "/healthz", s.healthz, noPages},
@@ -195,8 +194,7 @@ func (s *Server) operation() []route {
 	)
 }
 
-// routes makes a handler of a table. A path is answered with and without its final slash as
-// Starlette does it: by a redirect to the one that is there.
+// routes makes a handler of a table. Like Starlette, it redirects a path with a final slash to the path without it.
 func (s *Server) routes(table []route) http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range table {
@@ -207,7 +205,7 @@ func (s *Server) routes(table []route) http.Handler {
 			mux.HandleFunc(rt.path+"/{$}", s.redirectWithoutSlash)
 		}
 		if rt.method == "GET" {
-			allow = "GET, HEAD" // net/http's GET patterns answer both
+			allow = "GET, HEAD" // a GET pattern of net/http matches HEAD too
 		}
 		mux.HandleFunc(rt.method+" "+exact, rt.handle)
 		if rt.path != v1.LivePath {
@@ -258,18 +256,17 @@ func (s *Server) methodNotAllowed(allow string) http.HandlerFunc {
 func (s *Server) redirectWithoutSlash(w http.ResponseWriter, r *http.Request) {
 	to := url.URL{Path: s.cfg.RootPath + strings.TrimSuffix(r.URL.Path, "/"), RawQuery: r.URL.RawQuery}
 	w.Header().Set("Location", to.String())
-	w.WriteHeader(http.StatusTemporaryRedirect) // the same method again, with its body
+	w.WriteHeader(http.StatusTemporaryRedirect) // 307: the client repeats the method and the body
 }
 
-// Drain starts no new run from here on: requests for one get a 503, and /readyz says so.
-// Shutting down the http.Server is the caller's, who does so next.
+// Drain refuses new runs: requests for one get a 503, and so does /readyz. The caller then shuts the http.Server down.
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.cfg.Service.Gate().Drain()
 }
 
-// WaitForSockets waits for the end of the runs that clients follow over WebSockets, which http.Server.Shutdown does not. When ctx ends
-// first, it cancels them.
+// WaitForSockets waits until the runs that clients follow over WebSockets have ended, because http.Server.Shutdown does not wait for them.
+// If ctx ends first, it cancels these runs.
 func (s *Server) WaitForSockets(ctx context.Context) {
 	defer context.AfterFunc(ctx, s.endLife)()
 	s.lives.Wait()
@@ -278,19 +275,17 @@ func (s *Server) WaitForSockets(ctx context.Context) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// HTTPServer returns a server for this handler that no slow client can hold up: head and body
-// have their times, which readBody makes shorter for a slow body; taking the answer has one
-// too, which each answer sets when it is ready, as nobody can say before how long a run waits
-// and takes.
+// HTTPServer returns a server for this handler that limits slow clients. The head and the body of a request have timeouts; readBody shortens
+// that of a slow body. Each answer sets the timeout for its client to read it when it is ready, because the time that a run waits and
+// takes is not known before.
 func (s *Server) HTTPServer() *http.Server { return s.serverFor(s) }
 
-// HTTPServerFor is HTTPServer for a listener that may be called by these names, instead of those of the configuration.
+// HTTPServerFor returns the same for a listener with its own accepted values of the Host header.
 func (s *Server) HTTPServerFor(hosts Hosts) *http.Server {
 	return s.serverFor(s.observe(s.byName(hosts, s.routed)))
 }
 
-// AdminServer returns a server, with the same bounds, for the listener of health and metrics. It is nil unless
-// Config.Admin is set.
+// AdminServer returns a server with the same timeouts for the admin listener. It is nil if Config.Admin is nil.
 func (s *Server) AdminServer() *http.Server {
 	if s.admin == nil {
 		return nil
