@@ -15,13 +15,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/api/v1"
 )
 
-// Every request that asks for a run leaves one record in the log: the service writes that of a run, and this file that of a
-// request that was refused. Neither has code or output.
+// Every request for a run has one record in the log. The service writes the record of a run, and this file writes the record of a refusal.
+// Neither contains the program or its output.
 
-// Refusals cost a client nothing, so their records are bounded: as many at once, and as many each second. The metrics count all,
-// and the next record says how many were left out.
+// The rate of records of refusals is bounded, because a refusal costs the client nothing. The metrics count all refusals, and the next record
+// has the number of those that were left out.
 const (
-	auditBurst     = 200
+	auditBurst     = 200 // records
 	auditPerSecond = 20
 )
 
@@ -52,7 +52,7 @@ func (a *audit) record(ctx context.Context, log *slog.Logger, now time.Time, att
 	return true
 }
 
-// refused counts and logs a request that was not carried out. A run that has begun is recorded by the service.
+// refused counts and logs a refused request. The service records runs that have begun.
 func (s *Server) refused(r *http.Request, f failure) {
 	if f.reason != "" {
 		s.cfg.Metrics.RequestRejected(f.reason)
@@ -78,11 +78,11 @@ func (s *Server) refused(r *http.Request, f failure) {
 	}
 }
 
-// asksForRun reports whether a request asks for a run, whatever becomes of it.
+// asksForRun reports whether a request is one for a run.
 func asksForRun(r *http.Request) bool {
 	return r.Method == http.MethodPost && (r.URL.Path == executePath || r.URL.Path == v1.Path) ||
 		r.Method == http.MethodGet && r.URL.Path == v1.LivePath
 }
 
-// asksFor notes the program of a request, for the record of a refusal.
+// asksFor keeps the hash of the program of a request, for the record of a refusal.
 func (a *asked) asksFor(source []byte) { a.source = sha256.Sum256(source) }

@@ -12,7 +12,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/callers"
 )
 
-// Who asks for a run: the key that a request brings, or the address that it comes from.
+// A caller is identified by the key of its request, or otherwise by the address of the client.
 
 var (
 	errNoKey  = errors.New("the request has no key")
@@ -21,7 +21,7 @@ var (
 
 const headerKey = "X-API-Key"
 
-// client returns the address of a request's client, as far as trusted proxies tell.
+// client returns the address of a request's client, which trusted proxies may report.
 func (s *Server) client(r *http.Request) string {
 	client, doubt := s.cfg.Proxies.Client(remote(r), r.Header)
 	if doubt && s.doubts.due() {
@@ -31,8 +31,8 @@ func (s *Server) client(r *http.Request) string {
 	return client
 }
 
-// admit decides whether a request may ask for a run, before its body is read, and says who asks. A request with a wrong key counts
-// for its address.
+// admit returns the caller of a request, or an error if it may not request a run. It is called before the body is read. A request with a wrong
+// key counts against the rate of its address.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (callers.Caller, error) {
 	if s.foreign(r) {
 		return askedOf(r).caller, errForeignPage
@@ -40,7 +40,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (callers.Caller, 
 	return s.admitCaller(w, r)
 }
 
-// admitCaller is admit for a request whose page may ask.
+// admitCaller does the same without the check of the web page.
 func (s *Server) admitCaller(w http.ResponseWriter, r *http.Request) (callers.Caller, error) {
 	about := askedOf(r)
 	key, wrong := s.key(r)
@@ -51,7 +51,7 @@ func (s *Server) admitCaller(w http.ResponseWriter, r *http.Request) (callers.Ca
 	return about.caller, wrong
 }
 
-// limit takes a request from the rate of its caller, and tells the client what is left.
+// limit counts a request against the rate of its caller, and sets the headers that report the rest.
 func (s *Server) limit(w http.ResponseWriter, caller callers.Caller) error {
 	if s.cfg.Limiter == nil {
 		return nil
@@ -73,23 +73,23 @@ func (s *Server) limit(w http.ResponseWriter, caller callers.Caller) error {
 	return nil
 }
 
-// Headers of draft-ietf-httpapi-ratelimit-headers-11.
+// These headers are defined in draft-ietf-httpapi-ratelimit-headers-11.
 const (
 	headerRatePolicy = "RateLimit-Policy"
 	headerRate       = "RateLimit"
 )
 
-// rateError means that a caller asks for more runs than its rate allows.
+// rateError reports that a caller exceeds its rate.
 type rateError struct{ next time.Duration }
 
 func (e *rateError) Error() string {
 	return fmt.Sprintf("Too many requests: try again in %d s", wholeSeconds(e.next))
 }
 
-// wholeSeconds rounds up, so that a client that waits for so long does not come too early.
+// wholeSeconds rounds up, so that a client that waits this long is not too early.
 func wholeSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
 
-// key returns the key of a request, or nil if it has none and needs none.
+// key returns the key of a request, or nil if it has no key and needs none.
 func (s *Server) key(r *http.Request) (*callers.Key, error) {
 	if s.cfg.Keys == nil {
 		return nil, nil
@@ -107,8 +107,8 @@ func (s *Server) key(r *http.Request) (*callers.Key, error) {
 	return nil, errNoKey
 }
 
-// tokenOf returns the token that a request brings as "Authorization: Bearer" or as X-API-Key, and a WebSocket also as a subprotocol. A request that has neither may
-// have an Authorization header for somebody else, such as a proxy. If it has several tokens, none of them counts.
+// tokenOf returns the token in "Authorization: Bearer" or X-API-Key, for a WebSocket also in a subprotocol. An Authorization header with
+// another scheme is ignored: it may be meant for a proxy. If a request has several tokens, none of them is valid.
 func tokenOf(r *http.Request) (token string, given bool) {
 	tokens := r.Header.Values(headerKey)
 	for _, value := range r.Header.Values("Authorization") {

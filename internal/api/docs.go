@@ -18,9 +18,9 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 )
 
-// These are the two pages that show the description of the API. They work without internet access, and their policy forbids them to
-// use it. Their scripts and styles come from two modules. The handler of swgui is not used: its package unpacks and hashes every file
-// when the program starts, also for commands that serve nothing, such as "sandboxd run".
+// Two pages show the description of the API. They work without internet access, and their policy forbids other hosts. Their scripts and styles
+// come from two modules. The handler of swgui is not used: its package unpacks and hashes every file when the program starts, also for
+// commands that serve nothing, such as "sandboxd run".
 
 //go:embed assets/openapi.json
 var openapiJSON []byte
@@ -43,12 +43,12 @@ var redocHTML string
 //go:embed assets/redoc.js
 var redocJS []byte
 
-// pagePolicy allows a page what comes from here. Both programs write style elements of their
-// own, and Swagger UI's style sheet holds its pictures as data.
+// pagePolicy allows only files of this service. Swagger UI and ReDoc add style elements, and Swagger UI's style sheet contains pictures as data:
+// URLs.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// asset is a file for a page. Its address carries its hash, so it may be kept for ever.
+// asset is a file that pages use. Its address contains its hash, so browsers may keep it.
 type asset struct {
 	path, contentType string
 	packed            func() []byte // by gzip
@@ -72,18 +72,18 @@ func swagger(name string) func() []byte {
 	return func() []byte {
 		packed, err := static.FS.ReadFile(name)
 		if err != nil {
-			panic(err) // embedded: it is there or the program would not have been built
+			panic(err) // the file is embedded, so this cannot happen
 		}
 		return packed
 	}
 }
 
-// pack compresses a text at its first request: most processes of this program serve no pages.
+// pack compresses a file at its first request, because most processes of this program serve no pages.
 func pack(text func() []byte) func() []byte {
 	return sync.OnceValue(func() []byte { return page.Gzip(text()) })
 }
 
-// pages are the routes of the documentation.
+// pages returns the routes of the documentation.
 func (s *Server) pages() []route {
 	routes := []route{
 		{"GET", "/docs", s.page(docsHTML), noPages},
@@ -91,8 +91,8 @@ func (s *Server) pages() []route {
 		{"GET", "/redoc", s.page(redocHTML), noPages},
 	}
 	for _, a := range assets {
-		// The same in every copy of this program: they tell nothing of this one. So where a browser does not
-		// say which page asks, they go by CORS.
+		// These files are the same in every copy of this program, so they reveal nothing. If a browser does not report which page
+		// requests them, CORS decides.
 		routes = append(routes, route{"GET", a.path, serveAsset(a), noPagesSaid})
 	}
 	return routes
@@ -103,7 +103,7 @@ func (s *Server) page(html string) http.HandlerFunc {
 	return servePage(html, assets, s.cfg.RootPath, pagePolicy)
 }
 
-// servePage serves HTML in which {path} is replaced by the address of the asset with that path: base, the path, and its hash.
+// servePage serves HTML. It replaces {path} by the address of the asset with that path: base, the path, and the hash.
 func servePage(html string, assets []asset, base, policy string) http.HandlerFunc {
 	body := sync.OnceValue(func() []byte {
 		filled := html
@@ -119,18 +119,18 @@ func servePage(html string, assets []asset, base, policy string) http.HandlerFun
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-cache")
 		h.Set("Content-Length", strconv.Itoa(len(body())))
-		_, _ = w.Write(body()) // an error means that the client has gone
+		_, _ = w.Write(body()) // an error means that the client is gone
 	}
 }
 
 func serveAsset(a asset) http.HandlerFunc {
-	// Once for all: a copy for each client that does not read would be a way to take memory.
+	// All requests share one unpacked copy. Otherwise, clients that do not read could take much memory.
 	unpacked := sync.OnceValue(func() []byte { return page.Gunzip(a.packed()) })
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Type", a.contentType)
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-		h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site") // next to what CORS has put there
+		h.Add("Vary", "Accept-Encoding, Sec-Fetch-Site") // CORS has already added other values
 		body := a.packed
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			h.Set("Content-Encoding", "gzip")
@@ -148,24 +148,24 @@ func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, s.description)
 }
 
-// lastOfRequest is where the description of the request's known fields ends.
+// lastOfRequest is the end of the fields of the request in openapi.json. The field template is inserted after it.
 const lastOfRequest = `"description": "A Python program, at most 1 MiB of UTF-8."
           }`
 
-// The routes of operation are the last ones of the description.
+// The routes of operation are between these texts. They are the last ones of openapi.json.
 const (
 	operationFrom = ",\n    \"/healthz\": {"
 	operationTo   = "\n  },\n  \"components\""
 )
 
-// The schemas of the typed API come before the others; its paths come before the routes of operation.
+// The schemas of the typed API are inserted after this text. Its paths are inserted before the routes of operation.
 const schemasFrom = `"schemas": {`
 
-// tagsFrom is the member after that of the servers.
+// tagsFrom is the beginning of the member "tags". The member "servers" is inserted before it.
 const tagsFrom = `"tags": [`
 
-// describe returns the description of the API of a server: with its templates, if there are any to choose from, without the
-// routes of operation if they are elsewhere, with what callers can be refused for, and with the root path.
+// describe returns the description of the API for a configuration. It adds the templates if a request may choose one, the answers 401 and 429 if
+// there are keys and rates, and the root path. It removes the routes of operation if they are on the admin listener.
 func describe(cfg Config, templates []string, typed *v1.API) []byte {
 	text := bytes.Replace(openapiJSON, []byte(`"0.0.0"`), appendString(nil, cfg.Version), 1)
 	paths, schemas := typed.Description()
@@ -200,10 +200,10 @@ func describe(cfg Config, templates []string, typed *v1.API) []byte {
 	return bytes.Replace(text, []byte(lastOfRequest), with, 1)
 }
 
-// refusals are what a caller can be refused for.
+// refusals lists the reasons for which a caller can be refused.
 type refusals struct{ keys, rates bool }
 
-// describe adds the refusals to the old route, and the ways to give a key to the service.
+// describe adds the answers for these reasons to the old route, and the security schemes.
 func (r refusals) describe(text []byte) []byte {
 	before, after, _ := bytes.Cut(text, []byte(executeID))
 	var operation, responses []member
@@ -230,7 +230,7 @@ func (r refusals) describe(text []byte) []byte {
 	return slices.Concat(before, []byte(executeID), after)
 }
 
-// executeID is in the description of the old route, before its responses.
+// executeID is the last member of the old route before its responses.
 const executeID = `"operationId": "execute_code_playground_execute_post",`
 
 const (
@@ -238,7 +238,7 @@ const (
 	responsesFrom  = `"responses": {`
 )
 
-// security lists ways to give a key, any of which will do.
+// security returns the security requirement of a route: each of these ways to send a key is sufficient.
 func security(ways []map[string][]string) []any {
 	var list []any
 	for _, way := range ways {
@@ -249,7 +249,7 @@ func security(ways []map[string][]string) []any {
 	return list
 }
 
-// appendMembers appends members for the beginning of an object: without braces, and with a comma after each.
+// appendMembers appends members of an object without its braces, each followed by a comma.
 func appendMembers(to []byte, members []member) []byte {
 	if len(members) == 0 {
 		return to

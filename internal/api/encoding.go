@@ -7,18 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// json.loads takes bytes in UTF-8, UTF-16 or UTF-32, finds out which (json.detect_encoding), and lets surrogates
-// without their other half pass ("surrogatepass"). So does this service: a body is made UTF-8 first, in which such
-// a half is written as UTF-8 would write it if it were allowed to (WTF-8).
+// Python's json.loads accepts UTF-8, UTF-16 and UTF-32. It detects the encoding (json.detect_encoding), and accepts lone surrogates
+// ("surrogatepass"). The daemon does the same: it first converts a body to WTF-8, which is UTF-8 that also encodes lone surrogates.
 
-// encoding is how bytes make code points.
+// encoding is an encoding of text.
 type encoding struct {
-	width int              // bytes of a unit; 1 is UTF-8
-	order binary.ByteOrder // of a unit's bytes
-	bom   int              // bytes of the mark at the beginning, which is not part of the text
+	width int              // bytes of a code unit: 1 (UTF-8), 2 or 4
+	order binary.ByteOrder // of the bytes of a code unit
+	bom   int              // length of the byte order mark, in bytes
 }
 
-// detectEncoding is json.detect_encoding.
+// detectEncoding detects the encoding of a JSON document like json.detect_encoding.
 func detectEncoding(b []byte) encoding {
 	for _, mark := range []struct {
 		bytes string
@@ -34,7 +33,7 @@ func detectEncoding(b []byte) encoding {
 			return mark.is
 		}
 	}
-	// JSON begins with an ASCII character, so that the zeros in the first four bytes tell.
+	// JSON begins with an ASCII character, so the zeros in the first four bytes show the encoding.
 	switch {
 	case len(b) >= 4 && b[0] == 0 && b[1] == 0:
 		return encoding{4, binary.BigEndian, 0}
@@ -48,19 +47,19 @@ func detectEncoding(b []byte) encoding {
 	return encoding{1, nil, 0}
 }
 
-// most is how many bytes of UTF-8 become of so many at most.
+// most returns the maximum length of so many bytes in UTF-8.
 func (e encoding) most(bytes int) int64 {
-	if e.width == 2 { // a unit below U+FFFF becomes three bytes, a pair of them four
+	if e.width == 2 { // a code unit becomes up to three bytes, a surrogate pair four
 		return int64(bytes)/2*3 + utf8.UTFMax
 	}
 	return int64(bytes)
 }
 
-// utf8 gives the text of b as WTF-8, and errParse if b is no text. In UTF-8 it is b itself.
+// utf8 returns the text of b as WTF-8, or errParse if b is not text. UTF-8 is returned unchanged and unchecked, without its byte order mark.
 func (e encoding) utf8(b []byte) ([]byte, error) {
 	b = b[e.bom:]
 	if e.width == 1 {
-		return b, nil // document looks at it
+		return b, nil // document checks it
 	}
 	if len(b)%e.width != 0 {
 		return nil, errParse
@@ -91,10 +90,10 @@ func (e encoding) unit(b []byte) rune {
 	if e.width == 2 {
 		return rune(e.order.Uint16(b))
 	}
-	return rune(e.order.Uint32(b)) // negative from 1<<31 on
+	return rune(e.order.Uint32(b)) // negative if the unit is at least 1<<31
 }
 
-// surrogateLen is how many bytes at the beginning of b are half of a surrogate pair: 3 or none.
+// surrogateLen returns the length of the lone surrogate at the beginning of b: 3 bytes, or 0 if there is none.
 func surrogateLen(b []byte) int {
 	if len(b) >= 3 && b[0] == 0xed && b[1] >= 0xa0 && b[1] <= 0xbf && b[2] >= 0x80 && b[2] <= 0xbf {
 		return 3
@@ -102,7 +101,7 @@ func surrogateLen(b []byte) int {
 	return 0
 }
 
-// validText reports whether b is UTF-8 but for halves of surrogate pairs.
+// validText reports whether b is WTF-8.
 func validText(b []byte) bool {
 	for len(b) > 0 {
 		n := surrogateLen(b)
@@ -117,18 +116,17 @@ func validText(b []byte) bool {
 	return true
 }
 
-// countText counts the code points of valid text, a half of a pair as one.
+// countText returns the number of code points of valid text. A lone surrogate counts as one.
 func countText(b []byte) (n int) {
 	for _, c := range b {
-		if c&0xc0 != 0x80 { // it does not continue one
+		if c&0xc0 != 0x80 { // not a continuation byte
 			n++
 		}
 	}
 	return n
 }
 
-// replaceHalves puts U+FFFD, which is as long, in the place of halves of surrogate pairs, and reports whether there
-// were any. It changes b.
+// replaceHalves replaces lone surrogates in b by U+FFFD, which has the same length, and reports whether there were any.
 func replaceHalves(b []byte) (found bool) {
 	for i := range b {
 		if surrogateLen(b[i:]) > 0 {

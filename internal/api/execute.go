@@ -7,7 +7,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// executePath is where programs are sent by the old contract.
+// executePath is the path of the old contract for running a program.
 const executePath = "/playground/execute"
 
 // execute handles POST /playground/execute: it decodes the request, runs the program and encodes the answer.
@@ -34,7 +34,7 @@ func (s *Server) execute(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	defer reply.Close() // after the answer has been written, or the client has gone
+	defer reply.Close() // after the answer has been written, or the client is gone
 	if reply.Verdict == sandbox.Cancelled {
 		s.fail(w, r, service.ErrGone)
 		return

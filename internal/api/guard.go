@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// Who may call what, before any route is asked: the name by which the service is called, and the web page that calls.
+// These checks come before the routes: the Host header of a request, and the web page that sends it.
 
-// byName lets in requests that call the service by a name of its own.
+// byName refuses requests whose Host header does not name the service.
 func (s *Server) byName(hosts Hosts, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if hosts.Allow(r.Host) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		r.Pattern = "/" // for routeOf: it is no route that refuses
+		r.Pattern = "/" // for routeOf: the request has not reached a route
 		s.warnOfHost(r)
 		s.fail(w, r, errUnknownHost)
 	})
 }
 
-// seldom says when the next record is due of those that clients could provoke without end: one a minute.
+// seldom limits log records that clients can cause to one per minute.
 type seldom struct {
 	mu   sync.Mutex
 	last time.Time
@@ -40,7 +40,7 @@ func (t *seldom) due() bool {
 	return true
 }
 
-// warnOfHost logs that a request calls the service by a name that is not its own.
+// warnOfHost logs that the Host header of a request does not name the service.
 func (s *Server) warnOfHost(r *http.Request) {
 	if s.strangers.due() {
 		s.cfg.Log.LogAttrs(r.Context(), slog.LevelWarn, "a request was refused: its Host header is no name of the service",
@@ -49,16 +49,15 @@ func (s *Server) warnOfHost(r *http.Request) {
 	}
 }
 
-// Which web pages of other origins may call a route.
+// The web pages of other origins that may call a route.
 const (
-	asConfigured = iota // CORS, with Config.Origins
-	noPages             // none, whatever the configuration says
-	noPagesSaid         // none where the browser says that the page is foreign, else CORS
-	frames              // none, but each may ask for it as a frame: the policy of the answer says which may show it
+	asConfigured = iota // those of Config.Origins, by CORS
+	noPages             // none, whatever the configuration is
+	noPagesSaid         // none if the browser reports that the page has another origin; otherwise as configured
+	frames              // none, but all may request it as a frame; frame-ancestors in the answer decides which may show it
 )
 
-// byPage lets web pages call what they may. Routes below open are those of CORS; the others answer no page of
-// another origin at all.
+// byPage refuses requests of web pages that may not call a route.
 func (s *Server) byPage(table []route, routes http.Handler) http.Handler {
 	open := s.cors.Handler(routes)
 	guarded := map[string]route{}
@@ -73,8 +72,8 @@ func (s *Server) byPage(table []route, routes http.Handler) http.Handler {
 			open.ServeHTTP(w, r)
 			return
 		}
-		// Pages that load it without asking for its content (no-cors) send no Origin, and to a name that is
-		// not loopback over plain HTTP no Sec-Fetch-Site either. This keeps the answer from them.
+		// A page that loads the resource in the mode no-cors sends no Origin. Over plain HTTP, to a name that is not loopback, it
+		// sends no Sec-Fetch-Site either. This header makes the browser withhold the answer from such a page.
 		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 		said := saysForeign(r) && !(rt.pages == frames && asksForFrame(r))
 		switch {
@@ -90,8 +89,8 @@ func (s *Server) byPage(table []route, routes http.Handler) http.Handler {
 	})
 }
 
-// saysForeign reports whether the browser says that a page of another origin makes the request: not the user, who
-// follows a link or types the address. What a user sees in a tab of its own, no other page can read.
+// saysForeign reports whether the browser reports that a page of another origin sends the request. A user who follows a link or types the
+// address does not count, because no other page can read what the user sees in a tab.
 func saysForeign(r *http.Request) bool {
 	sites := r.Header["Sec-Fetch-Site"]
 	if len(sites) == 1 && (sites[0] == "none" || sites[0] == "same-origin") || len(sites) == 0 {
@@ -102,7 +101,7 @@ func saysForeign(r *http.Request) bool {
 	return !visit
 }
 
-// fromElsewhere reports whether a request that does not say more has the Origin of another page.
+// fromElsewhere reports whether a request without Sec-Fetch-Site has the Origin of another page.
 func fromElsewhere(r *http.Request) bool {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 || len(r.Header["Sec-Fetch-Site"]) > 0 {

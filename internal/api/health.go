@@ -13,29 +13,29 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// Isolation is what stands between a run and the host, as it was found at start.
+// Isolation describes the isolation of runs, as the daemon found it when it started.
 type Isolation struct {
 	Mode   string // required or best-effort
-	Engine string // how a run gets its interpreter: exec or fork
+	Engine string // exec or fork
 	Layers []Layer
 }
 
 // Layer is one layer of the isolation.
 type Layer struct {
 	Name  string
-	State string // a closed set of the caller's, with LayerMissing for one that is not in force
+	State string // LayerMissing, or another of the few values that the caller uses
 }
 
-// LayerMissing is the state of a layer that is not in force.
+// LayerMissing is the state of a layer that is not enforced.
 const LayerMissing = "missing"
 
-// Listening is where requests come in.
+// Listening describes the first public listener.
 type Listening struct {
 	Address string
-	Socket  string // whose it is, a closed set of the caller's, such as own and passed
+	Socket  string // own or passed
 }
 
-// healthz says that the daemon is alive, and what it is.
+// healthz answers GET /healthz: the daemon is alive, with this version and isolation.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	layers := make([]member, len(s.cfg.Isolation.Layers))
 	for i, l := range s.cfg.Isolation.Layers {
@@ -57,7 +57,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	}))
 }
 
-// readyz says whether a run would be taken on, and a jail found for it.
+// readyz answers GET /readyz: 200 if a trial run works, 503 otherwise and while the daemon drains.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	err := error(admission.ErrDraining)
 	if !s.draining.Load() {
@@ -72,7 +72,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, http.StatusOK, []byte(`{"status":"ready"}`))
 }
 
-// notReady says why not, and nothing of the sandbox's inside: anybody may ask.
+// notReady describes why the daemon is not ready. The text must not reveal internals of the sandbox, because anybody may read it.
 func notReady(err error) string {
 	var setup *sandbox.SetupError
 	switch {
@@ -86,11 +86,11 @@ func notReady(err error) string {
 }
 
 const (
-	probeEvery = time.Second
-	probeTime  = 10 * time.Second // that a try may take
+	probeEvery = time.Second      // interval in which one result is used
+	probeTime  = 10 * time.Second // timeout of a trial run
 )
 
-// probe tries something at most once in probeEvery, however often it is asked.
+// probe makes a trial run at most once in probeEvery.
 type probe struct {
 	try func(context.Context) error
 	log *slog.Logger
@@ -98,7 +98,7 @@ type probe struct {
 	mu   sync.Mutex
 	last time.Time
 	err  error
-	said string // of err, to strangers; "" if there is none
+	said string // the public description of err; "" if there is none
 }
 
 func (p *probe) result(ctx context.Context) error {
@@ -108,7 +108,7 @@ func (p *probe) result(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.last.IsZero() || time.Since(p.last) >= probeEvery {
-		// Others wait for the same answer: it does not end with the one who asked first.
+		// Other requests wait for the same result, so the trial run does not end with the request that started it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
 		defer cancel()
 		p.err = p.try(ctx)
@@ -118,8 +118,8 @@ func (p *probe) result(ctx context.Context) error {
 	return p.err
 }
 
-// report logs the whole error where it is another than the last time. Which it is goes by what
-// strangers are told of it: its text may name the leaf of the one run.
+// report logs the complete error if it differs from the last one. It compares the public descriptions, because the complete text may contain
+// the leaf of the trial run.
 func (p *probe) report(ctx context.Context) {
 	said := ""
 	if p.err != nil {

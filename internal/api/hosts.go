@@ -6,37 +6,36 @@ import (
 	"strings"
 )
 
-// Hosts are the names by which a listener may be called: what the Host header of a request may say. The zero value
-// allows every name.
+// Hosts are the values of the Host header that a listener accepts. The zero value accepts every value.
 //
-// They are against DNS rebinding. A web page of evil.example may load from its own server and then make its name
-// resolve to the address of this service. For the browser both are one origin, so that neither CORS nor
-// Sec-Fetch-Site tells the page from one of our own. Only the Host header still says evil.example.
+// This check prevents DNS rebinding. A web page of evil.example is loaded from its own server. Then the name is made to resolve to the
+// address of this service. For the browser both have the same origin, so CORS and Sec-Fetch-Site do not distinguish that page from one of
+// the service. Only the Host header does: it is still evil.example.
 type Hosts struct {
 	restricted bool
 	loopback   bool // localhost, names below it, and loopback addresses
-	literals   bool // every IP address: no page can make one its own name
+	literals   bool // every IP address; an attacker cannot make an IP address resolve to another one
 	names      map[string]bool
 	suffixes   []string // of *.example.com: .example.com
 }
 
-// LoopbackHosts are for a listener that only this machine reaches: its loopback names and addresses, and these names.
+// LoopbackHosts returns the hosts of a listener on a loopback address: loopback names and addresses, and these names.
 func LoopbackHosts(names []string) (Hosts, error) {
 	return Hosts{restricted: true, loopback: true}.with(names)
 }
 
-// NamedHosts are for any other listener: these names and no others, or every name if there are none here.
+// NamedHosts returns the hosts of any other listener: only these names, or every name if there are none.
 func NamedHosts(names []string) (Hosts, error) {
 	return Hosts{restricted: len(names) > 0}.with(names)
 }
 
-// OrAddress allows every IP address as well: for who calls by address, such as a monitor or a load balancer.
+// OrAddress also accepts every IP address, for clients such as a monitor or a load balancer that use the address.
 func (h Hosts) OrAddress() Hosts {
 	h.literals = true
 	return h
 }
 
-// with adds names: of a host, "*.example.com" for all names below one, an IP address, or "*" for every name.
+// with adds names. A name is that of a host, an IP address, "*.example.com" for all names below example.com, or "*" for every name.
 func (h Hosts) with(names []string) (Hosts, error) {
 	h.names = map[string]bool{}
 	every := false
@@ -63,10 +62,10 @@ func (h Hosts) with(names []string) (Hosts, error) {
 	return h, nil
 }
 
-// Restricted reports whether there is a name that is not allowed.
+// Restricted reports whether any name is refused.
 func (h Hosts) Restricted() bool { return h.restricted }
 
-// Allow reports whether a request with this Host header may be answered. One that names no host may not.
+// Allow reports whether a Host header is accepted. An empty one is refused if names are restricted.
 func (h Hosts) Allow(header string) bool {
 	if !h.restricted {
 		return true
@@ -92,8 +91,8 @@ func (h Hosts) Allow(header string) bool {
 	return false
 }
 
-// parseHost is the host of a Host header in one spelling: a name in lower case without its final dot, or an IP
-// address. It is not ok if the header is not a host with or without a port: what is not understood is not allowed.
+// parseHost returns the host in a Host header in a canonical form: a name in lower case without its final dot, or an IP address. ok is false if
+// the header is not a host with an optional port.
 func parseHost(header string) (host string, ok bool) {
 	host, port := header, ""
 	if inside, found := strings.CutPrefix(header, "["); found {
@@ -115,8 +114,7 @@ func parseHost(header string) (host string, ok bool) {
 	return host, strings.Trim(port, "0123456789") == ""
 }
 
-// parseName is what parseHost is, for a name in the configuration: without a port, and an IPv6 address may do without
-// brackets.
+// parseName does the same for a name in the configuration, which has no port. An IPv6 address may have brackets or not.
 func parseName(name string) (host string, isAddress, ok bool) {
 	if address, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		return address.Unmap().String(), true, address.Zone() == ""

@@ -14,16 +14,16 @@ import (
 	"github.com/sandboxd/sandboxd/internal/callers"
 )
 
-// asked is what the server knows of a request.
+// asked holds what is known about a request.
 type asked struct {
-	id     string // under which the logs know the request
+	id     string // in the log
 	caller callers.Caller
 	source [sha256.Size]byte // the SHA-256 of the program, once it has been read
 }
 
 type askedKey struct{}
 
-// askedOf returns what is known of a request. It is the same value for the whole request.
+// askedOf returns what is known about a request. All handlers of the request get the same value.
 func askedOf(r *http.Request) *asked {
 	if about, ok := r.Context().Value(askedKey{}).(*asked); ok {
 		return about
@@ -31,7 +31,7 @@ func askedOf(r *http.Request) *asked {
 	return &asked{caller: callers.Caller{Address: remote(r)}}
 }
 
-// requestID is the id under which the logs know a request.
+// requestID returns the id of a request in the log.
 func requestID(r *http.Request) string { return askedOf(r).id }
 
 // remote returns the address that a connection comes from.
@@ -43,7 +43,7 @@ func remote(r *http.Request) string {
 	return host
 }
 
-// newRequestID takes over an id that a proxy gave, if it is fit for a log.
+// newRequestID returns the id that a proxy or the client gave, if it has only letters that are safe in a log, or else a random one.
 func newRequestID(r *http.Request) string {
 	id := r.Header.Get(headerRequestID)
 	fit := func(c rune) bool {
@@ -55,8 +55,8 @@ func newRequestID(r *http.Request) string {
 	return id
 }
 
-// observe is around everything: it names the request, bounds the writing, sets the headers that
-// all answers have, counts, and answers for what panics.
+// observe is the outermost handler. It gives each request an id, sets the write deadline and the headers of all answers, counts the request,
+// and answers if a handler panics.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -69,13 +69,13 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		rec := newRecorder(w, r)
-		// Until answer knows better. It covers the pages and assets, and replaces what is
-		// left from the last request of this connection.
+		// A handler replaces this deadline when its answer is ready. It covers pages and assets, and replaces the deadline of the last
+		// request on this connection.
 		_ = rec.SetWriteDeadline(start.Add(s.cfg.ReadTimeout + s.cfg.WriteTimeout))
 		defer func() {
 			thrown := recover()
 			if thrown == nil && rec.status == 0 {
-				rec.status = http.StatusOK // net/http's own rule
+				rec.status = http.StatusOK // net/http sends it if the handler writes nothing
 			}
 			if thrown != nil && rec.status == 0 && thrown != http.ErrAbortHandler {
 				s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
@@ -86,21 +86,21 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			if rec.status == 0 {
 				rec.status = statusClientGone
 			}
-			rec.arm() // net/http writes the rest
+			rec.arm() // net/http writes the rest after this function returns
 			s.cfg.Metrics.Request(routeOf(r), rec.status, time.Since(start))
 			if thrown != nil {
-				panic(http.ErrAbortHandler) // an answer begun cannot be taken back: end the connection
+				panic(http.ErrAbortHandler) // the answer has begun, so only closing the connection shows the failure
 			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
 }
 
-// statusClientGone counts requests whose client did not wait for the answer. It is nginx's
-// number for that, and never sent.
+// statusClientGone is the status in the metrics of a request whose client disconnected before the answer. nginx uses the same number. It is
+// never sent.
 const statusClientGone = 499
 
-// routeOf is the route of a request as a label: a path of the table, or one of two words.
+// routeOf returns the route of a request for the metrics: a path of the table, "preflight", or "other".
 func routeOf(r *http.Request) string {
 	_, path, found := strings.Cut(r.Pattern, " ")
 	if !found {
@@ -108,7 +108,7 @@ func routeOf(r *http.Request) string {
 	}
 	switch path {
 	case "":
-		return "preflight" // answered before there was a route
+		return "preflight" // CORS answered before the routes
 	case "/":
 		return "other"
 	}

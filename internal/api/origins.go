@@ -10,7 +10,7 @@ import (
 	"github.com/rs/cors"
 )
 
-// CheckOrigins says what is wrong with the first of these that is no origin. "*" stands for all, and in one for part of a host.
+// CheckOrigins returns an error for the first string that is not an origin. "*" means all origins, and inside an origin a part of the host.
 func CheckOrigins(origins []string) error {
 	for _, o := range origins {
 		if o == "*" {
@@ -24,7 +24,7 @@ func CheckOrigins(origins []string) error {
 	return nil
 }
 
-// allowOrigins sets which web pages browsers let in.
+// allowOrigins configures CORS.
 func (s *Server) allowOrigins(origins []string) error {
 	options := cors.Options{
 		AllowedMethods: []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"},
@@ -33,7 +33,7 @@ func (s *Server) allowOrigins(origins []string) error {
 			headerVerdict, headerExitCode, headerSignal, headerTruncated, headerRequestID, headerTiming, "Retry-After",
 		},
 		AllowCredentials:     true,
-		MaxAge:               600, // seconds, as Starlette's
+		MaxAge:               600, // seconds, like Starlette
 		OptionsSuccessStatus: http.StatusOK,
 	}
 	if s.cfg.Limiter != nil {
@@ -43,7 +43,7 @@ func (s *Server) allowOrigins(origins []string) error {
 		return err
 	}
 	if len(origins) == 0 || slices.Contains(origins, "*") {
-		// With credentials a browser accepts no "*", so the origin is sent back to it.
+		// A browser does not accept "*" for requests with credentials, so the answer repeats the origin of the request.
 		options.AllowOriginFunc = func(string) bool { return true }
 	} else {
 		options.AllowedOrigins = origins
@@ -53,9 +53,8 @@ func (s *Server) allowOrigins(origins []string) error {
 	return nil
 }
 
-// foreign reports whether a request comes from a web page that is neither our own nor allowed.
-// CORS alone would only hide the answer from such a page: a request that needs no preflight
-// (without a content type it counts as JSON) would have run its program.
+// foreign reports whether a request comes from a web page of another origin that is not allowed. CORS alone would only withhold the answer from
+// such a page. A request that needs no preflight would still run its program: one without a content type counts as JSON.
 func (s *Server) foreign(r *http.Request) bool {
 	return s.ownPages != nil && r.Header.Get("Origin") != "" &&
 		!s.cors.OriginAllowed(r) && s.ownPages.Check(r) != nil

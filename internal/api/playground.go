@@ -33,8 +33,8 @@ func asksForFrame(r *http.Request) bool {
 		(r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// visits reports whether a browser asks for something to show to its user: it names text/html, and prefers it to JSON. A request of a
-// script is none, whatever it accepts.
+// visits reports whether a browser requests a page for its user: the request accepts text/html by name and prefers it to JSON. A request of a
+// script does not count.
 func visits(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
 		return false
@@ -43,8 +43,8 @@ func visits(r *http.Request) bool {
 	return html > 0 && html > json
 }
 
-// quality returns the weights that an Accept header gives to text/html and to JSON, by their own names. A wildcard does not count: those
-// who send only that are not browsers.
+// quality returns the weights that an Accept header gives to text/html and to JSON. Wildcards do not count: a client that sends only a wildcard is
+// not a browser.
 func quality(accept []string) (html, json float64) {
 	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		name, parameters, err := mime.ParseMediaType(part)

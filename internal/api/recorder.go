@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// recorder remembers the status of an answer, and makes deadlines for writing the same with each version of HTTP.
+// recorder records the status of an answer, and gives write deadlines the same meaning in all versions of HTTP.
 //
-// With HTTP/1 a deadline that passes makes the next write fail. With HTTP/2 net/http resets the stream when the deadline passes,
-// also while nothing is written, such as during a run. So there the deadline is set only while something is written.
+// With HTTP/1, a deadline that has passed makes the next write fail. With HTTP/2, net/http resets the stream when the deadline passes, even if
+// nothing is written then, for example during a run. So with HTTP/2 the deadline is set only during a write.
 type recorder struct {
 	http.ResponseWriter
 	status   int
-	streamed bool      // by HTTP/2
-	deadline time.Time // of HTTP/2
+	streamed bool      // HTTP/2
+	deadline time.Time // for the next write, if streamed
 }
 
 func newRecorder(w http.ResponseWriter, r *http.Request) *recorder {
@@ -36,7 +36,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// SetWriteDeadline is for http.ResponseController, as FlushError is.
+// SetWriteDeadline and FlushError implement the methods that http.ResponseController calls.
 func (w *recorder) SetWriteDeadline(deadline time.Time) error {
 	if w.streamed {
 		w.deadline = deadline
@@ -52,7 +52,7 @@ func (w *recorder) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// arm makes the deadline count, until disarm.
+// arm sets the deadline, and disarm removes it.
 func (w *recorder) arm() {
 	if w.streamed {
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(w.deadline)
@@ -65,5 +65,5 @@ func (w *recorder) disarm() {
 	}
 }
 
-// Unwrap lets http.ResponseController through.
+// Unwrap gives http.ResponseController the other methods of the writer.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }

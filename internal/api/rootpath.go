@@ -16,7 +16,7 @@ func CheckRootPath(path string) error {
 	return fmt.Errorf("%q is no root path: give one that begins with a slash and does not end with one, such as /api", path)
 }
 
-// belowRoot takes the root path from the path of a request, if it is there.
+// belowRoot removes the root path from the path of a request, if it is there.
 func (s *Server) belowRoot(u *url.URL) *url.URL {
 	rest, found := strings.CutPrefix(u.Path, s.cfg.RootPath)
 	if s.cfg.RootPath == "" || !found || rest != "" && rest[0] != '/' {

@@ -16,7 +16,7 @@ func newV1(cfg Config) *v1.API {
 			isolation.Missing = append(isolation.Missing, l.Name)
 		}
 	}
-	// In the mode "required" the daemon has not started without a required layer.
+	// In the mode "required" the daemon does not start if a required layer is missing. A missing layer is then an optional one.
 	isolation.Enforced = cfg.Isolation.Mode == "required" || len(isolation.Missing) == 0
 	return v1.New(v1.Config{
 		Service: cfg.Service, Metrics: cfg.Metrics, Version: cfg.Version, Environments: cfg.Templates, Isolation: isolation, WriteTimeout: cfg.WriteTimeout,
@@ -24,8 +24,8 @@ func newV1(cfg Config) *v1.API {
 	})
 }
 
-// explainTo returns what records an error that comes after the answer to a request has begun, and returns its problem, nil if the client
-// has gone.
+// explainTo returns a function for errors that occur after an answer has begun. It records the error and returns its problem, or nil if the
+// client is gone.
 func (s *Server) explainTo(r *http.Request) func(error) *v1.Error {
 	return func(err error) *v1.Error {
 		f, ok := explain(err)
@@ -37,7 +37,7 @@ func (s *Server) explainTo(r *http.Request) func(error) *v1.Error {
 	}
 }
 
-// runs is the typed API's door to the service.
+// runs handles POST /v1/runs.
 func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
 	caller, err := s.admit(w, r)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// live is runs over a WebSocket.
+// live handles GET /v1/runs/live, a run over a WebSocket.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	if s.foreignSocket(r) {
 		s.fail(w, r, errForeignPage)
@@ -76,18 +76,18 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// foreignSocket is foreign for a WebSocket, which a page of any origin may open: a browser asks nobody, and shows the page all that
-// comes. Where pages of every origin may use the service, they may not use it with credentials that the browser adds.
+// foreignSocket reports whether a page that may not use the service opens a WebSocket. Browsers do not apply CORS to WebSockets, so the daemon
+// must check the origin. If pages of every origin may use the service, they may not use it with credentials that the browser adds.
 func (s *Server) foreignSocket(r *http.Request) bool {
 	if s.ownPages == nil {
 		return (saysForeign(r) || fromElsewhere(r)) && (r.Header.Get("Cookie") != "" || r.Header.Get("Authorization") != "")
 	}
 	asked := r.Clone(r.Context())
-	asked.Method = http.MethodPost // the check lets GET pass, since it changes nothing, as a rule
+	asked.Method = http.MethodPost // CrossOriginProtection accepts every GET, because a GET usually changes nothing
 	return s.foreign(asked)
 }
 
-// cancel ends a run by its id.
+// cancel handles DELETE /v1/runs/{id}.
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	if s.foreign(r) {
 		s.fail(w, r, errForeignPage)
@@ -102,7 +102,7 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// problem is the page of a kind of problem.
+// problem handles GET /problems/{name}, the explanation of a kind of problem.
 func (s *Server) problem(w http.ResponseWriter, r *http.Request) {
 	page, found := v1.Explain(r.PathValue("name"))
 	if !found {
@@ -110,5 +110,5 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(w, page) // an error means that the client went away
+	_, _ = io.WriteString(w, page) // an error means that the client is gone
 }
