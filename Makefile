@@ -58,11 +58,12 @@ deps-test: deps
 		$$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')
 	@scripts/prometheus .cache/prometheus
 
-lint: deps ## gofmt, go vet, staticcheck, shellcheck
+lint: deps ## gofmt, go vet, staticcheck, revive, shellcheck
 	@unformatted=$$(gofmt -l client cmd internal seccomp-profiles bench); \
 		[ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
+	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./...
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
 

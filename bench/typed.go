@@ -36,13 +36,13 @@ time.sleep(.03)
 // typed compares the typed API with the old route, with the same program on the same daemon; measures a picture that comes back; and how
 // long printed text takes to reach a client that follows the run.
 func typed(ctx context.Context, b *bench) error {
-	old, new := map[*way][]time.Duration{}, map[*way][]time.Duration{}
+	before, fresh := map[*way][]time.Duration{}, map[*way][]time.Duration{}
 	served := b.served()
 	turn := func(w *way) error {
 		for _, ask := range []struct {
 			took map[*way][]time.Duration
 			run  func(context.Context, program) (answer, error)
-		}{{old, w.run}, {new, w.runTyped}} {
+		}{{before, w.run}, {fresh, w.runTyped}} {
 			begin := time.Now()
 			if _, err := ask.run(ctx, printing); err != nil {
 				return err
@@ -53,10 +53,10 @@ func typed(ctx context.Context, b *bench) error {
 		return nil
 	}
 	b.alternate(ctx, "typed", max(b.n/10, 1), served, turn) // warm-up rounds
-	clear(old)
-	clear(new)
+	clear(before)
+	clear(fresh)
 	for _, w := range b.alternate(ctx, "typed", b.n, served, turn) {
-		b.report.add("typed", "print", "p50 / the old route", w, "", float64(quantile(new[w], .5))/float64(quantile(old[w], .5)))
+		b.report.add("typed", "print", "p50 / the old route", w, "", float64(quantile(fresh[w], .5))/float64(quantile(before[w], .5)))
 	}
 	return errors.Join(pictures(ctx, b), firstBytes(ctx, b, served))
 }

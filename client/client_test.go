@@ -157,7 +157,7 @@ func TestProblems(t *testing.T) {
 			c := answers(t, tt.answer)
 			for way, call := range map[string]func() error{
 				"run":    func() error { _, err := c.Run(t.Context(), Request{}); return err },
-				"stream": func() error { _, err := all(c, t.Context()); return err },
+				"stream": func() error { _, err := all(t.Context(), c); return err },
 			} {
 				err := call()
 				var p *Problem
@@ -170,7 +170,7 @@ func TestProblems(t *testing.T) {
 }
 
 // all are the events of a stream before its end or its error.
-func all(c *Client, ctx context.Context) (events []Event, err error) {
+func all(ctx context.Context, c *Client) (events []Event, err error) {
 	for e, err := range c.Stream(ctx, Request{}) {
 		if err != nil {
 			return events, err
@@ -189,7 +189,7 @@ func TestUnknownFieldsAndEvents(t *testing.T) {
 	c = answers(t, says(typeEvents, 200, ": a comment\n\nretry: 5\nevent: later\nid: 0\ndata: {\"event\":\"later\",\"seq\":0,\"at_seconds\":0}\n\n"+
 		"data: {\"event\":\"stdout\",\"seq\":1,\ndata:\"at_seconds\":1.5,\"text\":\"a\",\"lost_bytes\":3,\"later\":0}\r\n\r\n"+
 		"data: {\"event\":\"finished\",\"seq\":2,\"at_seconds\":2,\"id\":\"run_1\",\"verdict\":\"exited\",\"exit_code\":0,\"later\":0}\n\nrest"))
-	events, err := all(c, t.Context())
+	events, err := all(t.Context(), c)
 	zero := 0
 	want := []Event{
 		{Kind: "later"}, {Kind: Stdout, Seq: 1, AtSeconds: 1.5, Text: "a", LostBytes: 3},
@@ -217,7 +217,7 @@ func TestStreamsThatBreak(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			events, err := all(answers(t, says(typeEvents, 200, started+tt.rest)), t.Context())
+			events, err := all(t.Context(), answers(t, says(typeEvents, 200, started+tt.rest)))
 			if len(events) != 1 || err == nil || !tt.want(err) {
 				t.Errorf("%d events, %v", len(events), err)
 			}

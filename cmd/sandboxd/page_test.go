@@ -387,7 +387,7 @@ func TestPlaygroundShares(t *testing.T) {
 	})
 
 	t.Run("in a frame", func(t *testing.T) {
-		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			fmt.Fprintf(w, `<!doctype html><link rel="icon" href="data:,">%s`, frame)
 		}))

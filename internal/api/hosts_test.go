@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-func hosts(t *testing.T, make func([]string) (Hosts, error), names ...string) Hosts {
+func hosts(t *testing.T, build func([]string) (Hosts, error), names ...string) Hosts {
 	t.Helper()
-	h, err := make(names)
+	h, err := build(names)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func TestLiveProblems(t *testing.T) {
 		}, []string{ok}, v1.Busy, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := serve(t, func(ctx context.Context, p sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
+			s := serve(t, func(ctx context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 				live.Start()
 				<-ctx.Done() // it reads nothing
 				return result(sandbox.Cancelled, "", ""), nil
@@ -232,7 +232,7 @@ func TestLiveProblems(t *testing.T) {
 
 // A program that reads nothing bounds what waits for it.
 func TestLiveInputThatIsNotRead(t *testing.T) {
-	s := serve(t, func(ctx context.Context, p sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
+	s := serve(t, func(ctx context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
 		<-ctx.Done()
 		return result(sandbox.Cancelled, "", ""), nil

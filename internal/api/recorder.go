@@ -20,6 +20,7 @@ func newRecorder(w http.ResponseWriter, r *http.Request) *recorder {
 	return &recorder{ResponseWriter: w, streamed: r.ProtoMajor >= 2}
 }
 
+// WriteHeader keeps the first final status. An informational one (1xx) is sent, but not kept.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status

@@ -339,7 +339,7 @@ func TestTypedCORS(t *testing.T) {
 // The memory of a request is held while its program runs, and given back.
 func TestTypedBodiesAreCounted(t *testing.T) {
 	started, goOn := make(chan bool), make(chan bool)
-	s := serve(t, func(_ context.Context, p sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
+	s := serve(t, func(_ context.Context, _ sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		started <- true
 		<-goOn
 		return result(sandbox.Exited, "", ""), nil

@@ -28,7 +28,7 @@ const (
 type reserve struct {
 	// open returns a function that returns the number of bytes above the reserve, negative if the host is short of memory, and a
 	// function that releases it.
-	open func() (left func() int64, close func())
+	open func() (left func() int64, release func())
 
 	mu      sync.Mutex
 	runs    map[chan struct{}]struct{} // each is closed when the host is short of memory

@@ -313,6 +313,7 @@ func Live(stdout, stderr io.Writer) *sandbox.Stream {
 
 type writers struct{ stdout, stderr io.Writer }
 
+// Event writes the data of an output event. The test of the run notices lost output, so errors of a writer are ignored.
 func (w writers) Event(e sandbox.Event) {
 	switch {
 	case e.Kind == sandbox.Stdout && w.stdout != nil:

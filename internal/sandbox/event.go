@@ -8,6 +8,7 @@ import (
 // Kind says what an Event reports.
 type Kind string
 
+// The kinds of events of a run.
 const (
 	Started  Kind = "started"  // the program has started
 	Stdout   Kind = "stdout"   // the program wrote Event.Data to standard output

@@ -10,6 +10,7 @@ import (
 // Verdict is how a run ended.
 type Verdict string
 
+// The verdicts. Exactly one applies to each run.
 const (
 	Exited    Verdict = "exited"    // the program ended by itself, with Outcome.ExitCode
 	Signaled  Verdict = "signaled"  // Outcome.Signal, which the daemon did not send, ended the program

@@ -10,10 +10,11 @@ import (
 // Policy is the name of a policy.
 type Policy string
 
+// The policies.
 const (
-	Strict     Policy = "strict"
-	Permissive Policy = "permissive"
-	Off        Policy = "off"
+	Strict     Policy = "strict"     // refuses the lists of the contract and ways around them, and all that Permissive refuses
+	Permissive Policy = "permissive" // refuses modules whose only purpose is to communicate with another host
+	Off        Policy = "off"        // refuses nothing
 )
 
 // Config selects what the scan refuses. A nil list means the policy's own list. Any other list, even an empty one, replaces it. Detours

@@ -116,7 +116,7 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	id, limits := run.Run, a.cfg.Service.LimitsOf(run)
 	if format != typeJSON {
 		call.release = space.Release
-		return a.stream(w, r.Context(), format, run, limits, call)
+		return a.stream(r.Context(), w, format, run, limits, call)
 	}
 	reply, err := a.cfg.Service.Run(r.Context(), run, nil)
 	if err != nil {

@@ -64,7 +64,7 @@ const (
 
 // stream answers with events while the program runs. An error before the first event or comment is returned, so that it
 // becomes an answer with a status of its own.
-func (a *API) stream(w http.ResponseWriter, ctx context.Context, format string, run service.Request, limits sandbox.Limits, call Call) error {
+func (a *API) stream(ctx context.Context, w http.ResponseWriter, format string, run service.Request, limits sandbox.Limits, call Call) error {
 	to := &client{w: w, control: http.NewResponseController(w), patience: a.cfg.WriteTimeout, format: format}
 	return a.follow(ctx, to, format, run, limits, call)
 }

@@ -36,6 +36,7 @@ type ID struct {
 // Mapper says which process maps host ids into the user namespace of a run.
 type Mapper int
 
+// The ways to map the ids of a run.
 const (
 	ByDaemon Mapper = iota // the daemon: it has CAP_SETUID and CAP_SETGID, and may map any id (user_namespaces(7))
 	ByHelper               // newuidmap(1) and newgidmap(1) map the ids that /etc/subuid and /etc/subgid give to the daemon's user

@@ -95,9 +95,10 @@ type Node struct {
 // Op is how a Node is made.
 type Op string
 
+// The ways to make a Node.
 const (
-	Dir     Op = "dir"
-	Link    Op = "link"
+	Dir     Op = "dir"     // an empty directory
+	Link    Op = "link"    // a symbolic link
 	File    Op = "file"    // a file with content of the daemon, read-only like the rest of the root
 	Copy    Op = "copy"    // a copy of a host file
 	Tree    Op = "tree"    // a host directory through an overlay, with inodes of the jail's own

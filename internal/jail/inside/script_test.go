@@ -240,7 +240,7 @@ func TestReplay(t *testing.T) {
 		{"execve", func(a *assembler) { a.execve([]string{"/bin/echo", "a b", ""}, []string{"A=B"}) }, "a b \n", 0, 0, 0},
 		{"an end without execve", func(a *assembler) { a.execve(nil, nil) }, "", 0, 0, 1},
 		{"no callDone at the end", func(a *assembler) { a.say("a") }, "a", 0, 0, 1},
-		{"an empty script", func(a *assembler) {}, "", 0, 0, 1},
+		{"an empty script", func(*assembler) {}, "", 0, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := &assembler{}

@@ -106,12 +106,12 @@ func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if answer.Version[0] != 3 || answer.Version[1] < 9 {
 		return Interpreter{}, fmt.Errorf("python %s is version %d.%d; 3.9 or later is needed", path, answer.Version[0], answer.Version[1])
 	}
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return Interpreter{}, err
 	}
 	i := Interpreter{Path: path, Minor: answer.Version[1], launcher: answer.Modules["launcher"], template: answer.Modules["template"], display: answer.Modules["display"], relics: answer.Relics}
-	for _, dir := range append(answer.Prefixes, filepath.Dir(path), filepath.Dir(real)) {
+	for _, dir := range append(answer.Prefixes, filepath.Dir(path), filepath.Dir(resolved)) {
 		dir = filepath.Clean(dir)
 		if !strings.HasPrefix(dir+"/", "/usr/") && !strings.HasPrefix(dir+"/", "/bin/") && !slices.Contains(i.prefixes, dir) {
 			i.prefixes = append(i.prefixes, dir)
