@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -49,7 +49,7 @@ test-all: MORE := programs regrtest fuzz-short
 test-all: LAB := lab-all
 
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint test-lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -58,14 +58,18 @@ deps-test: deps
 		$$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')
 	@scripts/prometheus .cache/prometheus
 
-lint: deps ## gofmt, go vet, staticcheck, revive, shellcheck
+lint: deps ## gofmt, go vet, staticcheck, revive, govulncheck (GOVULNDB=URL), shellcheck
 	@unformatted=$$(gofmt -l client cmd internal seccomp-profiles bench); \
 		[ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./...
+	@scripts/vulnerabilities
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
+
+test-lint: deps ## check that make lint fails if the daemon has a known vulnerability, and says if it could not check
+	@scripts/test-vulnerabilities
 
 test-install: build ## check that make uninstall removes what make install installed below a DESTDIR
 	@scripts/test-install
