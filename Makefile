@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -45,7 +45,7 @@ run: build ## install what is missing, build, and serve on 127.0.0.1:8000 (ARGS=
 test: ## lint, run the tests here, and those in the lab that need it
 test-all: ## the same with every case in every way, all programs, all of CPython's tests and short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
-test-all: MORE := programs regrtest fuzz-short
+test-all: MORE := test-release programs regrtest fuzz-short
 test-all: LAB := lab-all
 
 test test-all:
@@ -59,17 +59,28 @@ deps-test: deps
 	@scripts/prometheus .cache/prometheus
 
 lint: deps ## gofmt, go vet, staticcheck, revive, govulncheck (GOVULNDB=URL), shellcheck
-	@unformatted=$$(gofmt -l client cmd internal seccomp-profiles bench); \
+	@unformatted=$$(gofmt -l client cmd internal seccomp-profiles bench tools); \
 		[ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -C tools/cyclonedx .
 	go tool staticcheck ./...
-	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./...
+	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./... ./tools/cyclonedx
 	@scripts/vulnerabilities
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
 
 test-lint: deps ## check that make lint fails if the daemon has a known vulnerability, and says if it could not check
 	@scripts/test-vulnerabilities
+
+# A further kind of package is a line after scripts/release. It must write files named sandboxd… to .cache/release.
+release: export VERSION := $(VERSION)
+release: init page ## build reproducible tarballs for amd64 and arm64, SBOMs and SHA256SUMS in .cache/release
+	@scripts/need gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@scripts/release .cache/release
+	@cd .cache/release && printf '%s\n' sandboxd* | LC_ALL=C sort | xargs sha256sum -- >SHA256SUMS
+
+test-release: ## build the release of HEAD in two different environments, compare, and install it
+	@scripts/test-release
 
 test-install: build ## check that make uninstall removes what make install installed below a DESTDIR
 	@scripts/test-install
