@@ -11,6 +11,10 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 DOCDIR ?= $(PREFIX)/share/doc/sandboxd
+MANDIR ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/vendor-completions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 UNITS   := sandboxd.socket sandboxd-admin.socket sandboxd.service
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -53,7 +57,7 @@ test test-all:
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
-		python3-numpy python3-pandas python3-matplotlib python3-plotly chromium curl shellcheck \
+		python3-numpy python3-pandas python3-matplotlib python3-plotly chromium curl shellcheck groff fish zsh \
 		gcc-aarch64-linux-gnu libc6-dev-arm64-cross uidmap \
 		$$(/usr/bin/python3 -c 'import sys; print("libpython%d.%d-testsuite" % sys.version_info[:2])')
 	@scripts/prometheus .cache/prometheus
@@ -174,6 +178,11 @@ install: ## install the result of make build below $(DESTDIR)$(PREFIX), for syst
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(addprefix systemd/,$(UNITS))
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) systemd/own-uids.conf
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man8 packaging/man/sandboxd.8
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 packaging/man/sandboxd.yaml.5
+	install -D -m 644 packaging/completions/sandboxd.bash $(DESTDIR)$(BASHDIR)/sandboxd
+	install -D -m 644 -t $(DESTDIR)$(ZSHDIR) packaging/completions/_sandboxd
+	install -D -m 644 -t $(DESTDIR)$(FISHDIR) packaging/completions/sandboxd.fish
 	sed -i 's|/usr/local/bin|$(PREFIX)/bin|; s|/etc/sandboxd|$(SYSCONF)/sandboxd|' \
 		$(DESTDIR)$(UNITDIR)/sandboxd.service
 	case $(PREFIX)/ in /usr/*) ;; *) \
@@ -191,7 +200,9 @@ uninstall: ## remove the files of make install (with the same DESTDIR, PREFIX an
 			printf '%s\n' "$$unit runs or is enabled: nothing was removed. Run this first, as root:" \
 				"  systemctl disable --now sandboxd.socket sandboxd-admin.socket sandboxd" >&2; exit 1; }; done
 	rm -f $(DESTDIR)$(PREFIX)/bin/sandboxd $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf \
-		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(DOCDIR)/own-uids.conf
+		$(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) $(DESTDIR)$(DOCDIR)/own-uids.conf \
+		$(DESTDIR)$(MANDIR)/man8/sandboxd.8 $(DESTDIR)$(MANDIR)/man5/sandboxd.yaml.5 \
+		$(DESTDIR)$(BASHDIR)/sandboxd $(DESTDIR)$(ZSHDIR)/_sandboxd $(DESTDIR)$(FISHDIR)/sandboxd.fish
 	@config=$(DESTDIR)$(SYSCONF)/sandboxd/config.yaml; [ ! -e $$config ] || if cmp -s systemd/config.yaml $$config; then \
 		echo "rm $$config"; rm $$config; else echo "Kept, because it differs from the file of this version: $$config"; fi
 	@for directory in $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SYSCONF)/sandboxd; do \
