@@ -35,6 +35,7 @@ var arrows = []struct {
 	{"internal/jail/inside", nil},
 	{"seccomp-profiles", nil},
 	{"internal/browsertest", []string{"internal/testenv"}},
+	{"internal/promtest", []string{"internal/testenv"}},
 	{"internal/callers", []string{"internal/network", "internal/sandbox"}},
 	{"internal/connlimit", []string{"internal/network"}},
 	{"internal/scan", []string{"internal/sandbox"}},

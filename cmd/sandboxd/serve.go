@@ -154,6 +154,7 @@ func newServer(s *settings, p parts, log *slog.Logger) (*api.Server, error) {
 	}
 	m := metrics.New(version, jail.Stages(), scan.Rules(), p.calls)
 	m.WatchWaiting(p.jail.Waiting)
+	m.WatchTemplates(p.jail.TemplateStarts)
 	m.WatchConnections(metrics.Public, publicConnections(p.endpoints.public))
 	var admin *api.Hosts
 	if p.endpoints.admin != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/jail/spawn"
@@ -20,6 +21,8 @@ type keeper struct {
 
 	mu      sync.Mutex
 	current *template
+
+	started, failed atomic.Int64 // templates
 }
 
 // renewal asks for another template in the place of old, if that is still the current one.
@@ -81,8 +84,12 @@ func (k *keeper) replace(old *template) error {
 	}
 	fresh, err := startTemplate(k.life, k.env)
 	if err != nil {
+		if k.life.Err() == nil { // otherwise the daemon ends
+			k.failed.Add(1)
+		}
 		return templateError(k.env.name, err)
 	}
+	k.started.Add(1)
 	k.mu.Lock()
 	k.current = fresh
 	k.mu.Unlock()

@@ -86,3 +86,14 @@ func (r *Runner) Waiting() (n int) {
 	}
 	return n
 }
+
+// TemplateStarts returns how many templates have started, and how many could not be started.
+func (r *Runner) TemplateStarts() (started, failed int) {
+	for _, e := range r.environments {
+		if e.keeper != nil {
+			started += int(e.keeper.started.Load())
+			failed += int(e.keeper.failed.Load())
+		}
+	}
+	return started, failed
+}

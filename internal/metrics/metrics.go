@@ -79,6 +79,7 @@ type Metrics struct {
 	streamLost     *prometheus.CounterVec
 	requests       *prometheus.CounterVec
 	requestSeconds *prometheus.HistogramVec
+	spans          *prometheus.CounterVec
 	layers         *prometheus.GaugeVec
 }
 
@@ -127,6 +128,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 			Help:    "Time from the header of a request to the end of its answer.",
 			Buckets: []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 		}, []string{"route"}),
+		spans: counterVec(r, "sandboxd_trace_spans_total", "Spans of traces, by whether the collector has received them (sent) or not (failed). 0 if there are no traces.", "result"),
 		layers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sandboxd_isolation_layer_info",
 			Help: "The state of each isolation layer, as found at start. Always 1.",
@@ -158,6 +160,7 @@ func New(version string, stages, rules, calls []string) *Metrics {
 	zero(m.streamLost, "stdout", "stderr")
 	zero(m.refusals, "true", "false")
 	zero(m.rejected, append(slices.Clone(reasons), other)...)
+	zero(m.spans, "sent", "failed")
 	return m
 }
 
@@ -253,6 +256,15 @@ func (m *Metrics) RunLeftBehind(stage string) {
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
 }
 
+// SpansExported counts spans that were sent to the collector of traces, or could not be.
+func (m *Metrics) SpansExported(n int, sent bool) {
+	result := "failed"
+	if sent {
+		result = "sent"
+	}
+	m.spans.WithLabelValues(result).Add(float64(n))
+}
+
 // ScanAbandoned counts a scan that gave up.
 func (m *Metrics) ScanAbandoned() { m.scansAbandoned.Inc() }
 
@@ -300,6 +312,19 @@ func (m *Metrics) Watch(g Gate) {
 // WatchWaiting registers a gauge that reads the number of waiting jails at each scrape. It must be called only once.
 func (m *Metrics) WatchWaiting(read func() int) {
 	m.gauge("sandboxd_waiting_jails", "Jails that wait for a program now.", read)
+}
+
+// WatchTemplates registers counters that read at each scrape how many templates have started, and how many could not be started. It
+// must be called only once.
+func (m *Metrics) WatchTemplates(read func() (started, failed int)) {
+	count := func(result string, value func() int) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sandboxd_template_starts_total", Help: "Templates that were started (started), or could not be (failed), at first and as replacements.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(value()) }))
+	}
+	count("started", func() int { started, _ := read(); return started })
+	count("failed", func() int { _, failed := read(); return failed })
 }
 
 // Connections is the part of connlimit.Listener that the metrics read.

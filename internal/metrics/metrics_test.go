@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sandboxd/sandboxd/internal/admission"
+	"github.com/sandboxd/sandboxd/internal/promtest"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
@@ -20,6 +21,7 @@ func used(t *testing.T) *Metrics {
 	m := New("v0.0.0-test", []string{"clone", "cgroup"}, []string{"module", "builtin"}, []string{"ptrace", "setuid"})
 	m.Watch(admission.New(2, 8))
 	m.WatchWaiting(func() int { return 3 })
+	m.WatchTemplates(func() (int, int) { return 2, 1 })
 	m.WatchConnections(Public, connections{4, 3, 2, 1})
 	m.WatchConnections(Admin, connections{})
 	for _, v := range []sandbox.Verdict{sandbox.Exited, sandbox.Signaled, sandbox.Timeout, sandbox.OOM, sandbox.CPULimit, sandbox.Cancelled} {
@@ -39,6 +41,8 @@ func used(t *testing.T) *Metrics {
 	m.RunFailed("clone")
 	m.RunFailed("a stage nobody knows")
 	m.ScanAbandoned()
+	m.SpansExported(7, true)
+	m.SpansExported(3, false)
 	m.Queued(0)
 	m.RequestRejected(QueueFull)
 	m.RequestRejected("a reason nobody knows")
@@ -101,6 +105,7 @@ func TestSeriesExistFromTheStart(t *testing.T) {
 		`sandboxd_setup_errors_total{stage="clone"}`,
 		`sandboxd_scan_rejections_total{rule="module"}`,
 		`sandboxd_scans_abandoned_total`,
+		`sandboxd_trace_spans_total{result="failed"}`,
 		`sandboxd_setup_errors_total{stage="other"}`,
 		`sandboxd_seccomp_denials_total{syscall="ptrace"}`,
 		`sandboxd_seccomp_denials_total{syscall="killed"}`,
@@ -160,6 +165,10 @@ func TestEventsAreCounted(t *testing.T) {
 		`sandboxd_connections_refused_total{listener="admin",reason="full"}`:         "0",
 		`sandboxd_run_slots`:                                                         "2",
 		`sandboxd_queue_slots`:                                                       "8",
+		`sandboxd_template_starts_total{result="started"}`:                           "2",
+		`sandboxd_template_starts_total{result="failed"}`:                            "1",
+		`sandboxd_trace_spans_total{result="sent"}`:                                  "7",
+		`sandboxd_trace_spans_total{result="failed"}`:                                "3",
 		`sandboxd_queue_depth`:                                                       "0",
 	} {
 		if got := value(t, m, series); got != want {
@@ -178,7 +187,7 @@ func TestEventsAreCounted(t *testing.T) {
 }
 
 func TestPromtoolReportsNothing(t *testing.T) {
-	promtool := prometheusTool(t, "promtool")
+	promtool := promtest.Tool(t, "promtool")
 	var said bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
 	cmd.Stdin = strings.NewReader(exposition(used(t)))
