@@ -36,6 +36,7 @@ var arrows = []struct {
 	{"seccomp-profiles", nil},
 	{"internal/browsertest", []string{"internal/testenv"}},
 	{"internal/promtest", []string{"internal/testenv"}},
+	{"internal/tracing", []string{"internal/sandbox"}},
 	{"internal/callers", []string{"internal/network", "internal/sandbox"}},
 	{"internal/connlimit", []string{"internal/network"}},
 	{"internal/scan", []string{"internal/sandbox"}},
@@ -56,12 +57,13 @@ var arrows = []struct {
 	{"internal/doctor", []string{"internal/jail", "internal/jail/cgroup", "internal/jail/hostid", "internal/jail/inside",
 		"internal/jail/python", "internal/jail/rootfs", "internal/jail/spawn", "internal/sandbox"}},
 	{"internal/jailtest", []string{"internal/jail", "internal/jail/hostid", "internal/jail/inside", "internal/sandbox", "internal/testenv", "seccomp-profiles"}},
-	{"internal/service", []string{"internal/admission", "internal/callers", "internal/jail", "internal/metrics", "internal/sandbox"}},
+	{"internal/service", []string{"internal/admission", "internal/callers", "internal/jail", "internal/metrics", "internal/sandbox", "internal/tracing"}},
 	{"internal/api/v1", []string{"internal/admission", "internal/callers", "internal/jsonout", "internal/metrics", "internal/sandbox", "internal/service"}},
-	{"internal/api", []string{"internal/admission", "internal/api/v1", "internal/callers", "internal/jsonout", "internal/metrics", "internal/page", "internal/sandbox", "internal/service"}},
+	{"internal/api", []string{"internal/admission", "internal/api/v1", "internal/callers", "internal/jsonout", "internal/metrics", "internal/page", "internal/sandbox", "internal/service", "internal/tracing"}},
 	{"cmd/sandboxd", []string{"client", "internal/admission", "internal/api", "internal/callers", "internal/connlimit", "internal/doctor", "internal/filewatch", "internal/jail", "internal/jail/hostid", "internal/metrics",
-		"internal/sandbox", "internal/scan", "internal/service", "seccomp-profiles"}},
+		"internal/sandbox", "internal/scan", "internal/service", "internal/tracing", "seccomp-profiles"}},
 	{"bench", nil},
+	{"tools/dashboard", nil},
 }
 
 func TestImportsFollowTheDesign(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/api"
 	"github.com/sandboxd/sandboxd/internal/callers"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -242,6 +243,9 @@ type checkCommand struct{}
 
 // Run reports that the configuration is valid. An invalid configuration ends the program earlier, in readSettings.
 func (checkCommand) Run(s *settings) error {
+	if err := tracing.Check(os.Getenv); err != nil {
+		return &configError{lines: []string{err.Error()}}
+	}
 	_, err := fmt.Println("the configuration is valid:", s.sources())
 	return err
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/scan"
 	"github.com/sandboxd/sandboxd/internal/service"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 	seccompprofiles "github.com/sandboxd/sandboxd/seccomp-profiles"
 )
 
@@ -94,7 +95,13 @@ func (serveCommand) serve(ctx context.Context, stop func(), caught *signals, s *
 	if err != nil {
 		return errors.Join(err, endpoints.Close(), j.Close())
 	}
-	server, err := newServer(s, parts{j, gate, endpoints, keys, layers, seccompprofiles.Counted(config.Filter)}, log)
+	m := metrics.New(version, jail.Stages(), scan.Rules(), seccompprofiles.Counted(config.Filter))
+	tracer, err := tracing.New(ctx, tracing.Config{Getenv: os.Getenv, Version: version, Log: log, Exported: m.SpansExported})
+	if err != nil {
+		return errors.Join(&configError{lines: []string{err.Error()}}, endpoints.Close(), j.Close())
+	}
+	defer tracer.Close()
+	server, err := newServer(s, parts{j, gate, endpoints, keys, layers, m, tracer}, log)
 	if err != nil {
 		return errors.Join(err, endpoints.Close(), j.Close())
 	}
@@ -109,6 +116,9 @@ func (serveCommand) serve(ctx context.Context, stop func(), caught *signals, s *
 	}
 	if endpoints.admin != nil {
 		about = append(about, "admin", endpoints.admin.address(), "admin_socket", endpoints.admin.socket())
+	}
+	if tracer != nil {
+		about = append(about, "traces", tracer.Endpoint())
 	}
 	log.Info("serving", about...)
 	if keys != nil && keys.Len() == 0 && !s.AllowAnonymous {
@@ -139,7 +149,8 @@ type parts struct {
 	endpoints endpoints
 	keys      *callers.Keyring // nil: there are none
 	layers    []doctor.Layer
-	calls     []string // whose denial is counted
+	metrics   *metrics.Metrics
+	tracer    *tracing.Tracer // nil: there are no traces
 }
 
 // newServer connects the HTTP server, the service and the jail.
@@ -152,7 +163,7 @@ func newServer(s *settings, p parts, log *slog.Logger) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := metrics.New(version, jail.Stages(), scan.Rules(), p.calls)
+	m := p.metrics
 	m.WatchWaiting(p.jail.Waiting)
 	m.WatchTemplates(p.jail.TemplateStarts)
 	m.WatchConnections(metrics.Public, publicConnections(p.endpoints.public))
@@ -206,6 +217,7 @@ func newServer(s *settings, p parts, log *slog.Logger) (*api.Server, error) {
 		Templates: names,
 		Metrics:   m,
 		Log:       log,
+		Tracer:    p.tracer,
 		Version:   version,
 		Isolation: isolation,
 		Listening: api.Listening{Address: p.endpoints.main().address(), Socket: p.endpoints.main().socket()},

@@ -61,7 +61,11 @@ func (s *Server) refused(r *http.Request, f failure) {
 		return
 	}
 	about := askedOf(r)
+	about.reason = f.reason
 	attrs := []slog.Attr{slog.String("request_id", about.id)}
+	if id := about.trace.ID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
 	if name := about.caller.KeyName(); name != "" {
 		attrs = append(attrs, slog.String("key", name))
 	}
@@ -72,7 +76,11 @@ func (s *Server) refused(r *http.Request, f failure) {
 	attrs = append(attrs, slog.Int("status", cmp.Or(f.status, statusClientGone)), slog.String("reason", cmp.Or(f.reason, "internal")))
 	if asksForRun(r) {
 		attrs = append(attrs, slog.String("verdict", "refused"))
-		s.cfg.Metrics.RunRefused(s.audit.record(r.Context(), s.cfg.Log, s.now(), attrs))
+		logged := s.audit.record(r.Context(), s.cfg.Log, s.now(), attrs)
+		s.cfg.Metrics.RunRefused(logged)
+		if !logged { // a flood of refusals must not become one of traces
+			about.trace.Forget()
+		}
 	} else if f.reason != "" {
 		s.cfg.Log.LogAttrs(r.Context(), slog.LevelDebug, "request rejected", attrs...)
 	}

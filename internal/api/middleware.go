@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sandboxd/sandboxd/internal/callers"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 )
 
 // asked holds what is known about a request.
@@ -19,6 +20,8 @@ type asked struct {
 	id     string // in the log
 	caller callers.Caller
 	source [sha256.Size]byte // the SHA-256 of the program, once it has been read
+	reason string            // why it was refused; see failure
+	trace  *tracing.Span     // nil if there is none
 }
 
 type askedKey struct{}
@@ -64,6 +67,11 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		about := &asked{id: id, caller: callers.Caller{Address: s.client(r)}}
 		r = r.WithContext(context.WithValue(r.Context(), askedKey{}, about))
 		r.URL = s.belowRoot(r.URL)
+		if s.cfg.Tracer != nil && asksForRun(r) {
+			var ctx context.Context
+			ctx, about.trace = s.cfg.Tracer.Begin(r.Context(), r, id, about.caller.Address)
+			r = r.WithContext(ctx)
+		}
 		h := w.Header()
 		h.Set(headerRequestID, id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -87,7 +95,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				rec.status = statusClientGone
 			}
 			rec.arm() // net/http writes the rest after this function returns
-			s.cfg.Metrics.Request(routeOf(r), rec.status, time.Since(start))
+			route := routeOf(r)
+			s.cfg.Metrics.Request(route, rec.status, time.Since(start))
+			about.trace.End(tracing.Answer{Route: route, Status: rec.status, Key: about.caller.KeyName(), Reason: about.reason})
 			if thrown != nil {
 				panic(http.ErrAbortHandler) // the answer has begun, so only closing the connection shows the failure
 			}

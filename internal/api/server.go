@@ -24,6 +24,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/page"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 	"github.com/sandboxd/sandboxd/internal/service"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 )
 
 // Config is the configuration of a Server. Optional fields have a default.
@@ -36,6 +37,9 @@ type Config struct {
 
 	Metrics *metrics.Metrics
 	Log     *slog.Logger
+
+	// Tracer makes traces of requests for runs. Optional.
+	Tracer *tracing.Tracer
 
 	Version   string
 	Isolation Isolation

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 )
 
 // record logs and counts a run. A request that is refused before its run starts is logged and counted by the adapter.
@@ -19,18 +20,22 @@ func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcom
 	if err != nil && !errors.As(err, &begun) {
 		return
 	}
-	attrs := about(request)
+	attrs := about(ctx, request)
+	trace := tracing.Of(ctx)
 	level := slog.LevelInfo
 	switch {
 	case o != nil:
 		s.cfg.Metrics.RunEnded(o)
+		trace.Ran(request.Run, environment(request), request.Policy, o)
 		attrs = append(attrs, describe(o)...)
 	case begun.Gone:
 		s.cfg.Metrics.RunCancelled()
+		trace.Ran(request.Run, environment(request), request.Policy, &sandbox.Outcome{Verdict: sandbox.Cancelled})
 		attrs = append(attrs, verdict(sandbox.Cancelled))
 	default:
 		level = slog.LevelError
 		s.cfg.Metrics.RunFailed(stageOf(err))
+		trace.Failed(stageOf(err))
 		attrs = append(attrs, verdict(sandbox.Failed), slog.String("stage", stageOf(err)), slog.Any("error", begun.Err))
 	}
 	s.cfg.Log.LogAttrs(ctx, level, "run", attrs...)
@@ -40,13 +45,16 @@ func (s *Service) record(ctx context.Context, request Request, o *sandbox.Outcom
 func (s *Service) RecordEmpty(ctx context.Context, request Request) {
 	_ = allow(&request) // for the policy's name
 	request.Policy = cmp.Or(request.Policy, s.cfg.Policy)
-	s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "run", append(about(request), verdict(sandbox.Exited), slog.String("start", "none"))...)
+	s.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "run", append(about(ctx, request), verdict(sandbox.Exited), slog.String("start", "none"))...)
 }
 
 // about identifies the request and the program. The source itself is never logged.
-func about(request Request) []slog.Attr {
+func about(ctx context.Context, request Request) []slog.Attr {
 	sum := sha256.Sum256(request.Program.Source)
 	attrs := []slog.Attr{slog.String("request_id", request.ID)}
+	if id := tracing.Of(ctx).ID(); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
 	if request.Run != "" {
 		attrs = append(attrs, slog.String("run_id", request.Run))
 	}
@@ -57,10 +65,15 @@ func about(request Request) []slog.Attr {
 		attrs = append(attrs, slog.String("client", request.Caller.Address))
 	}
 	return append(attrs,
-		slog.String("environment", cmp.Or(request.Program.Template, sandbox.DefaultTemplate)),
+		slog.String("environment", environment(request)),
 		slog.String("policy", request.Policy),
 		slog.Int("source_bytes", len(request.Program.Source)),
 		slog.String("source_sha256", hex.EncodeToString(sum[:])))
+}
+
+// environment returns the name of the environment of a run.
+func environment(request Request) string {
+	return cmp.Or(request.Program.Template, sandbox.DefaultTemplate)
 }
 
 // describe returns the attributes of a run that has an outcome.

@@ -17,6 +17,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/metrics"
 	"github.com/sandboxd/sandboxd/internal/sandbox"
+	"github.com/sandboxd/sandboxd/internal/tracing"
 )
 
 // Runner runs one program to its end. An error means that the sandbox failed. A failure of the program is a Result.
@@ -162,6 +163,8 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	program.Limits = s.bounds(request)
 	ctx, remove := s.named.add(ctx, request.Run)
 	defer remove()
+	trace := tracing.Of(ctx)
+	trace.Skip()
 	findings, err := policy.Scanner.Scan(ctx, program.Source)
 	var warnings []sandbox.Finding
 	if err == nil && len(findings) == 0 && request.Warn && policy.Warn != nil {
@@ -170,6 +173,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 	if err != nil {
 		s.cfg.Metrics.ScanAbandoned()
 	}
+	trace.Phase(tracing.Scan, trace.Since(), nil)
 	// python3 reports programs that do not compile. The scanner cannot recognise them: its grammar differs from python3's. So a
 	// program with findings is compiled first, and rejected only if that succeeds.
 	program.Nulled, program.Check = policy.Nulled, len(findings) > 0
@@ -218,6 +222,7 @@ func (s *Service) Run(ctx context.Context, request Request, sink sandbox.Sink) (
 // and a request that holds a slot never waits for memory, so there is no deadlock.
 func (s *Service) run(ctx context.Context, request Request, program sandbox.Program, live *sandbox.Stream, space *admission.Share) (*sandbox.Outcome, error) {
 	release, queued, err := s.cfg.Gate.Acquire(ctx, place(request.Caller))
+	tracing.Of(ctx).Phase(tracing.Queue, queued, err)
 	if err != nil {
 		return nil, err
 	}
