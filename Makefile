@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -68,6 +68,7 @@ lint: deps ## gofmt, go vet, staticcheck, revive, govulncheck (GOVULNDB=URL), sh
 	go vet ./...
 	go vet -C tools/cyclonedx .
 	go tool staticcheck ./...
+	go vet -C tools/dashboard .
 	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./... ./tools/cyclonedx
 	@scripts/vulnerabilities
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
@@ -161,6 +162,10 @@ soak: build ## run random hostile programs against the daemon for SOAK=10m; SEED
 
 bench: build ## compare ways to run a program with bare python3 (ARGS="-only latency -n 50" runs a part)
 	go run ./bench $(ARGS)
+
+dashboard: ## build deploy/grafana/sandboxd.json (its source is tools/dashboard)
+	@mkdir -p .cache
+	go run -C tools/dashboard . >.cache/dashboard && mv .cache/dashboard deploy/grafana/sandboxd.json
 
 screenshots: build deps-test ## take pictures of the playground page in .cache/screenshots, and the one of the README
 	@mkdir -p .cache/screenshots

@@ -48,6 +48,9 @@ func TestDocumentedCommands(t *testing.T) {
 			{"sudo install -D", "", "make lab"},
 			{`echo '{"extends"`, "adds to the default profile:\n  signalfd4\n", ""},
 		}},
+		{"docs/monitoring.md", []struct{ begin, want, elsewhere string }{
+			{"sudo install -m 644 deploy/systemd", "", "make lab"},
+		}},
 	} {
 		text, err := os.ReadFile(filepath.Join("../..", page.file))
 		if err != nil {
