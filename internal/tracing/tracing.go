@@ -79,7 +79,7 @@ func New(ctx context.Context, cfg Config) (*Tracer, error) {
 		cfg.Log.Warn("the resource of the traces is incomplete", "error", err)
 	}
 	complaints := &complaints{log: cfg.Log}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(complaints.handle)) // the SDK reports failed exports here
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(complaints.handle))
 	limits := sdktrace.NewSpanLimits()
 	limits.AttributeValueLengthLimit = maxValue
 	provider := sdktrace.NewTracerProvider( // the sampler and the queue are configured by the environment, too
@@ -112,7 +112,7 @@ func (c counter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan)
 	return err
 }
 
-// complaints logs errors of the exporter, one each minute.
+// complaints logs errors of the SDK, one each minute: failed exports, and values of variables that it does not know.
 type complaints struct {
 	log *slog.Logger
 
@@ -127,6 +127,6 @@ func (c *complaints) handle(err error) {
 		return
 	}
 	c.last = time.Now()
-	c.log.Warn("traces could not be sent; runs are not affected", "error", err,
-		"remedy", "check that the collector of OTEL_EXPORTER_OTLP_ENDPOINT runs and receives OTLP over HTTP")
+	c.log.Warn("traces are incomplete; runs are not affected", "error", err,
+		"remedy", "check the variables OTEL_…, and that the collector runs and receives OTLP over HTTP")
 }

@@ -162,6 +162,21 @@ func TestExport(t *testing.T) {
 			t.Errorf("%d sent, %d failed: %v", sent, failed, spans)
 		}
 	})
+	t.Run("with the name of the environment", func(t *testing.T) {
+		t.Setenv("OTEL_SERVICE_NAME", "play")
+		c := collect(t)
+		exported(t, environment{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL})
+		if resource := (<-c.got).ResourceSpans[0].Resource.String(); !strings.Contains(resource, `"play"`) || strings.Contains(resource, `"sandboxd"`) {
+			t.Error(resource)
+		}
+	})
+	t.Run("nothing if nothing is sampled", func(t *testing.T) {
+		t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
+		c := collect(t)
+		if sent, failed := exported(t, environment{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL}); sent+failed != 0 || c.attempts.Load() != 0 {
+			t.Errorf("%d sent, %d failed", sent, failed)
+		}
+	})
 	t.Run("to a Unix socket", func(t *testing.T) {
 		c := collect(t)
 		path := filepath.Join(t.TempDir(), "otlp.sock")
@@ -217,6 +232,27 @@ func TestExport(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// A sandbox that fails is an error of its span. The error's text, which may quote the interpreter, is not in it.
+func TestFailedSandbox(t *testing.T) {
+	c := collect(t)
+	tracer, err := New(t.Context(), Config{Getenv: environment{"OTEL_EXPORTER_OTLP_ENDPOINT": c.URL}.get,
+		Log: slog.New(slog.DiscardHandler), Exported: func(int, bool) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/v1/runs", nil)
+	_, span := tracer.Begin(r.Context(), r, "id", "192.0.2.1")
+	span.Failed("clone")
+	span.End(Answer{Route: "/v1/runs", Status: 500})
+	tracer.Close()
+	spans := (<-c.got).ResourceSpans[0].ScopeSpans[0].Spans
+	text := spans[0].String()
+	if len(spans) != 2 || spans[0].Name != "set-up" || spans[0].Status.GetCode() != tracepb.Status_STATUS_CODE_ERROR ||
+		spans[0].Status.GetMessage() != "" || !strings.Contains(text, `"sandboxd.stage"`) || !strings.Contains(text, `"clone"`) {
+		t.Error(spans)
+	}
 }
 
 func TestHostileHeaders(t *testing.T) {
