@@ -621,6 +621,30 @@ raise SystemExit(3)
 	jailtest.Settled(t, os.Getpid(), before)
 }
 
+// If a template can no longer be started, runs go on with the old one, and the failure is counted.
+func TestTemplateThatCannotBeRenewed(t *testing.T) {
+	python := virtualEnvironment(t, map[string]string{"upgraded": "x = 1"})
+	j := jailtest.New(t, func(c *jail.Config) {
+		c.Fork, c.Python, c.Templates = true, python, map[string][]string{sandbox.DefaultTemplate: {"upgraded"}}
+	})
+	if started, failed := j.TemplateStarts(); started != 1 || failed != 0 {
+		t.Errorf("%d started, %d failed", started, failed)
+	}
+	modules, _ := filepath.Glob(filepath.Dir(python) + "/../lib/python3*/site-packages/upgraded.py")
+	if err := os.WriteFile(modules[0], []byte("1 / 0"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.RenewTemplates(); err == nil {
+		t.Error("the broken module was imported")
+	}
+	if started, failed := j.TemplateStarts(); started != 1 || failed != 1 {
+		t.Errorf("%d started, %d failed", started, failed)
+	}
+	if got := jailtest.Output(t, j, "import upgraded; print(upgraded.x)"); got != "1\n" {
+		t.Errorf("a run of the old template: %q", got)
+	}
+}
+
 // Runner.Close returns even if a template stays stopped.
 func TestCloseWithAStoppedTemplate(t *testing.T) {
 	before := jailtest.Count(t, os.Getpid())
