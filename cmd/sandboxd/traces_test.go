@@ -15,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/sandboxd/sandboxd/internal/api/v1"
 )
 
 // The traces of the running daemon, as a collector receives them.
@@ -177,6 +180,19 @@ func TestTraces(t *testing.T) {
 	add(want{name: "POST /playground/execute", phases: "scan queue", failed: "queue", severity: tracepb.Status_STATUS_CODE_ERROR,
 		about: map[string]string{"http.response.status_code": "503", "error.type": "503", "sandboxd.reason": "queue_full"}})
 	wg.Wait()
+
+	conn, _, err := websocket.Dial(t.Context(), d.url+v1.LivePath, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"code":"print('`+secret+`')"}`)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil { // until the daemon closes it
+		_, _, err = conn.Read(t.Context())
+	}
+	add(want{name: "GET /v1/runs/live", phases: complete, about: map[string]string{"http.route": "/v1/runs/live", "sandboxd.verdict": "exited"}})
 	d.get(t, "/healthz") // has no trace
 	d.stop(t)
 
