@@ -280,6 +280,12 @@ func (e exposed) misnamed(expr string, recorded map[string]map[string]bool) (wro
 		if slices.Contains([]string{"job", "instance", "state", "code"}, label) {
 			continue
 		}
+		if label == "le" { // of alternatives, since versions of Prometheus write a number in different ways
+			values = slices.DeleteFunc(values, func(value string) bool { return !e.has(label, value) && len(values) > 1 })
+			if len(values) == 0 {
+				wrong = append(wrong, label+"="+match[3])
+			}
+		}
 		for _, value := range values {
 			if !e.has(label, value) {
 				wrong = append(wrong, label+"="+value)
@@ -305,6 +311,8 @@ func TestMisnamed(t *testing.T) {
 	for expr, want := range map[string]string{
 		`sum by (job, verdict) (rate(sandboxd_runs_total{job="a", verdict=~"exited"}[5m])) / on (job) job:sandboxd_runs:rate5m > 0.5`: "",
 		`histogram_quantile(0.5, sum by (le) (rate(sandboxd_wait_bucket{le="0.5"}[1h]))) and 1e3 * sandboxd_slots == 2`:               "",
+		`sandboxd_wait_bucket{le=~"0.5|0.50"}`:              "",
+		`sandboxd_wait_bucket{le=~"0.6|0.60"}`:              "le=0.6|0.60",
 		`rate(sandboxd_rnus_total[5m])`:                     "sandboxd_rnus_total",
 		`sandboxd_runs_total or job:sandboxd_runs:rate6m`:   "job:sandboxd_runs:rate6m",
 		`sum by (verdikt) (sandboxd_runs_total)`:            "verdikt",

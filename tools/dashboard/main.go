@@ -1,5 +1,7 @@
 // Command dashboard writes the Grafana dashboard deploy/grafana/sandboxd.json to standard output. The Foundation SDK has the types of
 // Grafana's own schema, and checks what it builds. "make dashboard" calls it.
+//
+// The dashboard has the classic schema. The SDK prefers the schema v2, but Grafana before version 12 cannot import that.
 package main
 
 import (
