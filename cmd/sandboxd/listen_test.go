@@ -74,10 +74,11 @@ func listening(t testing.TB, d *sandboxd) (l struct{ Address, Socket string }) {
 	return l
 }
 
-// Connections that arrive while a daemon drains are not refused. They wait in the passed socket for the next daemon.
+// Connections that arrive while a daemon drains are not refused. They wait in the passed socket for the next daemon. A run that waited for a
+// slot before is served by the daemon that drains.
 func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	passed := listenTCP(t)
-	serve := []string{"serve", isolation(), "--policy=off", "--wall=20s"}
+	serve := []string{"serve", isolation(), "--policy=off", "--wall=20s", "--concurrency=1"}
 	d := startCommand(t, passing(t, []socket{passed}, serve...))
 	if want := "http://" + passed.Addr().String(); d.url != want {
 		t.Fatalf("serves on %s, want %s", d.url, want)
@@ -86,10 +87,12 @@ func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 		t.Errorf("/healthz: %+v", l)
 	}
 
-	var running streams
+	var running, queued streams
 	var wg sync.WaitGroup
 	wg.Go(func() { running, _ = d.execute(t, "import time\ntime.sleep(2)\nprint('finished')") })
 	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	wg.Go(func() { queued, _ = d.execute(t, "print('queued')") })
+	waitFor(t, "a run that waits", func() bool { return d.metric(t, "sandboxd_queue_depth") == "1" })
 	closeIdle() // otherwise the following requests use a connection to the first daemon
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -102,8 +105,27 @@ func TestPassedSocketOutlivesTheDaemon(t *testing.T) {
 	}
 	startCommand(t, passing(t, []socket{passed}, serve...))
 	wg.Wait()
-	if running.Stdout != "finished\n" || waited.Stdout != "waited\n" {
-		t.Errorf("under way: %+v; came meanwhile: %+v", running, waited)
+	if running.Stdout != "finished\n" || queued.Stdout != "queued\n" || waited.Stdout != "waited\n" {
+		t.Errorf("under way: %+v; queued: %+v; came meanwhile: %+v", running, queued, waited)
+	}
+}
+
+// When there is no time for another run before --drain-timeout, runs that wait for a slot are refused, so that their clients get an answer.
+func TestQueueIsRefusedWhenTimeIsShort(t *testing.T) {
+	passed := listenTCP(t)
+	d := startCommand(t, passing(t, []socket{passed}, "serve", isolation(), "--policy=off", "--wall=20s", "--drain-timeout=20s", "--concurrency=1"))
+	var running streams
+	var queued answer
+	var wg sync.WaitGroup
+	wg.Go(func() { running, _ = d.execute(t, "import time\ntime.sleep(2)\nprint('finished')") })
+	waitFor(t, "a run", func() bool { return d.metric(t, "sandboxd_runs_in_flight") == "1" })
+	wg.Go(func() { queued = d.post(t, `{"code":"print(1)"}`) })
+	waitFor(t, "a run that waits", func() bool { return d.metric(t, "sandboxd_queue_depth") == "1" })
+	d.signal(t, syscall.SIGTERM)
+	d.ends(t)
+	wg.Wait()
+	if running.Stdout != "finished\n" || queued.status != 503 || queued.header.Get("Retry-After") == "" {
+		t.Errorf("under way: %+v; queued: %d %s", running, queued.status, queued.body)
 	}
 }
 

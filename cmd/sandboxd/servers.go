@@ -33,7 +33,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 
 	notify(daemon.SdNotifyStopping+fmt.Sprintf("\nSTATUS=Draining, %d runs in progress", gate.InFlight()), log)
 	log.Info("draining", "timeout", s.DrainTimeout)
-	server.Drain()
+	defer drain(s, server, endpoints)()
 	patience, cancel := context.WithTimeout(context.Background(), s.DrainTimeout)
 	defer cancel()
 	// The daemon's own listeners stay open until the last run has ended, so that clients get a 503 and not a refused
@@ -53,6 +53,20 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 		}
 	}
 	return err
+}
+
+// drain lets the server refuse new runs. With listeners of its own, it does so at once, and waiting runs are refused, too. A passed socket
+// is closed instead, so there are no new connections. Requests on the others, and runs that wait for a slot, were sent before anybody could
+// know of the end: they are served as long as there is time for a run. stop must be called when the server has ended.
+func drain(s *settings, server *api.Server, endpoints endpoints) (stop func()) {
+	grace := s.DrainTimeout - s.Wall
+	if !endpoints.main().passed || grace <= 0 {
+		server.Drain()
+		return func() {}
+	}
+	server.Retire()
+	timer := time.AfterFunc(grace, server.Drain)
+	return func() { timer.Stop() }
 }
 
 // servers are one for each public endpoint.

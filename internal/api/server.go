@@ -265,9 +265,12 @@ func (s *Server) redirectWithoutSlash(w http.ResponseWriter, r *http.Request) {
 
 // Drain refuses new runs: requests for one get a 503, and so does /readyz. The caller then shuts the http.Server down.
 func (s *Server) Drain() {
-	s.draining.Store(true)
+	s.Retire()
 	s.cfg.Service.Gate().Drain()
 }
+
+// Retire makes /readyz report that the service ends. Requests are served as before, until Drain.
+func (s *Server) Retire() { s.draining.Store(true) }
 
 // WaitForSockets waits until the runs that clients follow over WebSockets have ended, because http.Server.Shutdown does not wait for them.
 // If ctx ends first, it cancels these runs.
