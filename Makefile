@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -53,7 +53,7 @@ test-all: MORE := test-release programs regrtest fuzz-short
 test-all: LAB := lab-all
 
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" lint test-lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" "proxies&" lint test-lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -94,9 +94,13 @@ test-install: build ## check that make uninstall removes what make install insta
 test-native: export SANDBOXD_TEST_STRICT := 1
 test-native: export SANDBOXD_TEST_REGRTEST := quick
 test-native: export SANDBOXD_PROMETHEUS_DIR := $(CURDIR)/.cache/prometheus/usr/bin
+test-native: export SANDBOXD_TEST_PROXIES := $(CURDIR)/.cache/proxies
 
-test-native: build ## run the tests that need no virtual machine, most of them under the race detector
+test-native: build proxies ## run the tests that need no virtual machine, most of them under the race detector
 	@scripts/native
+
+proxies: deps # nginx and Caddy, for test-native
+	@scripts/proxies .cache/proxies
 
 # Each program lists the Debian packages that it needs.
 programs: export SANDBOXD_TEST_STRICT := 1

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// certify writes a certificate of 127.0.0.1 and its key, and returns what trusts it.
+// certify writes a certificate of 127.0.0.1 and of a name, and its key, and returns what trusts it.
 func certify(t testing.TB, dir, name string) (cert, key string, trust *x509.CertPool) {
 	t.Helper()
 	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -30,7 +30,7 @@ func certify(t testing.TB, dir, name string) (cert, key string, trust *x509.Cert
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{name},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, secret.Public(), secret)
 	if err != nil {
