@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -49,7 +49,7 @@ run: build ## install what is missing, build, and serve on 127.0.0.1:8000 (ARGS=
 test: ## lint, run the tests here, and those in the lab that need it
 test-all: ## the same with every case in every way, all programs, all of CPython's tests and short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
-test-all: MORE := test-release programs regrtest fuzz-short
+test-all: MORE := test-release programs regrtest fuzz-short test-containers
 test-all: LAB := lab-all
 
 test test-all:
@@ -178,6 +178,12 @@ screenshots: build deps-test ## take pictures of the playground page in .cache/s
 
 fresh: ## try make run in a minimal Debian 12 and a minimal Debian 13 that have only make
 	@scripts/fresh
+
+test-containers: build ## run the daemon as a container under crun, and check the files of Docker, Compose and Kubernetes
+	@scripts/containers
+
+seccomp-container: deps # write the seccomp profile of the daemon's container
+	go run -C tools/containers . profile >deploy/container/seccomp.json
 
 # It does not depend on build, because Go may not be in root's PATH.
 install: ## install the result of make build below $(DESTDIR)$(PREFIX), for systemd
