@@ -37,7 +37,7 @@ type receiver struct {
 func receive(t *testing.T) *receiver {
 	t.Helper()
 	r := &receiver{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 		body, err := io.ReadAll(request.Body)
 		data := new(tracepb.TracesData) // as ExportTraceServiceRequest
 		if err = errors.Join(err, proto.Unmarshal(body, data)); err != nil || request.Method != "POST" || request.URL.Path != "/v1/traces" {

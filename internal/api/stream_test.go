@@ -220,17 +220,17 @@ func TestSlowReaderOfAStream(t *testing.T) {
 	var total atomic.Int64
 	s := serve(t, plays(func(ctx context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
-		print := func(data []byte) {
+		write := func(data []byte) {
 			live.Output(sandbox.Stdout, data)
 			total.Add(int64(len(data)))
 		}
 		data := []byte(strings.Repeat("x", chunk))
 		for range chunks {
-			print(data)
+			write(data)
 		}
 		close(ended)
 		for heardOne := false; !heardOne; { // these are lost too until the client has read what waits
-			print([]byte("."))
+			write([]byte("."))
 			select {
 			case <-heard:
 				heardOne = true

@@ -167,8 +167,10 @@ type client struct {
 	http *http.Client
 }
 
+// Start does nothing: the first request connects.
 func (c *client) Start(context.Context) error { return nil }
 
+// Stop closes the connection.
 func (c *client) Stop(context.Context) error {
 	c.http.CloseIdleConnections()
 	return nil

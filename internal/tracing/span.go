@@ -240,6 +240,8 @@ func (c carrier) Get(name string) string {
 	return strings.Join(values, ",")
 }
 
-// Set and Keys are not used to read headers.
+// Set is not used to read headers.
 func (carrier) Set(string, string) {}
-func (carrier) Keys() []string     { return nil }
+
+// Keys is not used to read headers.
+func (carrier) Keys() []string { return nil }

@@ -106,6 +106,7 @@ type counter struct {
 	exported func(n int, sent bool)
 }
 
+// ExportSpans exports and counts spans.
 func (c counter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := c.SpanExporter.ExportSpans(ctx, spans)
 	c.exported(len(spans), err == nil)

@@ -92,11 +92,11 @@ func printProfile(to io.Writer) error {
 // rules' conditions.
 func applies(s *seccomp.Syscall) bool {
 	ours := []string{"amd64", "arm64"}
-	any := func(list, of []string) bool {
+	overlap := func(list, of []string) bool {
 		return slices.ContainsFunc(list, func(s string) bool { return slices.Contains(of, s) })
 	}
 	if i := s.Includes; i != nil {
-		if len(i.Arches) > 0 && !any(i.Arches, ours) {
+		if len(i.Arches) > 0 && !overlap(i.Arches, ours) {
 			return false
 		}
 		for _, c := range i.Caps {
@@ -105,7 +105,7 @@ func applies(s *seccomp.Syscall) bool {
 			}
 		}
 	}
-	if e := s.Excludes; e != nil && (any(e.Caps, capabilities) || any(e.Arches, ours) || e.MinKernel != nil) {
+	if e := s.Excludes; e != nil && (overlap(e.Caps, capabilities) || overlap(e.Arches, ours) || e.MinKernel != nil) {
 		return false
 	}
 	return true
