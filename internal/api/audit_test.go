@@ -17,8 +17,8 @@ import (
 
 var auditRecord = regexp.MustCompile(`(?m)^.*level=\w+ msg=(?:run|"run refused") .*$`)
 
-// Whatever becomes of a request for a run, the log has one record of it, with the key, the address and the hash of the program,
-// and without the program and its output.
+// Every request for a run has exactly one log record, with the key, the address and the hash of the program,
+// but without the program and its output.
 func TestEveryRequestForARunIsRecordedOnce(t *testing.T) {
 	const code, output = "print('a secret of the caller')", "what it has printed"
 	ring, tokens := keyring(t, callers.Key{Name: "alice"}, callers.Key{Name: "bare", Policy: "elsewhere"})
@@ -121,7 +121,7 @@ func TestEveryRequestForARunIsRecordedOnce(t *testing.T) {
 	})
 }
 
-// Very many refusals do not fill the log, and all of them are counted.
+// The rate of log records of refusals is limited. The metrics count all refusals.
 func TestManyRefusals(t *testing.T) {
 	ring, _ := keyring(t, callers.Key{Name: "alice"})
 	s := serve(t, exits("", ""), func(c *setup) { c.Keys = ring })

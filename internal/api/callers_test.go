@@ -14,7 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// keyring has these keys. tokens are theirs, by name.
+// keyring returns a keyring with these keys, and their tokens by name.
 func keyring(t *testing.T, keys ...callers.Key) (ring *callers.Keyring, tokens map[string]string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keys")
@@ -39,7 +39,7 @@ const (
 	aProgram = `{"code":"print(1)"}`
 )
 
-// ask asks for a run by one of the two routes.
+// ask requests a run by one of the two routes.
 func (s *testServer) ask(t *testing.T, route, body string, headers ...string) answerOf {
 	t.Helper()
 	return s.call(t, "POST", route, body, append([]string{"Content-Type", "application/json"}, headers...)...)
@@ -114,7 +114,7 @@ func TestKeysComeBeforeTheBody(t *testing.T) {
 	}
 }
 
-// Keys are for runs. What else there is stays as it is without keys.
+// Routes that do not start or cancel runs need no key.
 func TestWhatKeysDoNotProtect(t *testing.T) {
 	ring, _ := keyring(t, callers.Key{Name: "alice"})
 	s := serve(t, exits("", ""), func(c *setup) { c.Keys = ring })
@@ -128,7 +128,7 @@ func TestWhatKeysDoNotProtect(t *testing.T) {
 	}
 }
 
-// To cancel a run wants a key too, beside the id that nobody guesses.
+// Cancelling a run needs a key as well, not only the id of the run.
 func TestKeysForCancelling(t *testing.T) {
 	ring, tokens := keyring(t, callers.Key{Name: "alice"})
 	s := serve(t, exits("", ""), func(c *setup) { c.Keys = ring })
@@ -142,7 +142,7 @@ func TestKeysForCancelling(t *testing.T) {
 	}
 }
 
-// A browser asks for leave without the key, and may send one then.
+// A preflight request has no key. Its answer allows the headers for keys.
 func TestKeysOfWebPages(t *testing.T) {
 	ring, tokens := keyring(t, callers.Key{Name: "alice"})
 	for _, origins := range [][]string{nil, {"https://front.example"}} {
@@ -158,7 +158,7 @@ func TestKeysOfWebPages(t *testing.T) {
 			if a := s.ask(t, route, aProgram, "Origin", "https://front.example", "X-API-Key", tokens["alice"]); a.StatusCode != 200 {
 				t.Errorf("%s with %v: %d %s", route, origins, a.StatusCode, a.body)
 			}
-			// The page can read why it was refused.
+			// CORS lets the page read the refusal.
 			if a := s.ask(t, route, aProgram, "Origin", "https://front.example"); a.StatusCode != 401 || a.Header.Get("Access-Control-Allow-Origin") == "" {
 				t.Errorf("%s with %v, without a key: %d %v", route, origins, a.StatusCode, a.Header)
 			}
@@ -170,7 +170,7 @@ func TestKeysOfWebPages(t *testing.T) {
 	}
 }
 
-// A key lowers what its holder may ask for.
+// Limits of a key lower the limits of its runs.
 func TestLimitsOfKeys(t *testing.T) {
 	ring, tokens := keyring(t,
 		callers.Key{Name: "small", WallSeconds: 2, MemoryBytes: 64 << 20},
@@ -237,7 +237,7 @@ func TestLimitsOfKeys(t *testing.T) {
 	}
 }
 
-// The description says that a key is wanted, and how it is given; only where there are keys.
+// The OpenAPI document describes keys only if keys are configured.
 func TestDescriptionOfKeys(t *testing.T) {
 	ring, _ := keyring(t, callers.Key{Name: "alice"})
 	type operation struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// untilCancelled is a run that ends when its context does.
+// untilCancelled is a runFunc whose run lasts until ctx ends.
 func untilCancelled(ctx context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 	live.Start()
 	live.Output(sandbox.Stdout, []byte("so far"))
@@ -25,7 +25,7 @@ func untilCancelled(ctx context.Context, _ sandbox.Program, live *sandbox.Stream
 	return o, nil
 }
 
-// Every answer of DELETE /v1/runs/{id} is provoked and held against the description, and no other is described.
+// The test provokes every answer of DELETE /v1/runs/{id} and validates it. The OpenAPI document describes no other answers.
 func TestCancelAnswers(t *testing.T) {
 	doc := documentOf(t, serve(t, exits("", ""), nil))
 	operation := doc.Paths.Value(v1.RunPath).Delete
@@ -80,7 +80,7 @@ func TestCancelAnswers(t *testing.T) {
 	}
 }
 
-// startStream starts a run as lines, and returns its id and a function that returns the last event.
+// startStream starts a run with a stream of JSON lines. It returns the id of the run, and a function that returns the last event.
 func startStream(t *testing.T, s *testServer) (id string, ended func() string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), "POST", s.url+v1.Path, strings.NewReader(`{"code":"x"}`))

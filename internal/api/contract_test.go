@@ -247,7 +247,7 @@ func TestFindingsOfTheScanAreAnswered(t *testing.T) {
 	}
 }
 
-// A request for a run that is refused leaves a record.
+// A refused request for a run has a log record.
 func TestRefusedRequestsAreLogged(t *testing.T) {
 	s := serve(t, exits("", ""), func(c *setup) { c.Origins = []string{"https://good.example"} })
 	s.execute(t, `{"code":1}`)
@@ -366,7 +366,7 @@ func TestWarmAndColdStartsAreLoggedAndCounted(t *testing.T) {
 	}
 }
 
-// denying runs a program that was denied these system calls.
+// denying returns a runFunc whose outcome has these denied system calls.
 func denying(calls map[string]int) runFunc {
 	return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
 		return &sandbox.Outcome{Verdict: sandbox.Exited, Denials: calls}, nil

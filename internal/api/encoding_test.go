@@ -19,7 +19,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// in writes text in UTF-16 or UTF-32.
+// in returns text in UTF-16 or UTF-32.
 func in(width int, order binary.AppendByteOrder, text string) string {
 	var b []byte
 	for _, c := range text {
@@ -90,7 +90,7 @@ func TestBodiesInEveryEncodingOfJSON(t *testing.T) {
 	}
 }
 
-// What a body becomes in UTF-8 is counted as the body is.
+// The memory of a body after its conversion to UTF-8 is counted as well.
 func TestEncodedBodiesShareBoundedMemory(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	body := in(2, binary.LittleEndian, "\ufeff"+`{"code":"`+strings.Repeat("x", smallBody)+`"}`)
@@ -107,7 +107,7 @@ func TestEncodedBodiesShareBoundedMemory(t *testing.T) {
 	}
 }
 
-// A body that costs much to look at: characters that begin like half of a pair, and one byte that is wrong.
+// Decoding takes linear time, even for characters that begin like a surrogate and for an invalid byte at the end.
 func TestTextIsReadInOneGo(t *testing.T) {
 	body := []byte(`{"code":"` + strings.Repeat("\ud7ff", 1<<20) + "\xff\"}")
 	if _, err := parse(body, nil); !errors.Is(err, errParse) {
@@ -119,7 +119,7 @@ func TestTextIsReadInOneGo(t *testing.T) {
 	}
 }
 
-// encodings are those of Python by its names.
+// encodings has the encodings of json.loads by their names in Python.
 var encodings = map[string]func(string) string{
 	"utf-8":        func(s string) string { return s },
 	"utf-8-sig":    func(s string) string { return "\ufeff" + s },
@@ -134,7 +134,7 @@ var encodings = map[string]func(string) string{
 	"utf-8 halves": func(s string) string { return strings.ReplaceAll(s, "a", "\xed\xa0\xbd") },
 }
 
-// The real json.loads on bytes: documents that are nearly JSON, in every encoding, with bytes changed and lost.
+// The test compares with json.loads on bytes: mutated JSON in every encoding, with changed and missing bytes.
 func TestEncodingsAgreeWithPython(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

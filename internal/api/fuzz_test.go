@@ -20,8 +20,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// FuzzRequest: any body of any type gets an answer in the contract's shape, the same however
-// it comes; and what is run is what was posted.
+// FuzzRequest checks that each body of each content type gets an answer of the contract, which does not depend on how the body is sent,
+// and that the program of the body is run.
 func FuzzRequest(f *testing.F) {
 	for _, body := range []string{
 		`{"code":"print(1)"}`, `{"code":5}`, `{}`, `[]`, `{`, "", "null", `"x"`, `{"code":"\ud800"}`, "{\"code\":\"\xff\"}",
@@ -72,7 +72,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// checkAnswer expects an answer to a body that is not too large.
+// checkAnswer checks an answer to a body that is not too large.
 func checkAnswer(t *testing.T, a *httptest.ResponseRecorder, ran []string) {
 	t.Helper()
 	if a.Body.Len() > 6*maxEcho+1024 && a.Code != http.StatusOK {
@@ -118,7 +118,7 @@ func checkAnswer(t *testing.T, a *httptest.ResponseRecorder, ran []string) {
 	}
 }
 
-// FuzzEcho: what is sent back of a document is JSON that says the same when it is read again.
+// FuzzEcho checks that the "input" of a validation error is JSON with the same value as the document.
 func FuzzEcho(f *testing.F) {
 	for _, doc := range []string{
 		`{"b":1,"a":[true,false,null]}`, `[1.0,1e5,1e16,1.5e-5,-0,-0.0,5e-324,1e999]`, `"é😀\u00e9\ud800\u2028\/\u001f\n"`, `[NaN,-Infinity]`,
@@ -146,8 +146,8 @@ func FuzzEcho(f *testing.F) {
 	})
 }
 
-// FuzzAnswer: two streams of any bytes, cut anywhere, become JSON that encoding/json reads as what
-// it itself would have made of them.
+// FuzzAnswer checks the JSON of two streams of any bytes, in any pieces: encoding/json must decode it to the same text as its own encoding of
+// the bytes.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("hello\n"), []byte("é\xff"), uint16(100), byte(0))
 	f.Add([]byte("a\xe2\x82\xac"), []byte("\xf0\x9f\x98\x80\x80"), uint16(3), byte(1))
@@ -189,7 +189,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// asText is what encoding/json makes of bytes.
+// asText returns the string that results when encoding/json encodes and decodes bytes.
 func asText(t *testing.T, b []byte) (text string) {
 	t.Helper()
 	wire, err := json.Marshal(string(b))

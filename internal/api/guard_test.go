@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// guardedPaths are what no page of another origin may have, whatever the configuration says.
+// guardedPaths are the paths that refuse pages of other origins in every configuration.
 var guardedPaths = []string{"/metrics", "/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json",
 	"/play", "/play/frame", "/play/play.css", "/play/play.js", "/status", "/status/status.css", "/status/status.js"}
 
 const foreignReader = `{"detail":"this is not for web pages of other origins"}`
 
-// Who asks for what is not for foreign pages, and what it gets: with every origin allowed, and with this one.
+// Each case is a request for a guarded path, with its status if every origin is allowed and if only this origin is allowed.
 func TestPagesOfOtherOriginsGetNothingOfTheOperation(t *testing.T) {
 	for name, origins := range map[string][]string{"every origin is allowed": nil, "this origin is allowed": {"http://front.example"}} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestPagesOfOtherOriginsGetNothingOfTheOperation(t *testing.T) {
 	}
 }
 
-// No spelling of a path leads past the guard: it is refused, or answered with a redirect to the path itself.
+// Every spelling of a guarded path is refused, or redirected to the path itself.
 func TestGuardKnowsEverySpelling(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	for _, path := range []string{
@@ -98,8 +98,8 @@ func TestGuardKnowsEverySpelling(t *testing.T) {
 	}
 }
 
-// Scripts and styles are the same in every copy of this program, and go by CORS where the browser does not say
-// who asks. Where it does, no foreign page has them.
+// Scripts and styles are the same in every installation. If the browser sends no Sec-Fetch-Site, CORS decides which pages can read them. If
+// it does, pages of other origins are refused.
 func TestAssetsForPagesOfOtherOrigins(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	for _, a := range assets {
@@ -116,7 +116,7 @@ func TestAssetsForPagesOfOtherOrigins(t *testing.T) {
 	}
 }
 
-// The table and the test agree on what is guarded.
+// guardedPaths has exactly the guarded paths of the table of routes.
 func TestGuardedPathsAreAll(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	for _, rt := range s.table() {
@@ -178,7 +178,7 @@ func TestOperationOnAListenerOfItsOwn(t *testing.T) {
 	}
 }
 
-// Whoever sends wrong hosts cannot fill the log.
+// Wrong Host headers are logged at most once a minute.
 func TestWrongHostsAreLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logs bytes.Buffer
@@ -199,7 +199,7 @@ func TestWrongHostsAreLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
-// As FastAPI's: Swagger UI would have an authorization server send its users there.
+// FastAPI has this page too. Swagger UI names it to an authorization server, which redirects the user to it.
 func TestOAuth2Redirect(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	a := s.call(t, "GET", "/docs/oauth2-redirect?code=x&state=y", "")

@@ -82,7 +82,7 @@ func TestImpossibleHostsAreErrors(t *testing.T) {
 	}
 }
 
-// raw sends bytes on a connection of its own and reads the answer.
+// raw sends bytes on a new connection and reads the answer.
 func (s *testServer) raw(t *testing.T, request string) answerOf {
 	t.Helper()
 	c := dial(t, s)
@@ -104,7 +104,7 @@ func (s *testServer) raw(t *testing.T, request string) answerOf {
 
 const unknownHost = `{"detail":"Invalid host header: the service does not go by this name (see --host)"}`
 
-// What the router, CORS and each route would say does not matter: no answer but this one for a wrong host.
+// A request with a wrong host gets the same answer for every route, method and origin.
 func TestWrongHostIsRefusedEverywhere(t *testing.T) {
 	s := serve(t, exits("ran", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts) })
 	const head = "Origin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n"
@@ -134,7 +134,7 @@ func TestWrongHostIsRefusedEverywhere(t *testing.T) {
 	}
 }
 
-// Each way in which a request can name its host.
+// The cases are all ways in which a request can name its host.
 func TestHostOfARequest(t *testing.T) {
 	s := serve(t, exits("", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts, "play.example") })
 	for _, tt := range []struct {
@@ -146,7 +146,7 @@ func TestHostOfARequest(t *testing.T) {
 		{"in another case", "GET / HTTP/1.1\r\nhOsT: PLAY.EXAMPLE\r\n\r\n", 200},
 		{"a target that names it", "GET http://play.example/ HTTP/1.1\r\nHost: play.example\r\n\r\n", 200},
 		{"a target that is wrong", "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400},
-		// RFC 9112, 3.2.2: the target decides. No browser sends one to a server that is not its proxy.
+		// RFC 9112, 3.2.2: the host of an absolute target replaces the Host header. Browsers send such targets to proxies only.
 		{"a target, and a header that is wrong", "GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", 200},
 		{"a target with a user", "GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400},
 		{"a target with a user who looks evil", "GET http://evil.example@localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 200},
@@ -169,7 +169,7 @@ func TestHostOfARequest(t *testing.T) {
 	}
 }
 
-// Frontends know nothing of this: whatever a page's origin, it calls a name of the service.
+// The origin of a page does not matter if the Host header is accepted.
 func TestRightHostChangesNothing(t *testing.T) {
 	s := serve(t, exits("ran", ""), func(c *setup) { c.Hosts = hosts(t, LoopbackHosts) })
 	for _, origin := range []string{"https://front.example", "http://localhost:3000", "null"} {

@@ -12,7 +12,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// serveHTTP2 is serve, over TLS and HTTP/2. The client's window for an answer is small.
+// serveHTTP2 is serve over TLS and HTTP/2, with a client that has a small flow-control window.
 func serveHTTP2(t *testing.T, run runFunc, change func(*setup)) (*testServer, *http.Client) {
 	t.Helper()
 	logs := &lockedBuffer{}
@@ -47,8 +47,8 @@ func postHTTP2(t *testing.T, s *testServer, client *http.Client, body io.Reader,
 	return response
 }
 
-// net/http resets an HTTP/2 stream when its deadline for writing passes, also while nothing is written: a run may take longer,
-// and may be silent longer.
+// In HTTP/2, net/http resets a stream as soon as its write deadline expires, even if nothing is being written. A run that takes longer
+// than the deadline, or writes nothing for longer, must not be reset.
 func TestRunsLongerThanTheWriteDeadlineByHTTP2(t *testing.T) {
 	const deadline = 100 * time.Millisecond
 	s, client := serveHTTP2(t, func(_ context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
@@ -67,10 +67,10 @@ func TestRunsLongerThanTheWriteDeadlineByHTTP2(t *testing.T) {
 	}
 }
 
-// A client that does not read its answer is cut off, and the memory for the answer is free again.
+// If a client does not read its answer, the stream is reset and the memory of the answer is released.
 func TestSlowReaderByHTTP2(t *testing.T) {
 	const patience = 200 * time.Millisecond
-	// Of the second one, only the last bytes do not fit into the client's window. net/http writes them after the handler.
+	// The window has room for all of the second answer but its last bytes, which net/http writes after the handler has returned.
 	for _, size := range []int{1 << 20, 35_600} {
 		s, client := serveHTTP2(t, exits(strings.Repeat("x", size), ""), func(c *setup) { c.WriteTimeout = patience })
 		response := postHTTP2(t, s, client, strings.NewReader(aProgram), "application/json")

@@ -18,13 +18,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// socket is a WebSocket to a server.
+// socket is a client's WebSocket.
 type socket struct {
 	*websocket.Conn
 	t *testing.T
 }
 
-// live opens a WebSocket and sends messages.
+// live opens a WebSocket and sends these messages.
 func (s *testServer) live(t *testing.T, messages ...string) socket {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), s.url+v1.LivePath, nil)
@@ -47,7 +47,7 @@ func (c socket) send(message string) {
 	}
 }
 
-// next is the next event.
+// next returns the next event.
 func (c socket) next() string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
@@ -59,7 +59,7 @@ func (c socket) next() string {
 	return string(message)
 }
 
-// rest are all events up to the end of the connection, which it wants with a status.
+// rest returns all events until the connection is closed. The test fails if it is closed with another status.
 func (c socket) rest(status websocket.StatusCode) (events []string) {
 	c.t.Helper()
 	for {
@@ -74,7 +74,7 @@ func (c socket) rest(status websocket.StatusCode) (events []string) {
 	}
 }
 
-// echoes writes what comes by standard input, until its end or the run's.
+// echoes copies standard input to stdout until the input or the run ends.
 func echoes(ctx context.Context, p sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 	live.Start()
 	var stdout, stderr string
@@ -172,7 +172,7 @@ func TestLiveRunIsCancelled(t *testing.T) {
 	})
 }
 
-// Whatever is wrong is said by an event, in the shape of a problem, and nothing is left.
+// Each error becomes an event with a problem, and the run ends.
 func TestLiveProblems(t *testing.T) {
 	ok := `{"code":"x"}`
 	for _, tt := range []struct {
@@ -230,7 +230,7 @@ func TestLiveProblems(t *testing.T) {
 	})
 }
 
-// A program that reads nothing bounds what waits for it.
+// The amount of standard input that waits for a program is limited.
 func TestLiveInputThatIsNotRead(t *testing.T) {
 	s := serve(t, func(ctx context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
@@ -253,7 +253,7 @@ func TestLiveInputThatIsNotRead(t *testing.T) {
 	c.rest(websocket.StatusMessageTooBig)
 }
 
-// Each answer before the connection is a WebSocket is described, and the origin of a page is looked at.
+// Each answer in place of a WebSocket is in the OpenAPI document. The origin of a page is checked.
 func TestLiveOrigins(t *testing.T) {
 	doc := documentOf(t, serve(t, exits("", ""), nil))
 	operation := doc.Paths.Value(v1.LivePath).Get
@@ -307,7 +307,7 @@ func TestLiveOrigins(t *testing.T) {
 	}
 }
 
-// A program gives its key in a header, and a page as a subprotocol. Without one there is no WebSocket.
+// A client gives its key in a header, or as a subprotocol if it is a page. A request without a key is refused.
 func TestLiveKeys(t *testing.T) {
 	ring, tokens := keyring(t, callers.Key{Name: "alice"})
 	s := serve(t, exits("", ""), func(c *setup) { c.Keys = ring })
@@ -336,7 +336,7 @@ func TestLiveKeys(t *testing.T) {
 			}
 		})
 	}
-	// Elsewhere a subprotocol is no key.
+	// Other routes do not accept a key as a subprotocol.
 	if a := s.typed(t, `{"code":"x"}`, "Sec-WebSocket-Protocol", "sandboxd.key."+key); a.StatusCode != 401 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}

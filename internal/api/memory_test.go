@@ -22,15 +22,15 @@ import (
 
 const oneLine = "POST /playground/execute HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{\"code\":\"x\"}"
 
-// What the service keeps for answers, in bytes.
+// The memory of the service for answers, in bytes.
 const (
 	replySlack   = 128 << 10
 	unreadMemory = 256 << 20
 	extras       = sandbox.MaxDisplayBytes + sandbox.MaxOutBytes // what a run of the typed API may return besides
 )
 
-// nuls is a run that fills both streams with what JSON makes six times as long, in slices that
-// grew by append as the jail's do.
+// nuls is a runFunc that fills both streams with NUL bytes, each of which takes six bytes in JSON. The slices grow by append, as those of
+// the jail do.
 func nuls(size int) runFunc {
 	grown := func() sandbox.Output {
 		var kept []byte
@@ -44,7 +44,7 @@ func nuls(size int) runFunc {
 	}
 }
 
-// Of an answer that its client does not read, the memory holds what the run wrote, and no more.
+// An answer that its client does not read takes only the memory of the run's output.
 func TestUnreadAnswersTakeNoMoreThanWhatWasKept(t *testing.T) {
 	const clients = 20
 	s := serve(t, nuls(1<<20), func(c *setup) { c.Gate = admission.New(2, clients) })
@@ -64,7 +64,7 @@ func TestUnreadAnswersTakeNoMoreThanWhatWasKept(t *testing.T) {
 	}
 }
 
-// heap is how many bytes are reachable.
+// heap returns the number of reachable bytes.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -79,7 +79,7 @@ func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 		ran++
 		return result(sandbox.Exited, "a", ""), nil
 	}, func(c *setup) { c.Gate = admission.New(3, 0) })
-	// Full concurrency always finds room, next to as many unread answers as there may be.
+	// All slots can be used while the maximum number of answers is unread.
 	budget := int64(unreadMemory + 3*(2<<20+replySlack+extras))
 	if !s.memory.Take(budget) || s.memory.Take(1) {
 		t.Fatal("the budget is another")
@@ -100,7 +100,7 @@ func TestUnreadAnswersShareBoundedMemory(t *testing.T) {
 	s.execute(t, `{"code":"x"}`).want(t, 200, `{"stdout":"a","stderr":""}`)
 }
 
-// However a request ends, its space is given back; until then it is what the answer takes.
+// A request holds the memory of its answer, and releases it whatever its end is.
 func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
 	const budget = unreadMemory + 2<<20 + replySlack + extras // of one slot
 	free := func(s *testServer, n int64) bool {
@@ -159,7 +159,7 @@ func TestSpaceOfAnAnswerIsGivenBack(t *testing.T) {
 	})
 }
 
-// largest is the longest that is written to it at once.
+// largest is the size of the largest write, in bytes.
 type largest struct {
 	bytes.Buffer
 	most int
@@ -170,7 +170,7 @@ func (l *largest) Write(b []byte) (int, error) {
 	return l.Buffer.Write(b)
 }
 
-// What is written in pieces is what would be written at once, wherever the cuts fall.
+// The pieces together are the same as the whole answer, wherever the pieces begin.
 func TestPiecesMakeTheSameAnswer(t *testing.T) {
 	for _, unit := range []string{
 		"", "x", "\x00", "é", "€", "😀", "x😀", "é€😀", "\xff", "\x80", "\xf0\x9f\x98", "\xf0\x80\x80\x80\x80", "€\xe2\x82", "\"\\\n\x1b\u2028",
@@ -201,7 +201,7 @@ func TestLongAnswersHaveTheirLength(t *testing.T) {
 	}
 }
 
-// A client that announces much and sends nothing takes nothing from the others.
+// A client that announces a large body and sends nothing takes no counted memory.
 func TestSilentBodiesDenyNobody(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	heads := []string{"Content-Length: 4180000"}
@@ -210,7 +210,7 @@ func TestSilentBodiesDenyNobody(t *testing.T) {
 	}
 	for _, head := range heads {
 		c := dial(t, s)
-		// The server asks to go on when it wants to read the body: it is waiting for it.
+		// The server sends "100 Continue" when it begins to read the body.
 		fmt.Fprintf(c, "POST /playground/execute HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n%s\r\n\r\n", head)
 		line, err := bufio.NewReader(c).ReadString('\n')
 		if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
@@ -223,7 +223,7 @@ func TestSilentBodiesDenyNobody(t *testing.T) {
 	}
 }
 
-// A large body counts as it comes, and is given back however it ends.
+// The memory of a large body is counted as the body arrives, and released whatever the end of the request is.
 func TestBodiesCountAsTheyCome(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	c := dial(t, s)
@@ -246,7 +246,7 @@ func TestBodiesCountAsTheyCome(t *testing.T) {
 	eventually(t, "it to be given back", func() bool { return free(bodiesInMemory) })
 }
 
-// A body that found no room holds none while the rest of it is awaited to be thrown away.
+// A body that is refused for lack of memory holds none while its rest is read and discarded.
 func TestBodyWithoutRoomHoldsNone(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	const room = 256 << 10
@@ -271,7 +271,7 @@ func TestBodyWithoutRoomHoldsNone(t *testing.T) {
 	eventually(t, "it to be given back", func() bool { return s.bodies.Take(room) })
 }
 
-// pipes is a listener for connections in memory, whose deadlines go by the test's clock.
+// pipes is a listener for connections in memory. Their deadlines use the clock of the test (testing/synctest).
 type pipes struct {
 	conns chan net.Conn
 	done  func()
@@ -342,7 +342,7 @@ func TestBodiesMustKeepUpAPace(t *testing.T) {
 	}
 }
 
-// serveInMemory starts a Server for connections that are given to it.
+// serveInMemory starts a Server for connections in memory.
 func serveInMemory(t *testing.T) *pipes {
 	t.Helper()
 	ended, done := context.WithCancel(context.Background())
@@ -358,7 +358,7 @@ func serveInMemory(t *testing.T) *pipes {
 	return p
 }
 
-// Assets are unpacked once for all, not for each client that may then not read them.
+// All requests share one unpacked copy of an asset, so that clients that do not read take no more memory.
 func TestUnpackedAssetsAreShared(t *testing.T) {
 	handle := serveAsset(assets[1])
 	req := &http.Request{}

@@ -10,7 +10,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// What the service says of itself is its configuration, as the document describes it.
+// GET /v1/meta returns the configuration, as the OpenAPI document describes it.
 func TestMeta(t *testing.T) {
 	s := serve(t, exits("", ""), func(c *setup) {
 		c.Templates, c.Policy = []string{"data", "default"}, "strict"
@@ -42,7 +42,7 @@ func TestMeta(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v\nwant %+v", got, want)
 	}
-	// The bounds are those of the schema, by which requests are checked.
+	// The limits are the same as in the schema that validates requests.
 	limits := doc.Components.Schemas["RunLimits"].Value.Properties
 	for name, bounds := range map[string][2]float64{
 		"wall_seconds": {got.Limits.WallSeconds.Minimum, got.Limits.WallSeconds.Maximum},
@@ -61,7 +61,7 @@ func TestMeta(t *testing.T) {
 	}
 }
 
-// Each answer that the document has for GET /v1/meta is provoked.
+// The test provokes each described answer of GET /v1/meta.
 func TestMetaAnswers(t *testing.T) {
 	doc := documentOf(t, serve(t, exits("", ""), nil))
 	operation := doc.Paths.Value(v1.MetaPath).Get

@@ -25,7 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// description loads the document as the server gives it.
+// description loads the OpenAPI document from the server.
 func description(t *testing.T, s *testServer) *openapi3.T {
 	t.Helper()
 	a := s.call(t, "GET", "/openapi.json", "")
@@ -47,7 +47,7 @@ func TestDescriptionIsValidOpenAPI31(t *testing.T) {
 	if doc.OpenAPI != "3.1.0" || doc.Info.Version != "v0.0.0-test" {
 		t.Errorf("OpenAPI %s, version %s", doc.OpenAPI, doc.Info.Version)
 	}
-	// What clients generated from the old service's description go by.
+	// Clients generated from the description of the FastAPI service depend on these values.
 	execute := doc.Paths.Value("/playground/execute").Post
 	if execute.OperationID != "execute_code_playground_execute_post" || doc.Paths.Value("/").Get.OperationID != "read_root__get" {
 		t.Error("operation ids are not FastAPI's")
@@ -70,7 +70,7 @@ func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 	}
 	got := map[string]bool{}
 	for _, rt := range s.table() {
-		// The description and its pages are not described, as in FastAPI, nor are the pages of problems, the playground and the status.
+		// As in FastAPI, the document and its pages are not described. Neither are the pages of problems, the playground and the status page.
 		if rt.path != "/problems/{name}" && rt.path != "/openapi.json" && !strings.HasPrefix(rt.path, "/docs") && !strings.HasPrefix(rt.path, "/redoc") && !slices.Contains(page.Paths(), rt.path) && !strings.HasPrefix(rt.path, "/status") {
 			got[rt.method+" "+rt.path] = true
 		}
@@ -80,8 +80,8 @@ func TestDescriptionHasEveryRouteAndNoOther(t *testing.T) {
 	}
 }
 
-// Every answer that a described route can give is provoked, and held against the description;
-// and every answer of the description is one that was seen.
+// The test provokes and validates every answer of the described routes.
+// The OpenAPI document describes no other answers.
 func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	const run = "/playground/execute"
 	returns := func(res *sandbox.Outcome) runFunc {
@@ -188,9 +188,8 @@ func TestEveryAnswerIsAsDescribed(t *testing.T) {
 	}
 }
 
-// conforms holds an answer against the description, headers too. The body goes by a validator of
-// JSON Schema 2020-12, which is OpenAPI 3.1's: kin-openapi's own falls back to the rules of 3.0
-// where a schema refers to another.
+// conforms validates an answer with its headers. For the body it uses a validator of JSON Schema 2020-12, which is the language of schemas in
+// OpenAPI 3.1. The validator of kin-openapi applies the rules of OpenAPI 3.0 to a schema that refers to another one.
 func conforms(t *testing.T, doc *openapi3.T, path string, a answerOf) {
 	t.Helper()
 	item := doc.Paths.Value(path)
@@ -244,7 +243,7 @@ func bodyConforms(path, method string, status int, kind, body string) error {
 	return schema.Validate(value)
 }
 
-// The test above means something only if a wrong answer does not conform.
+// The validation must find errors, or the test above could not fail.
 func TestConformanceNoticesWrongAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

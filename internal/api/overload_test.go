@@ -22,7 +22,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// held is a Runner whose runs begin and then last until they are let go, or cancelled.
+// held is a Runner whose runs last until the test releases or cancels them.
 type held struct {
 	begun chan struct{}
 	letGo chan struct{}
@@ -55,7 +55,7 @@ func TestOverloadIsToldAtOnce(t *testing.T) {
 	if a.Header.Get("Retry-After") == "" || a.Close {
 		t.Errorf("Retry-After is %q, Connection: close is %v", a.Header.Get("Retry-After"), a.Close)
 	}
-	// Others are answered meanwhile, and see it.
+	// Other routes answer while all slots are in use, and the metrics show it.
 	s.call(t, "GET", "/", "").want(t, 200, `{"Message":"Welcome to the Python Playground Backend!"}`)
 	for series, want := range map[string]string{
 		"sandboxd_runs_in_flight": "1", "sandboxd_queue_depth": "1",
@@ -143,7 +143,7 @@ func TestClientThatGoesAwayIsNotRunFor(t *testing.T) {
 	}
 }
 
-// A program of many bytes that JSON need not escape, or of which all are escaped.
+// The program is large. JSON needs an escape for none of its bytes, or for all of them.
 func TestSourceLimitCountsTheProgramNotItsJSON(t *testing.T) {
 	s := serve(t, func(_ context.Context, spec sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		return result(sandbox.Exited, fmt.Sprint(len(spec.Source)), ""), nil
@@ -174,7 +174,7 @@ func TestSourceLimitCountsTheProgramNotItsJSON(t *testing.T) {
 	}
 }
 
-// letters is a body without end that counts what is read of it.
+// letters is an endless body that counts the bytes that are read.
 type letters struct{ left, read int64 }
 
 func (l *letters) Read(p []byte) (int, error) {
@@ -222,7 +222,7 @@ func TestHundredMegabytesAreRefusedWithoutKeepingThem(t *testing.T) {
 	}
 }
 
-// A client that sends everything before it listens must get to read the refusal.
+// A client that sends the whole body before it reads must receive the refusal.
 func TestRefusalReachesClientThatDoesNotListenYet(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	c := dial(t, s)
@@ -304,7 +304,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	}
 }
 
-// A client that does not take its answer holds a connection until WriteTimeout, and no slot.
+// A client that does not read its answer holds its connection until WriteTimeout, but no slot.
 func TestClientThatNeverReadsHoldsNoSlot(t *testing.T) {
 	huge := strings.Repeat("x", 32<<20) // more than the sockets' buffers hold
 	s := serve(t, exits(huge, ""), func(c *setup) {
@@ -323,7 +323,7 @@ func TestClientThatNeverReadsHoldsNoSlot(t *testing.T) {
 	}
 }
 
-// The deadline for reading the request must not end a run that takes longer than it.
+// A run may take longer than the read timeout of the request.
 func TestRunMayTakeLongerThanReadTimeout(t *testing.T) {
 	s := serve(t, func(ctx context.Context, _ sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
 		select {

@@ -13,7 +13,7 @@ const (
 	acceptOfBrowser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 )
 
-// The contract of "/" holds for everybody but a browser that visits it.
+// Only a browser that shows "/" to its user gets a redirect. All other clients get the message of the contract.
 func TestOnlyAVisitOfTheRootGetsThePage(t *testing.T) {
 	for _, tt := range []struct {
 		name, method string
@@ -64,7 +64,7 @@ func TestPlaygroundPage(t *testing.T) {
 	}
 }
 
-// A page of another origin may only show the page, in a frame, if it asks for that and the policy of the answer allows it.
+// A page of another origin can only load the playground page in a frame, and only if the policy of the answer allows it.
 func TestWhoMayFrameThePage(t *testing.T) {
 	foreign := func(mode, destination string) []string {
 		return []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", mode, "Sec-Fetch-Dest", destination}

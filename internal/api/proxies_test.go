@@ -8,7 +8,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/callers"
 )
 
-// Behind a trusted proxy the client's own address counts: in the log, for its rate, and in the queue.
+// Behind a trusted proxy, the log, the rate and the queue use the address of the client.
 func TestClientsOfAProxy(t *testing.T) {
 	trusted, err := callers.ParseProxies([]string{"127.0.0.0/8"})
 	if err != nil {
@@ -45,7 +45,7 @@ func TestClientsOfAProxy(t *testing.T) {
 			t.Errorf("the log says %d times that the proxy is configured wrong", n)
 		}
 	}
-	// Nobody else is believed.
+	// The headers of other peers are ignored.
 	s := serve(t, exits("", ""), nil)
 	s.ask(t, oldRoute, aProgram, "X-Forwarded-For", "198.51.100.1")
 	if logs := s.logs.String(); strings.Contains(logs, "198.51.100.1") {

@@ -14,7 +14,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
-// What CPython 3.11's json.loads says. TestReaderAgreesWithPython asks the real one.
+// The errors are those of json.loads of CPython 3.11. TestReaderAgreesWithPython compares with the installed Python.
 func TestJSONErrorsAreWordedAsPythons(t *testing.T) {
 	for _, tt := range []struct {
 		doc, msg string
@@ -114,7 +114,7 @@ func TestBadBytesInOutputBecomeReplacementCharacters(t *testing.T) {
 	}
 }
 
-// mutate makes a document that is nearly JSON.
+// mutate returns a document with random changes, which is often not valid JSON.
 func mutate(random *rand.Rand) string {
 	seeds := []string{
 		`{"code":"print('hi')\n","n":[1,2.5,-3e7,null,true,false]}`,
@@ -143,8 +143,8 @@ func mutate(random *rand.Rand) string {
 	return string(doc)
 }
 
-// The real json.loads, on documents that are nearly JSON. From 3.13 on it words trailing
-// commas in another way; those documents are left out there.
+// The test compares with json.loads on mutated documents. Python 3.13 and later have another message for trailing
+// commas, so such documents are left out with these versions.
 func TestReaderAgreesWithPython(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -208,7 +208,7 @@ for doc in json.load(sys.stdin.buffer):
 		if echoed := want[2].(string); err == nil && echoed != "" && string(appendValue(nil, value)) != echoed {
 			t.Errorf("%q: echoed as %s, by Python as %s", docs[i], appendValue(nil, value), echoed)
 		}
-		// Without building values the same errors are found.
+		// The errors are the same if values are not built.
 		if _, _, again := document([]byte(docs[i]), false, "code"); (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {
 			t.Errorf("%q: %v and %v", docs[i], err, again)
 		}
@@ -246,7 +246,7 @@ func FuzzProgram(f *testing.F) {
 				t.Errorf("answer is not JSON: %s", failure.body)
 			}
 		}
-		// Whatever encoding/json reads as this request, is read here as the same.
+		// If encoding/json accepts a document as a request, the reader finds the same program.
 		var want struct{ Code *string }
 		if json.Unmarshal(body, &want) == nil && err == nil && want.Code != nil && bytes.Contains(body, []byte(`"code"`)) &&
 			!bytes.Contains(bytes.ToLower(body), []byte(`\u`)) && bytes.Count(bytes.ToLower(body), []byte("code")) == 1 &&

@@ -9,7 +9,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/callers"
 )
 
-// used is a limiter whose bucket for this machine is empty.
+// used returns a limiter whose bucket for the loopback address is empty.
 func used() *callers.Limiter {
 	l := callers.NewLimiter(callers.Rate{PerSecond: 0.01, Burst: 1})
 	l.Take(callers.Caller{Address: "127.0.0.1"}, time.Now())
@@ -65,14 +65,14 @@ func TestRates(t *testing.T) {
 	if got := s.metric(t, `sandboxd_requests_rejected_total{reason="rate_limited"}`); got != "4" {
 		t.Errorf("%s are counted", got)
 	}
-	// A page may read the headers.
+	// CORS lets a page read the headers.
 	a := s.ask(t, oldRoute, aProgram, append([]string{"Origin", "https://front.example"}, standard...)...)
 	if exposed := a.Header.Get("Access-Control-Expose-Headers"); !strings.Contains(exposed, "Ratelimit-Policy") && !strings.Contains(exposed, "RateLimit-Policy") {
 		t.Errorf("exposed are %s", exposed)
 	}
 }
 
-// Without limits there is nothing about them in an answer.
+// If no rate is configured, answers have no headers about it.
 func TestNoRates(t *testing.T) {
 	ring, tokens := keyring(t, callers.Key{Name: "alice"})
 	for name, s := range map[string]*testServer{

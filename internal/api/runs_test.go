@@ -29,7 +29,7 @@ func (s *testServer) typed(t *testing.T, body string, headers ...string) answerO
 	return s.call(t, "POST", v1.Path, body, append([]string{"Content-Type", "application/json"}, headers...)...)
 }
 
-// apiDocument is the description of the API, against which values are held.
+// apiDocument is an OpenAPI document that validates values.
 type apiDocument struct {
 	*openapi3.T
 	compiler *jsonschema.Compiler
@@ -49,7 +49,7 @@ func documentOf(t *testing.T, s *testServer) apiDocument {
 	return d
 }
 
-// holds says what is wrong with JSON that should be of a schema.
+// holds returns an error if JSON does not match a schema.
 func (d apiDocument) holds(schema, text string) error {
 	compiled, err := d.compiler.Compile("file:///openapi.json#/components/schemas/" + schema)
 	if err != nil {
@@ -62,13 +62,13 @@ func (d apiDocument) holds(schema, text string) error {
 	return compiled.Validate(value)
 }
 
-// conforms holds an answer of POST /v1/runs against the description.
+// conforms validates an answer of POST /v1/runs.
 func (d apiDocument) conforms(t *testing.T, a answerOf) {
 	t.Helper()
 	d.conformsTo(t, d.Paths.Value(v1.Path).Post, a)
 }
 
-// conformsTo holds an answer of an operation against the description.
+// conformsTo validates an answer of an operation.
 func (d apiDocument) conformsTo(t *testing.T, operation *openapi3.Operation, a answerOf) {
 	t.Helper()
 	response := operation.Responses.Value(fmt.Sprint(a.StatusCode))
@@ -99,7 +99,7 @@ func (d apiDocument) conformsTo(t *testing.T, operation *openapi3.Operation, a a
 	}
 }
 
-// events are the events of an answer, as JSON.
+// events returns the events of an answer as JSON.
 func events(t *testing.T, a answerOf) (list []string) {
 	t.Helper()
 	lines := strings.HasPrefix(a.Header.Get("Content-Type"), "application/jsonl")
@@ -127,7 +127,7 @@ func events(t *testing.T, a answerOf) (list []string) {
 	return list
 }
 
-// Every answer of POST /v1/runs is provoked and held against the description, and no other is described.
+// The test provokes every answer of POST /v1/runs and validates it. The OpenAPI document describes no other answers.
 func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	returns := func(res *sandbox.Outcome) runFunc {
 		return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) { return res, nil }
@@ -146,7 +146,7 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	}, 2
 	many.Files, many.LostFiles = []sandbox.File{{Path: "a\n.csv", Data: []byte("1,2")}, {Path: "b.bin", Data: []byte{255, 0}}, {Path: "c"}}, 1
 	many.Findings = []sandbox.Finding{{Rule: "module", Message: "no", Line: 1, Column: 8, EndLine: 2, EndColumn: 3}}
-	// The document is another server's: the one of a case may refuse to give it.
+	// The document comes from another server, because the server of a case may refuse the request for it.
 	ring, _ := keyring(t, callers.Key{Name: "alice"})
 	doc := documentOf(t, serve(t, exits("", ""), func(c *setup) { c.Keys, c.Limiter = ring, callers.NewLimiter(callers.Rate{}) }))
 	seen := map[string]bool{}
@@ -247,7 +247,7 @@ func TestEveryTypedAnswerIsAsDescribed(t *testing.T) {
 	}
 }
 
-// slowBody sends a body that does not come.
+// slowBody sends a request whose body does not arrive.
 func slowBody(t *testing.T, s *testServer) answerOf {
 	t.Helper()
 	body, stop := io.Pipe()
@@ -266,7 +266,7 @@ func slowBody(t *testing.T, s *testServer) answerOf {
 	return answerOf{resp, string(got)}
 }
 
-// The test above means something only if a wrong answer does not conform.
+// The validation must find errors, or the test above could not fail.
 func TestTypedConformanceNoticesWrongAnswers(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	doc := documentOf(t, s)
@@ -289,7 +289,7 @@ func TestTypedConformanceNoticesWrongAnswers(t *testing.T) {
 	}
 }
 
-// Paths around the typed API answer with problems too.
+// Unknown paths and methods below /v1 are answered with problems too.
 func TestTypedPaths(t *testing.T) {
 	s := serve(t, exits("", ""), nil)
 	doc := documentOf(t, s)
@@ -316,7 +316,7 @@ func TestTypedPaths(t *testing.T) {
 	s.call(t, "GET", "/problems/nothing", "").want(t, 404, `{"detail":"Not Found"}`)
 }
 
-// The rules for web pages are those of the old contract.
+// The rules for web pages are the same as for /playground/execute.
 func TestTypedCORS(t *testing.T) {
 	s := serve(t, exits("", ""), func(c *setup) { c.Origins = []string{"https://a.example"} })
 	a := s.call(t, "OPTIONS", v1.Path, "", "Origin", "https://a.example", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "content-type")
@@ -336,7 +336,7 @@ func TestTypedCORS(t *testing.T) {
 	}
 }
 
-// The memory of a request is held while its program runs, and given back.
+// A request holds its memory while its program runs, and then releases it.
 func TestTypedBodiesAreCounted(t *testing.T) {
 	started, goOn := make(chan bool), make(chan bool)
 	s := serve(t, func(_ context.Context, _ sandbox.Program, _ *sandbox.Stream) (*sandbox.Outcome, error) {
@@ -363,7 +363,7 @@ func TestTypedBodiesAreCounted(t *testing.T) {
 		if !s.bodies.Take(bodiesInMemory) {
 			t.Error("it is counted when it has ended")
 		}
-		// Where there is no room, a request is sent away.
+		// A request is refused if there is no memory for it.
 		if a := s.typed(t, string(body), "Accept", accept); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
@@ -371,7 +371,7 @@ func TestTypedBodiesAreCounted(t *testing.T) {
 	}
 }
 
-// An unread answer takes no more memory than what the run left, whatever JSON makes of it.
+// An unread answer takes only the memory of the run's output, even if its JSON is longer.
 func TestTypedAnswersAreSentInPieces(t *testing.T) {
 	out := strings.Repeat("\x00\"é\xff€", 100_000)
 	s := serve(t, exits(out, "b"), func(c *setup) { c.Limits.Output = 4 << 20 })
@@ -467,7 +467,7 @@ func TestFieldsOfATypedRequest(t *testing.T) {
 			}
 		})
 	}
-	// All faults are named, in order, up to a number.
+	// An answer lists all faults in order, up to a maximum number.
 	a = s.typed(t, `{"z":1,"args":[1,2],"limits":{"x":1},"files":[{"path":1}]}`)
 	var problem v1.Problem
 	if err := json.Unmarshal([]byte(a.body), &problem); err != nil {

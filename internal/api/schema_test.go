@@ -50,7 +50,7 @@ func TestRequestsMadeOfTheSchema(t *testing.T) {
 	}
 }
 
-// pointsInto reports whether the errors of a problem are about values of the request.
+// pointsInto reports whether the pointers of a problem lead to values of the request.
 func pointsInto(t *testing.T, problem string, request []byte) bool {
 	t.Helper()
 	var p v1.Problem

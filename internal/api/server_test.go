@@ -20,7 +20,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// runFunc stands for a jail that does on demand what a real one cannot be made to do.
+// runFunc replaces the jail, for outcomes that a real jail does not produce on demand.
 type runFunc func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error)
 
 func (f runFunc) Run(ctx context.Context, program sandbox.Program, live *sandbox.Stream) (*jail.Result, error) {
@@ -31,7 +31,7 @@ func (f runFunc) Run(ctx context.Context, program sandbox.Program, live *sandbox
 	return &jail.Result{Outcome: *outcome}, nil
 }
 
-// exits is a run that ends by itself.
+// exits returns a runFunc whose program exits.
 func exits(stdout, stderr string) runFunc {
 	return func(context.Context, sandbox.Program, *sandbox.Stream) (*sandbox.Outcome, error) {
 		return result(sandbox.Exited, stdout, stderr), nil
@@ -56,7 +56,7 @@ func (f scanFunc) Scan(ctx context.Context, source []byte) ([]sandbox.Finding, e
 
 func findsNothing(context.Context, []byte) ([]sandbox.Finding, error) { return nil, nil }
 
-// testServer is a Server on a real socket, what it logged and counted, and the memory for its answers.
+// testServer is a Server on a real socket, with its log, its metrics and the memory for its answers.
 type testServer struct {
 	*Server
 	url  string
@@ -65,7 +65,7 @@ type testServer struct {
 	memory *admission.Memory
 }
 
-// serve starts a Server whose configuration change may change.
+// serve starts a Server. change can change its configuration.
 func serve(t *testing.T, run runFunc, change func(*setup)) *testServer {
 	t.Helper()
 	logs := &lockedBuffer{}
@@ -118,13 +118,13 @@ type setup struct {
 
 type front Config
 
-// answerOf is a response that has been read.
+// answerOf is a response with its whole body.
 type answerOf struct {
 	*http.Response
 	body string
 }
 
-// call sends a request; headers are name, value, name, value.
+// call sends a request. headers has names and values in turn.
 func (s *testServer) call(t *testing.T, method, path, body string, headers ...string) answerOf {
 	t.Helper()
 	var reader io.Reader
@@ -176,7 +176,7 @@ func (s *testServer) metric(t *testing.T, series string) string {
 	return "absent"
 }
 
-// eventually waits for what another goroutine does after the client has its answer.
+// eventually waits for a condition that another goroutine makes true after the client has its answer.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for begin := time.Now(); !done(); time.Sleep(time.Millisecond) {

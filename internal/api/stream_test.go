@@ -18,14 +18,14 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// plays is a run that writes what it is told to.
+// plays is a runFunc whose program writes the given output.
 func plays(act func(ctx context.Context, live *sandbox.Stream) (*sandbox.Outcome, error)) runFunc {
 	return func(ctx context.Context, _ sandbox.Program, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		return act(ctx, live)
 	}
 }
 
-// event is any event.
+// event has the fields of all kinds of events.
 type event struct {
 	v1.Head
 	Text      string
@@ -51,7 +51,7 @@ func parseEvents(t *testing.T, list []string) (parsed []event) {
 	return parsed
 }
 
-// inWords is what events say, each in a few words.
+// inWords describes each event in a few words.
 func inWords(events []event) string {
 	var list []string
 	for _, e := range events {
@@ -121,7 +121,7 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-// Output reaches the client while the run goes on.
+// The client receives output while the program runs.
 func TestStreamsAreLive(t *testing.T) {
 	goOn := make(chan bool)
 	s := serve(t, plays(func(_ context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
@@ -158,7 +158,7 @@ func TestStreamsAreLive(t *testing.T) {
 	}
 }
 
-// open begins a stream of lines.
+// open starts a run with a stream of JSON lines.
 func (s *testServer) open(t *testing.T, body string) (lines *bufio.Reader, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -178,7 +178,7 @@ func (s *testServer) open(t *testing.T, body string) (lines *bufio.Reader, stop 
 	}
 }
 
-// The client's going away ends the run, and nothing is held any more.
+// If the client closes the connection, the run is cancelled and all its memory is released.
 func TestClientThatLeavesAStream(t *testing.T) {
 	cancelled := make(chan bool, 1)
 	s := serve(t, plays(func(ctx context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
@@ -213,7 +213,7 @@ func TestClientThatLeavesAStream(t *testing.T) {
 	}
 }
 
-// A client that does not read holds up neither the run nor its slot; when it reads again, it learns how much it has missed.
+// A client that does not read delays neither the run nor the release of its slot. When it reads again, it gets the number of lost bytes.
 func TestSlowReaderOfAStream(t *testing.T) {
 	const chunk, chunks = 1 << 10, 20 << 10
 	ended, heard := make(chan bool), make(chan bool)
@@ -291,7 +291,7 @@ func TestSlowReaderOfAStream(t *testing.T) {
 	}
 }
 
-// More than output_bytes of a stream is dropped, as where it is collected.
+// Output beyond output_bytes is dropped, as in an answer that is not a stream.
 func TestStreamsHaveTheOutputLimit(t *testing.T) {
 	s := serve(t, plays(func(_ context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
@@ -307,7 +307,7 @@ func TestStreamsHaveTheOutputLimit(t *testing.T) {
 	}
 }
 
-// A sandbox that fails when the answer has begun is told in an event.
+// If the sandbox fails after the answer has begun, the last event has the problem.
 func TestErrorsInAStream(t *testing.T) {
 	s := serve(t, plays(func(_ context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()
@@ -330,7 +330,7 @@ func TestErrorsInAStream(t *testing.T) {
 	t.Error("it never began")
 }
 
-// A stream that has begun and cannot go on is cut off: there is no end that could be taken for one.
+// If a stream fails after it has begun, the connection is closed without a last event, so the client sees that the stream is incomplete.
 func TestPanicInAStream(t *testing.T) {
 	s := serve(t, plays(func(_ context.Context, live *sandbox.Stream) (*sandbox.Outcome, error) {
 		live.Start()

@@ -77,7 +77,7 @@ func TestDescriptionNamesTheTemplates(t *testing.T) {
 	}
 	conforms(t, doc, "/playground/execute", s.call(t, "POST", "/playground/execute", `{"code":"x","template":"nope"}`))
 
-	// Where there is nothing to choose, the old contract is what it always was.
+	// If only the default template exists, the OpenAPI document has no field for a template.
 	type parts struct {
 		Paths      map[string]json.RawMessage
 		Components struct{ Schemas map[string]json.RawMessage }
