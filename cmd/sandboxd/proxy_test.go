@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -464,7 +465,7 @@ func proxyEvents(t *testing.T, p *proxy) {
 			}
 			response.Body.Close()
 			if !early || !strings.Contains(last, `"verdict":"cancelled"`) || time.Since(begin) > 40*time.Second {
-				t.Errorf("HTTP/2 %v, %s: early %v after %v; the last line is %s, %v", http2, accept, early, time.Since(begin), last, lines.Err())
+				t.Fatalf("HTTP/2 %v, %s: early %v after %v; the last line is %s, %v", http2, accept, early, time.Since(begin), last, lines.Err())
 			}
 		}
 	}
@@ -859,6 +860,30 @@ func TestRestartBehindProxies(t *testing.T) {
 	}
 }
 
+// Behind Caddy, a request also waits for a daemon whose address refuses connections until it has started again.
+func TestCaddyWaitsForTheDaemon(t *testing.T) {
+	p := behind(t, startCaddy, false, "", "--policy=off")
+	p.d.signal(t, syscall.SIGTERM)
+	p.d.ends(t)
+	sent, got := make(chan struct{}), make(chan string)
+	go func() {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
+		response, err := p.client(t, "127.0.0.2", true).Do(p.request(ctx, "POST", "/playground/execute", code("print(6*7)")))
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		got <- fmt.Sprint(response.StatusCode, string(body), err)
+	}()
+	<-sent
+	startCommand(t, command(t, "serve", isolation(), "--policy=off", "--host="+published, "--listen="+p.upstream))
+	if answer := <-got; answer != `200{"stdout":"42\n","stderr":""}<nil>` {
+		t.Error(answer)
+	}
+}
+
 // The playground page works behind a proxy: it runs programs over a WebSocket, and nothing else is loaded.
 func TestPlaygroundBehindProxies(t *testing.T) {
 	if !page.Built() {
@@ -916,6 +941,19 @@ func TestSilenceBehindProxies(t *testing.T) {
 					})
 				}
 			}
+			asking.Go(func() {
+				conn, _, err := p.dial(t, p.client(t, "127.0.0.2", false))
+				if err == nil {
+					err = conn.Write(t.Context(), websocket.MessageText, []byte(silent))
+				}
+				all := ""
+				for message := []byte(nil); err == nil; _, message, err = conn.Read(t.Context()) {
+					all += string(message)
+				}
+				if !strings.Contains(all, `late\n`) || websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+					t.Errorf("a WebSocket: %s, %v", all, err)
+				}
+			})
 			asking.Wait()
 		})
 	}
