@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,6 +42,9 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	for poll := time.NewTicker(20 * time.Millisecond); !endpoints.main().passed && gate.InFlight() > 0 && patience.Err() == nil; {
 		<-poll.C
 	}
+	if endpoints.main().passed {
+		servers.settle(endpoints, patience)
+	}
 	err := servers.shutdown(patience)
 	if errors.Is(err, context.DeadlineExceeded) {
 		log.Warn("runs in progress at the end of the drain timeout are cancelled", "timeout", s.DrainTimeout)
@@ -48,7 +52,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 	}
 	server.WaitForSockets(patience)
 	for range servers {
-		if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) {
+		if serveErr := <-failed; !errors.Is(serveErr, http.ErrServerClosed) && !errors.Is(serveErr, net.ErrClosed) {
 			err = errors.Join(err, serveErr)
 		}
 	}
@@ -86,6 +90,23 @@ func servePublic(server *api.Server, endpoints endpoints, log *slog.Logger) (all
 		go func() { ended <- endpoints.public[i].serve(httpServer) }()
 	}
 	return all, ended
+}
+
+// settle accepts no more connections, and waits until requests on the connections that were accepted have begun. If the first request of a
+// connection is read after Shutdown was called, net/http closes the connection without an answer (conn.serve in net/http/server.go). A
+// second is enough for a proxy, which sends a request as soon as it is connected. Idle connections are closed at once.
+func (all servers) settle(endpoints endpoints, patience context.Context) {
+	patience, cancel := context.WithTimeout(patience, time.Second)
+	defer cancel()
+	for i, server := range all {
+		_ = endpoints.public[i].Listener.Close()
+		server.SetKeepAlivesEnabled(false)
+	}
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for publicConnections(endpoints.public).Open() > 0 && patience.Err() == nil {
+		<-poll.C
+	}
 }
 
 // shutdown ends all servers at the same time, when their requests are done.
