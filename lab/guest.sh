@@ -350,6 +350,7 @@ systemctl --quiet disable --now sandboxd-traces.socket sandboxd-traces.service
 kill $collector
 rm -r /etc/systemd/system/sandboxd-traces.{socket,service} /etc/systemd/system/sandboxd.service.d
 systemctl daemon-reload
+systemctl reset-failed sandboxd.service sandboxd.socket 2>/dev/null # systemd allows five starts in ten seconds
 systemctl restart sandboxd
 
 # An upgrade from a version without socket activation.
