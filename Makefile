@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container test-podman
 
 PREFIX  ?= /usr/local
 PAGE    ?= 1
@@ -181,6 +181,9 @@ fresh: ## try make run in a minimal Debian 12 and a minimal Debian 13 that have 
 
 test-containers: build ## run the daemon as a container under crun, and check the files of Docker, Compose and Kubernetes
 	@scripts/containers
+
+test-podman: ## build the image with Podman and run it, as root and rootless
+	@scripts/podman
 
 seccomp-container: deps # write the seccomp profile of the daemon's container
 	go run -C tools/containers . profile >deploy/container/seccomp.json

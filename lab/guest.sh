@@ -440,6 +440,7 @@ check "doctor as that user with own uids" as_own / /usr/local/bin/sandboxd docto
 # The cost of settings that few other machines support.
 [ "$(cat tests/environment)" != SANDBOXD_TEST_ALL=1 ] || as_root / /payload/bin/bench -daemon /usr/local/bin/sandboxd -only settings -n 20 -out "" 2>&1 | tail -n 2
 check "doctor as root" as_root / /usr/local/bin/sandboxd doctor
+[ ! -d containers ] || check "containers" lab/containers.sh
 echo "=== service: $SECONDS s"
 tail -n +1 -f --pid=$tests /tmp/tests
 wait $tests

@@ -32,8 +32,8 @@ type cause struct {
 const (
 	systempaths = "in a container, use --security-opt systempaths=unconfined (Podman: unmask=ALL; Kubernetes: procMount: Unmasked); " +
 		"in a unit, remove ProtectKernelTunables=, ProtectKernelLogs= and ProcSubset="
-	outerFilter = "the daemon is under a seccomp filter that denies it: in a container, use --security-opt seccomp=unconfined, " +
-		"or a profile that allows the calls of the init; in a unit, see SystemCallFilter= and RestrictNamespaces="
+	outerFilter = "the daemon is under a seccomp filter that denies it: in a container, use --security-opt seccomp=deploy/container/seccomp.json (or seccomp=unconfined); " +
+		"in a unit, see SystemCallFilter= and RestrictNamespaces="
 )
 
 // causes lists the known causes in the order in which they are checked. A cause that a fact proves comes before causes that only an errno
@@ -60,7 +60,7 @@ var causes = []cause{
 			return errors.Is(f.err, rootfs.ErrNoLandlock) && f.host.filtered && (refused(f) || errors.Is(f.err, unix.ENOSYS))
 		},
 		"the kernel has no Landlock (see lsm= on its command line), or the daemon is under a seccomp filter that hides it: " +
-			"in a container, use --security-opt seccomp=unconfined, or a profile that allows landlock_create_ruleset, landlock_add_rule and landlock_restrict_self"},
+			"in a container, use --security-opt seccomp=deploy/container/seccomp.json (or seccomp=unconfined), or a profile that allows landlock_create_ruleset, landlock_add_rule and landlock_restrict_self"},
 	{"`landlock … the kernel offers no Landlock`",
 		func(f failure) bool { return errors.Is(f.err, rootfs.ErrNoLandlock) },
 		"the kernel has no Landlock, or it is off: add landlock to the lsm= list of its command line (cat /sys/kernel/security/lsm shows the list)"},

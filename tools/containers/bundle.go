@@ -46,7 +46,7 @@ var bundles = []bundle{
 			panic(err) // the profile is a constant of the module
 		}
 		s.Linux.Seccomp = docker
-	}, layer: "user-namespace", remedy: "in a container, use --security-opt seccomp=unconfined"},
+	}, layer: "user-namespace", remedy: "use --security-opt seccomp=deploy/container/seccomp.json"},
 	{name: "no-systempaths-option", change: func(s *specs.Spec) {
 		docker := oci.DefaultLinuxSpec().Linux
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = docker.MaskedPaths, docker.ReadonlyPaths
@@ -63,6 +63,11 @@ var bundles = []bundle{
 		s.Process.Args = append([]string{"/bin/sh", "-c", `"$@"; exit`, "sh"}, s.Process.Args...)
 	}, layer: "memory", remedy: "sandboxd must be the only process", needsControllers: true},
 }
+
+// serving is a container that serves, for the lab.
+var serving = bundle{name: "serve", change: func(s *specs.Spec) {
+	s.Process.Args = []string{"/usr/local/bin/sandboxd", "serve", "--listen=127.0.0.1:8000", "--admin-listen=127.0.0.1:8001", "--isolation=required"}
+}}
 
 // makeSpec returns the container's configuration. The root file system is in the directory root of the bundle.
 func makeSpec(b bundle) specs.Spec {

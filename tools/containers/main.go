@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -17,7 +18,7 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "profile":
 		return printProfile(os.Stdout)
 	case len(args) == 3 && args[0] == "bundles":
-		return writeBundles(args[1], args[2])
+		return errors.Join(writeBundles(args[1], args[2]), writeBundle(serving, args[1], args[2]))
 	}
 	return fmt.Errorf("usage: containers profile | containers bundles ROOT DIR")
 }
