@@ -9,8 +9,9 @@ cp -a /payload/containers/. $dir
 mount --bind / $dir/root
 trap 'umount -l $dir/root' EXIT
 
-for bundle in "$dir"/*/config.json; do
-	bundle=$(dirname "$bundle") name=$(basename "$(dirname "$bundle")") status=0
+for config in "$dir"/*/config.json; do
+	bundle=$(dirname "$config") status=0
+	name=$(basename "$bundle")
 	[ "$name" != serve ] || continue
 	said=$(crun run --bundle "$bundle" "test-$name" 2>&1) || status=$?
 	remedy=$(cat "$bundle/remedy")
