@@ -258,3 +258,35 @@ func TestEachAddedCallIsNeeded(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelSettings shows what systempaths=unconfined gives to an attacker who controls the daemon: the machine's kernel settings, such as
+// core_pattern, by which root executes programs on the machine. In a user namespace they are out of reach. The file is opened, not written.
+func TestKernelSettings(t *testing.T) {
+	root := needed(t, "SANDBOXD_TEST_ROOT")
+	for _, tt := range []struct {
+		bundle string
+		opens  bool
+	}{{"complete", true}, {"no-systempaths-option", false}, {"user-namespace", false}} {
+		t.Run(tt.bundle, func(t *testing.T) {
+			b := bundles[slices.IndexFunc(bundles, func(b bundle) bool { return b.name == tt.bundle })]
+			change := b.change
+			b.change = func(s *specs.Spec) {
+				if change != nil {
+					change(s)
+				}
+				s.Process.Args = []string{"/usr/bin/python3", "-c", `import os; os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY); print("opened")`}
+			}
+			dir := t.TempDir()
+			if err := writeBundle(b, root, dir); err != nil {
+				t.Fatal(err)
+			}
+			said, err := private("crun", "run", "--bundle", filepath.Join(dir, b.name), fmt.Sprintf("sandboxd-settings-%d", os.Getpid())).CombinedOutput()
+			if opened := err == nil && string(said) == "opened\n"; opened != tt.opens {
+				t.Errorf("opened: %v, wanted %v: %v: %s", opened, tt.opens, err, said)
+			}
+			if !tt.opens && !bytes.Contains(said, []byte("Error")) {
+				t.Errorf("the program did not fail: %s", said)
+			}
+		})
+	}
+}

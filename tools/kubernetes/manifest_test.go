@@ -43,6 +43,9 @@ func TestManifest(t *testing.T) {
 	if len(objects) != 8 || pods == nil || len(services) != 2 {
 		t.Fatalf("%d objects, services %v, deployment: %v", len(objects), slices.Collect(maps.Keys(services)), pods != nil)
 	}
+	if links := pods.Spec.EnableServiceLinks; links == nil || *links {
+		t.Error("the services set variables such as SANDBOXD_PORT, which the daemon takes for settings")
+	}
 	ports := map[string]bool{}
 	for _, p := range pods.Spec.Containers[0].Ports {
 		ports[p.Name] = true
