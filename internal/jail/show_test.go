@@ -557,16 +557,27 @@ func TestEarlyInterrupt(t *testing.T) {
 			"import atexit\natexit.register(print, 1)\nwhile 1: pass": "KeyboardInterrupt",
 			"while 1": "SyntaxError",
 		} {
-			interrupt := make(chan struct{}, 1)
-			interrupt <- struct{}{}
-			r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(source), Input: &sandbox.Input{Stdin: make(chan []byte), Interrupt: interrupt}}, nil)
-			got := string(r.Stderr.Kept)
+			var r *jail.Result
+			var err error
+			got := ""
+			// Python ignores an exception in the callback of a weak reference. Since 3.13, imports have such callbacks.
+			for range 5 {
+				interrupt := make(chan struct{}, 1)
+				interrupt <- struct{}{}
+				r, err = j.Run(t.Context(), sandbox.Program{Source: []byte(source), Input: &sandbox.Input{Stdin: make(chan []byte), Interrupt: interrupt}}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got = string(r.Stderr.Kept); !strings.Contains(got, "Exception ignored in") {
+					break
+				}
+			}
 			want := "signal=SIGINT"
 			if printed == "SyntaxError" {
 				want = "exit=1"
 			}
-			if err != nil || end(r) != want || !strings.Contains(got, printed) || strings.Contains(got, "launcher") {
-				t.Errorf("%q: %s, %q, %v", source, end(r), got, err)
+			if end(r) != want || !strings.Contains(got, printed) || strings.Contains(got, "launcher") {
+				t.Errorf("%q: %s, %q", source, end(r), got)
 			}
 		}
 	}, "exec", "exec, warm", "fork")
