@@ -1,10 +1,12 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container test-podman
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman
 
 PREFIX  ?= /usr/local
+BINARY  ?= bin/sandboxd
 PAGE    ?= 1
+ARCH    ?= amd64
 SYSCONF ?= /etc
 # systemd reads these directories if PREFIX is /usr or /usr/local.
 UNITDIR ?= $(PREFIX)/lib/systemd/system
@@ -53,7 +55,7 @@ test-all: MORE := test-release programs regrtest fuzz-short test-containers
 test-all: LAB := lab-all
 
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" "proxies&" lint test-lint arm64 test-install test-native $(MORE) $(or $(LAB),lab)
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" "proxies&" lint test-lint arm64 test-install test-packages test-native $(MORE) $(or $(LAB),lab)
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -71,17 +73,17 @@ lint: deps ## gofmt, go vet, staticcheck, revive, govulncheck (GOVULNDB=URL), sh
 	go vet -C tools/dashboard .
 	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./... ./tools/cyclonedx
 	@scripts/vulnerabilities
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* packaging/deb/* packaging/rpm/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
 
 test-lint: deps ## check that make lint fails if the daemon has a known vulnerability, and says if it could not check
 	@scripts/test-vulnerabilities
 
-# A further kind of package is a line after scripts/release. It must write files named sandboxd… to .cache/release.
 release: export VERSION := $(VERSION)
-release: init page ## build reproducible tarballs for amd64 and arm64, SBOMs and SHA256SUMS in .cache/release
+release: init page ## build reproducible tarballs, .deb and .rpm for amd64 and arm64, SBOMs and SHA256SUMS in .cache/release
 	@scripts/need gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	@scripts/release .cache/release
+	@for arch in amd64 arm64; do for format in deb rpm; do MAKE='$(MAKE)' scripts/package $$format $$arch .cache/release || exit; done; done
 	@cd .cache/release && printf '%s\n' sandboxd* | LC_ALL=C sort | xargs sha256sum -- >SHA256SUMS
 
 test-release: ## build the release of HEAD in two different environments, compare, and install it
@@ -89,6 +91,14 @@ test-release: ## build the release of HEAD in two different environments, compar
 
 test-install: build ## check that make uninstall removes what make install installed below a DESTDIR
 	@scripts/test-install
+
+deb rpm: init page ## build the packages in .cache/packages (ARCH="amd64 arm64" or one of them)
+	@case " $(ARCH) " in *" arm64 "*) scripts/need gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;; esac
+	@for arch in $(ARCH); do VERSION='$(VERSION)' MAKE='$(MAKE)' scripts/package $@ $$arch .cache/packages || exit; done
+
+test-packages: init page ## check the packages: contents, lintian, reproducibility
+	@scripts/need lintian rpm gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+	@VERSION='$(VERSION)' MAKE='$(MAKE)' scripts/test-packages
 
 # If something that a test needs is missing, the test fails and is not skipped.
 test-native: export SANDBOXD_TEST_STRICT := 1
@@ -190,8 +200,8 @@ seccomp-container: deps # write the seccomp profile of the daemon's container
 
 # It does not depend on build, because Go may not be in root's PATH.
 install: ## install the result of make build below $(DESTDIR)$(PREFIX), for systemd
-	@test -x bin/sandboxd || { echo "bin/sandboxd does not exist: run make build first"; exit 1; }
-	install -D -m 755 bin/sandboxd $(DESTDIR)$(PREFIX)/bin/sandboxd
+	@test -x $(BINARY) || { echo "$(BINARY) does not exist: run make build first"; exit 1; }
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/sandboxd
 	install -D -m 644 systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/sandboxd.conf
 	install -D -m 644 systemd/tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/sandboxd.conf
 	install -D -m 644 -t $(DESTDIR)$(UNITDIR) $(addprefix systemd/,$(UNITS))
