@@ -31,6 +31,7 @@ func TestDocumentedCommands(t *testing.T) {
 			{"curl -s http://127.0.0.1:8000/v1/runs", " bytes\n", ""},
 			{"sudo bin/sandboxd run examples/program.py", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
 			{`make run ARGS="--engine fork`, `{"stdout":"6\n","stderr":""}`, ""},
+			{"make deb", "", "make lab, make test-packages"},
 			{"make build && sudo make install", "", "make lab, make test-install"},
 		}},
 		{"docs/api.md", []struct{ begin, want, elsewhere string }{
@@ -41,12 +42,15 @@ func TestDocumentedCommands(t *testing.T) {
 			{"sudo install -o sandboxd", "", "TestChangeKeepsOwnerAndMode, by its parts"},
 		}},
 		{"docs/operations.md", []struct{ begin, want, elsewhere string }{
-			{"docker run", "", "TestDoctorNamesTheCause, by what these options do"},
+			{"make deb", "", "make lab, make test-packages"},
+			{"docker build", "", "make test-containers, make test-podman"},
 			{"sandboxd run --remote", "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 \n", ""},
 			{"echo 'admin-listen:", "", "make lab"},
-			{"sudo systemctl disable", "", "make test-install"},
 			{"sudo install -D", "", "make lab"},
 			{`echo '{"extends"`, "adds to the default profile:\n  signalfd4\n", ""},
+			{"sudo apt install ./sandboxd_NEWER", "", "make lab"},
+			{"sudo apt remove", "", "make lab"},
+			{"sudo systemctl disable", "", "make test-install"},
 		}},
 		{"docs/monitoring.md", []struct{ begin, want, elsewhere string }{
 			{"sudo install -m 644 deploy/systemd", "", "make lab"},

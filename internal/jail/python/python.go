@@ -50,18 +50,15 @@ type Interpreter struct {
 	relics   []string // files that slow down its start; see inspect.py
 }
 
-// The minor versions that the tests run with: Debian 12 has Python 3.11, Debian 13 has Python 3.13.
-const (
-	oldestTested = 11
-	newestTested = 13
-)
+// tested are the minor versions that the tests run with: Debian 12 has Python 3.11, Debian 13 has Python 3.13.
+var tested = []int{11, 13}
 
 // Untested returns a sentence if the tests do not cover the version of the interpreter, and otherwise "".
 func (i Interpreter) Untested() string {
-	if i.Minor >= oldestTested && i.Minor <= newestTested {
+	if slices.Contains(tested, i.Minor) {
 		return ""
 	}
-	return fmt.Sprintf("Python 3.%d is not tested: the tests cover 3.%d to 3.%d", i.Minor, oldestTested, newestTested)
+	return fmt.Sprintf("Python 3.%d is not tested: the tests run with 3.%d and 3.%d", i.Minor, tested[0], tested[1])
 }
 
 // notItsOwn lists directories that also contain other files of the host, or that a program may write. A jail shows the whole directory of
