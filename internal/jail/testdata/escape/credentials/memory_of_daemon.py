@@ -1,5 +1,5 @@
 # expect: held
-# Data of the daemon or the init in memory. execve must have removed all of it.
+# The program searches its memory for data of the daemon or the init. execve must have removed all of it.
 # layers: daemon
 chunk, n = 1 << 16, 0
 r, w = os.pipe()

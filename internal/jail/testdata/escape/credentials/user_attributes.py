@@ -1,5 +1,5 @@
 # expect: held
-# Extended attributes of the class user in the scratch space: kernel memory that its size limit does not count.
+# The program sets extended attributes of the class user in the scratch space. They take kernel memory that its size limit does not count.
 # layers: seccomp
 open("/tmp/x", "w").close()
 _, number = syscall("setxattr", b"/tmp/x", b"user.x", b"y", 1, 0)

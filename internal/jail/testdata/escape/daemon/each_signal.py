@@ -1,5 +1,5 @@
 # expect: held signal=SIGKILL
-# Children that each signal kills, and the program, which a signal from itself kills.
+# The program kills children, one by each signal, and then itself by a signal.
 # layers: pid-ns
 dead = 0
 for number in sorted(set(range(1, 65)) - {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, 32, 33}):

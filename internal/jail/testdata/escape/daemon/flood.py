@@ -1,5 +1,5 @@
 # expect: held timeout
-# More output than is kept, on one stream.
+# The program writes more output to one stream than the daemon keeps.
 # layers: daemon
 # limits: wall=2s output=64KiB
 chunk = b"x" * (1 << 16)

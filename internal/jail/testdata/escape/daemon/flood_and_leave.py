@@ -1,5 +1,6 @@
 # expect: held exit=3
-# A flood that ends by itself is counted and dropped, and the exit status is that of the program.
+# The program writes more output than the daemon keeps, and exits. The daemon drops and counts the rest, and reports the program's exit
+# status.
 # layers: daemon
 # limits: output=64KiB
 held("said before the flood")

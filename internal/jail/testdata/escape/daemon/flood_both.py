@@ -1,5 +1,5 @@
 # expect: held timeout
-# Both streams at once, from several processes.
+# Several processes write more output to both streams than the daemon keeps.
 # layers: daemon
 # limits: wall=2s output=64KiB
 chunk = b"y" * 4096

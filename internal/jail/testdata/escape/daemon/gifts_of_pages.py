@@ -1,6 +1,6 @@
 # expect: held
-# Pages given to a pipe, and changed after: vmsplice, tee, splice (CVE-2016-8655's spray, CVE-2022-0847). sendfile gives the
-# pages of a file to the daemon's own pipe: it reads them once, before or after the change.
+# The program gives pages to a pipe and changes them afterwards: vmsplice, tee, splice (related to CVE-2016-8655 and CVE-2022-0847).
+# sendfile puts the pages of a file into the pipe to the daemon. The daemon reads them once, before or after the change.
 # layers: seccomp
 page = ctypes.create_string_buffer(8192)
 vector = struct.pack("PN", ctypes.addressof(page), 4096)

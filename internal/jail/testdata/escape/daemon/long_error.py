@@ -1,5 +1,5 @@
 # expect: held exit=1
-# A traceback of several megabytes.
+# The program ends with a traceback of several megabytes.
 # layers: daemon
 # limits: output=64KiB
 held("said before the error")

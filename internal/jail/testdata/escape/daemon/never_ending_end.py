@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program has ended but the interpreter has not: exit handlers, finalizers, a thread that does not end.
+# The program has ended but the interpreter has not, because of exit handlers, finalizers, and a thread that does not end.
 # layers: daemon
 # limits: wall=1s
 import atexit, threading

@@ -1,4 +1,4 @@
 # expect: held exit=255
-# An exit status out of range, from a program that is no longer Python.
+# The program replaces itself by a shell, which exits with a status out of range.
 # layers: daemon
 os.execv("/bin/sh", ["sh", "-c", "exit 65535"])

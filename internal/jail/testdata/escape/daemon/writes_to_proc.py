@@ -1,5 +1,5 @@
 # expect: held
-# Every file in /proc of its own process that can be written: oom score, memory, id maps, labels, clocks.
+# The program writes to every writable file of its own process in /proc: oom score, memory, id maps, labels, clocks.
 # layers: mounts
 tried = 0
 for name in sorted(os.listdir("/proc/self")) + ["attr/current", "attr/exec", "attr/fscreate", "net/rt_acct", "task/1/comm", "fdinfo/1"]:

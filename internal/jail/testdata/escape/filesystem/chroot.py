@@ -1,5 +1,5 @@
 # expect: held
-# An escape from a chroot by a second chroot, from a directory above it (chroot(2)).
+# The program escapes from a chroot by a second chroot, from a directory above it (chroot(2)).
 # layers: seccomp mounts landlock
 root = os.open("/", os.O_PATH)
 os.mkdir("/tmp/inner")

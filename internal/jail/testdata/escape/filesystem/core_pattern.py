@@ -1,5 +1,5 @@
 # expect: held
-# Files of /proc/sys that name programs for the host's kernel to run as root.
+# The program writes to files of /proc/sys that name programs which the host's kernel runs as root.
 # layers: attributes ids
 for name in ("core_pattern", "modprobe", "hotplug", "poweroff_cmd", "usermodehelper/bset"):
     for path in hosts("/proc/sys/kernel/" + name):

@@ -1,5 +1,5 @@
 # expect: held
-# Device nodes of the host at their usual names.
+# The program opens device nodes of the host at their usual names.
 # layers: mounts attributes
 for name in ("mem", "kmem", "port", "kmsg", "sda", "vda", "nvme0n1", "mapper/control", "loop-control", "loop0", "fuse", "kvm", "net/tun",
              "vhost-net", "vhost-vsock", "ptmx", "pts/0", "tty", "tty1", "console", "uinput", "input/event0", "userfaultfd", "cpu/0/msr",

@@ -1,5 +1,6 @@
 # expect: held
-# Everybody may create the device 0:0, with which overlayfs marks a deleted file (CVE-2021-3493, GameOver(lay)).
+# The program creates the device 0:0, with which overlayfs marks a deleted file. No privilege is needed for it (CVE-2021-3493,
+# GameOver(lay)).
 # layers: seccomp landlock
 import stat
 refused("mknod of a whiteout", lambda: os.mknod("/tmp/whiteout", stat.S_IFCHR, 0))

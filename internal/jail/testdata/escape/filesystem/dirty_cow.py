@@ -1,5 +1,5 @@
 # expect: held
-# Writing to a read-only mapping of a system file by /proc/self/mem, in a race with its discarding
+# The program writes to a read-only mapping of a system file through /proc/self/mem, while another thread discards the mapped pages
 # (CVE-2016-5195).
 # layers: kernel
 import mmap, threading

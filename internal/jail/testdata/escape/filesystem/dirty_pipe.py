@@ -1,5 +1,6 @@
 # expect: held
-# A page of a read-only file in a pipe that still takes data (CVE-2022-0847): by splice, and by sendfile, which fills a pipe likewise.
+# The program writes to a pipe whose last page is a page of a read-only file (CVE-2022-0847). The page comes from splice, or from sendfile,
+# which also puts pages of files into a pipe.
 # layers: kernel
 before = open("/usr/bin/env", "rb").read(4096)
 fd = os.open("/usr/bin/env", os.O_RDONLY)

@@ -1,5 +1,5 @@
 # expect: held
-# Paths and working directories with many "..".
+# The program uses paths and working directories with many "..".
 # layers: mounts landlock
 up = "../" * 40
 steal("..", *(up + p[1:] for p in hosts(SECRET_FILE)))

@@ -1,5 +1,5 @@
 # expect: held
-# execveat of an unnamed file of a writable directory.
+# The program executes an unnamed file of a writable directory by execveat.
 # layers: attributes
 fd = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o755)
 os.write(fd, open("/usr/bin/true", "rb").read())

@@ -1,5 +1,6 @@
 # expect: held
-# The dynamic loader maps a program from a noexec mount, so that it need not be executed from there.
+# The program starts the dynamic loader with a program on a noexec mount. execve sees the loader only, so the kernel
+# must refuse to map the program as executable.
 # layers: attributes
 import shutil, subprocess
 shutil.copyfile("/usr/bin/id", "/tmp/copy")

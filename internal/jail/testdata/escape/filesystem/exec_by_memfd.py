@@ -1,5 +1,5 @@
 # expect: held
-# A program in memory evades noexec mounts.
+# The program executes a file in memory (memfd_create), which is on no noexec mount.
 # layers: seccomp
 result, number = syscall("memfd_create", b"program", 0)
 if number:

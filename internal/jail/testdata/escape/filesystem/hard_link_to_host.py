@@ -1,5 +1,5 @@
 # expect: held
-# A hard link of a host file keeps it, also when it is replaced on the host.
+# The program makes a hard link to a host file. The link would keep the file after it is replaced on the host.
 # layers: mounts kernel
 for path in hosts(SECRET_FILE):
     for to in ("/tmp/link", "/home/sandbox/link", HOST + "/var/tmp/link"):

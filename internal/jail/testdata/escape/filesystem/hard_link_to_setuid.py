@@ -1,5 +1,5 @@
 # expect: held
-# A hard link of a setuid program outlives its security update.
+# The program makes a hard link to a setuid program. The link would keep the old program after a security update.
 # layers: kernel
 for path in ("/usr/bin/su", "/usr/bin/passwd", "/usr/bin/mount"):
     for to in ("/tmp/link", "/home/sandbox/link", "/usr/bin/link-of-mine"):

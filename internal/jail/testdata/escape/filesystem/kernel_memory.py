@@ -1,5 +1,5 @@
 # expect: held
-# The kernel's memory and addresses, by the files that show them.
+# The program reads the kernel's memory and addresses from the files that show them.
 # layers: mounts ids
 for name in ("kcore", "kallsyms", "kpageflags", "iomem", "timer_list", "slabinfo", "vmallocinfo", "keys", "key-users", "modules", "sched_debug"):
     for path in hosts("/proc/" + name):

@@ -1,5 +1,5 @@
 # expect: held
-# Mapped files by the links in /proc/self/map_files, which lead to the file itself and not to its name.
+# The program opens mapped files by the links in /proc/self/map_files, which lead to the file itself and not to its name.
 # layers: attributes ids
 names = os.listdir("/proc/self/map_files")
 for name in names[:20]:

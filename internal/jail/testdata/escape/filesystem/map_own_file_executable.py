@@ -1,5 +1,5 @@
 # expect: held
-# Code in a writable file is mapped as executable, by mmap or by a later mprotect.
+# The program maps a writable file as executable, by mmap or by a later mprotect.
 # layers: attributes
 import mmap
 with open("/tmp/code", "w+b") as f:

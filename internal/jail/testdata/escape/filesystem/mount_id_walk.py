@@ -1,5 +1,5 @@
 # expect: held
-# Mounts of the host that remain in the list of mounts. None of them may be reachable.
+# The program uses mounts of the host that remain in the list of mounts. None of them may be reachable.
 # layers: mounts
 roots = set()
 for line in open("/proc/self/mountinfo"):

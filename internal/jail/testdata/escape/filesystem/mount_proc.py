@@ -1,5 +1,5 @@
 # expect: held
-# A new mount of /proc with all files of the kernel.
+# The program mounts another /proc, with all files of the kernel.
 # layers: seccomp credentials landlock
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 os.mkdir("/tmp/proc")

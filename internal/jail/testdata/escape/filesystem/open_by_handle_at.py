@@ -1,5 +1,6 @@
 # expect: held
-# A file of the host is opened by its handle, past all mounts (the "shocker" of Docker 0.11, 2014). The test gives the right handle to the attack; the original guessed it.
+# The program opens a file of the host by its handle, which bypasses all mounts (the "shocker" attack on Docker 0.11, 2014). The test gives
+# the right handle to the attack; the original guessed it.
 # layers: seccomp ids
 handle = struct.pack("Ii", len(HANDLE_BYTES), HANDLE_TYPE) + HANDLE_BYTES
 for mount in ("/usr", "/etc/fonts", "/tmp", "/dev/null"):

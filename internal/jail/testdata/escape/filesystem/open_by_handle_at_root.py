@@ -1,5 +1,5 @@
 # expect: held
-# The root directory of the host's file system by its handle: inode 2 of ext4, 128 of xfs, 256 of btrfs.
+# The program opens the root directory of the host's file system by its handle: inode 2 of ext4, 128 of xfs, 256 of btrfs.
 # layers: seccomp ids
 fd = os.open("/usr", os.O_RDONLY)
 for inode in (2, 128, 256):

@@ -1,5 +1,5 @@
 # expect: held
-# ".." from an O_PATH descriptor of the root, which escapes from a chroot.
+# The program opens ".." relative to an O_PATH descriptor of the root, which escapes from a chroot.
 # layers: mounts landlock
 root = os.open("/", os.O_PATH | os.O_DIRECTORY)
 for path in hosts(SECRET_FILE):

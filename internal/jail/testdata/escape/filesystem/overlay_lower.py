@@ -1,5 +1,5 @@
 # expect: held
-# The host's directories below the overlays of the system tree, by the names in the mount table.
+# The program opens the host's directories below the overlays of the system tree, by the names in the mount table.
 # layers: mounts
 for line in open("/proc/self/mountinfo"):
     for option in line.split()[-1].split(","):

@@ -1,5 +1,5 @@
 # expect: held
-# Another root: a tmpfs in a mount namespace of its own, with the old root below it.
+# The program changes the root to a tmpfs in a mount namespace of its own, with the old root below it.
 # layers: seccomp landlock
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 syscall("unshare", CLONE_NEWUSER | CLONE_NEWNS)

@@ -1,5 +1,5 @@
 # expect: held
-# A descriptor that the daemon or the init forgot to close, and its directory (CVE-2024-21626 "leaky vessels").
+# The program uses a descriptor that the daemon or the init forgot to close, and its directory (CVE-2024-21626 "leaky vessels").
 # layers: descriptors
 for fd in range(3, 1024):
     for path in (f"/proc/self/fd/{fd}", f"/proc/1/fd/{fd}"):

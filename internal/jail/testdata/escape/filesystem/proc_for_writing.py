@@ -1,5 +1,5 @@
 # expect: held
-# Every file of /proc opened for writing: labels, audit ids, limits, memory, the state of the scheduler.
+# The program opens every file of /proc for writing: labels, audit ids, limits, memory, the state of the scheduler.
 # layers: attributes
 n = 0
 for top, directories, files in os.walk("/proc"):

@@ -1,5 +1,5 @@
 # expect: held
-# Files of /proc that do not belong to a process.
+# The program opens files of /proc that do not belong to a process.
 # layers: attributes
 for name in ("sys", "bus", "acpi", "scsi", "fs", "driver", "irq", "tty", "sysvipc", "net", "cmdline", "version", "mounts", "swaps",
              "interrupts", "diskstats", "partitions", "filesystems", "cgroups", "config.gz", "kcore", "kmsg",

@@ -1,6 +1,5 @@
 # expect: held
-# The cgroup v1 file that names a program for the host's root to run (CVE-2022-0492), and the
-# ways out of a cgroup.
+# The program writes to release_agent of cgroup v1, which names a program that the host runs as root (CVE-2022-0492), and to cgroup.procs.
 # layers: mounts attributes
 import glob
 for root in hosts("/sys/fs/cgroup"):

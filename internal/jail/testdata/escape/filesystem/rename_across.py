@@ -1,5 +1,5 @@
 # expect: held
-# A file is moved between two mounts of the same file system, without regard to the mode of its directory.
+# The program moves a file between two mounts of the same file system.
 # layers: kernel
 open("/tmp/x", "w").write("x")
 os.mkdir("/tmp/d")

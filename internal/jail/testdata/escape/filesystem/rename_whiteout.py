@@ -1,5 +1,5 @@
 # expect: held
-# rename with RENAME_WHITEOUT leaves a whiteout behind.
+# The program calls rename with RENAME_WHITEOUT, which leaves a whiteout in place of the file.
 # layers: seccomp
 RENAME_NOREPLACE, RENAME_WHITEOUT = 1, 4
 open("/tmp/x", "w").close()

@@ -1,5 +1,5 @@
 # expect: held
-# A descriptor that is open for reading is opened again for writing, through /proc.
+# The program opens a read-only descriptor again for writing, through /proc.
 # layers: attributes
 for path in ("/usr/bin/env", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/dev/null"):
     fd = os.open(path, os.O_RDONLY)

@@ -1,5 +1,5 @@
 # expect: held
-# The directory in which the init assembled the root, and the whole scratch space under it.
+# The program searches for the directory in which the init assembled the root, and for the whole scratch space below it.
 # layers: attributes
 for directory in ("", "/tmp/..", "/dev/shm/..", "/run/..", "/home/sandbox/.."):
     for name in (".scratch", ".empty", "home-sandbox", "dev-shm"):

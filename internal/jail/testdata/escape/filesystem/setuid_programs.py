@@ -1,5 +1,6 @@
 # expect: held
-# Setuid programs of the host. They run without privilege, which shows in their loader: it reacts to LD_DEBUG only then.
+# The program starts setuid programs of the host. They run without privilege. The test sees this because the loader obeys LD_DEBUG only in
+# programs without privilege.
 # layers: attributes credentials ids
 import glob, stat, subprocess
 for path in glob.glob("/usr/bin/*") + glob.glob("/usr/sbin/*") + glob.glob("/usr/lib/*/*"):

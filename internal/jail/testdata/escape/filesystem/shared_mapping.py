@@ -1,5 +1,5 @@
 # expect: held
-# A shared mapping of a system file is made writable. All processes would see the change.
+# The program makes a shared mapping of a system file writable. All processes would see a change.
 # layers: kernel
 fd = os.open("/usr/bin/env", os.O_RDONLY)
 libc.mmap.restype = ctypes.c_void_p

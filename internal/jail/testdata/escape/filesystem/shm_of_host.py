@@ -1,5 +1,5 @@
 # expect: held
-# POSIX shared memory of the host.
+# The program opens POSIX shared memory of the host.
 # layers: mounts landlock
 steal("/dev/shm", *hosts(SHM_FILE))
 names = [n for n in os.listdir("/dev/shm")]

@@ -1,5 +1,5 @@
 # expect: held
-# sync(2) makes the disks busy for everybody.
+# The program calls sync(2), which makes the disks busy for all processes of the host.
 # layers: seccomp
 result, number = syscall("sync")
 (held if number in DENIED else escaped)(f"sync: {name_of(number)}")

@@ -1,5 +1,5 @@
 # expect: held
-# The system tree, by every call that changes a file.
+# The program writes to the system tree, by every call that changes a file.
 # layers: attributes
 EROFS = (errno.EROFS,)
 for path in ("/usr/bin/env", "/etc/passwd", "/etc/hosts", "/sandbox/sitecustomize.pyc"):

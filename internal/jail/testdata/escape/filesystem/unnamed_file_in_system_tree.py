@@ -1,5 +1,5 @@
 # expect: held
-# An unnamed file (O_TMPFILE) in a read-only directory, which then gets a name.
+# The program creates an unnamed file (O_TMPFILE) in a read-only directory, and links it to a name.
 # layers: attributes
 for directory in ("/", "/usr", "/usr/bin", "/etc", "/sandbox", "/home"):
     refused(directory, lambda: os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o644), errno.EROFS, errno.EACCES, errno.EOPNOTSUPP)

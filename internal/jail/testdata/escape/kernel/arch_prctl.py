@@ -1,5 +1,5 @@
 # expect: held
-# Segments, the CPU's identity, shadow stacks, extended state.
+# The program calls arch_prctl for segments, CPUID, shadow stacks and extended state.
 # layers: seccomp
 # arch: amd64
 place = ctypes.c_ulong()

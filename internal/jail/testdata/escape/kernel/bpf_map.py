@@ -1,5 +1,5 @@
 # expect: held
-# BPF: a map, the first step of most of its exploits (CVE-2017-16995, CVE-2021-3490, CVE-2022-23222).
+# The program creates a BPF map, the first step of most BPF exploits (CVE-2017-16995, CVE-2021-3490, CVE-2022-23222).
 # layers: seccomp
 if UNPRIVILEGED_BPF_DISABLED:
     absent("kernel.unprivileged_bpf_disabled")

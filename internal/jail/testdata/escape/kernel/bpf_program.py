@@ -1,5 +1,5 @@
 # expect: held
-# BPF: a program, and the list of those that the host has.
+# The program loads a BPF program, and lists the BPF programs of the host.
 # layers: seccomp kernel
 program = ctypes.create_string_buffer(struct.pack("<BBhi", 0xb7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0))
 license = ctypes.create_string_buffer(b"GPL")

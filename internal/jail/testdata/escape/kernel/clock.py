@@ -1,5 +1,5 @@
 # expect: held
-# The host's clock.
+# The program sets the host's clock.
 # layers: seccomp ids
 now = struct.pack("qq", int(time.time()), 0)
 refused("clock_settime", lambda: syscall("clock_settime", 0, now))

@@ -1,4 +1,4 @@
 # expect: held
-# The state of NTP of the host's clock.
+# The program reads the NTP state of the host's clock.
 # layers: seccomp
 unreachable("adjtimex", lambda: syscall("adjtimex", bytes(208)))

@@ -1,5 +1,5 @@
 # expect: held
-# clone with each flag by itself, and all together: no namespace, and the jail lives on.
+# The program calls clone with each flag alone, and with all flags. No call may create a namespace, and the jail must go on.
 # layers: seccomp
 NEW = {7, 17, 25, 26, 27, 28, 29, 30}
 UNSAFE = {8, 11, 16, 19, 20, 21, 24}  # they share memory with a child that has no stack of its own

@@ -1,5 +1,5 @@
 # expect: held
-# The 32-bit code segment by a far return, and int 0x80 from there.
+# The program enters the 32-bit code segment by a far return, and calls int 0x80 there.
 # layers: seccomp
 # arch: amd64
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # expect: held
-# Leases, F_NOTIFY and signals of a descriptor, which show what others do with a file.
+# The program sets leases, F_NOTIFY and signals of a descriptor, which show what other processes do with a file.
 # layers: seccomp
 import fcntl
 r, w = os.pipe()

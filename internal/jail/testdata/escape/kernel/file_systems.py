@@ -1,5 +1,5 @@
 # expect: held
-# Which file systems the kernel has, and how full each is.
+# The program lists the file systems of the kernel, and reads how full each one is.
 # layers: seccomp
 # arch: amd64
 unreachable("sysfs", lambda: syscall("sysfs", 3))

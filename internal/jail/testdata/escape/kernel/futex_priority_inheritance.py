@@ -1,5 +1,5 @@
 # expect: held
-# Futexes with priority inheritance (CVE-2014-3153 "towelroot", CVE-2021-3347), and their newer calls.
+# The program uses futexes with priority inheritance (CVE-2014-3153 "towelroot", CVE-2021-3347), and futex_waitv.
 # layers: seccomp
 word = ctypes.c_int(0)
 FUTEX_LOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_CMP_REQUEUE_PI, FUTEX_FD = 6, 8, 12, 2

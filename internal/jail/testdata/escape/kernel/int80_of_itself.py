@@ -1,5 +1,5 @@
 # expect: held signal=SIGSYS|signal=SIGSEGV
-# The same as int80 by the program itself and not by a child.
+# The same as int80, but the program makes the calls itself.
 # layers: seccomp
 # arch: amd64
 import mmap

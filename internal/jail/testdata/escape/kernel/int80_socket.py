@@ -1,5 +1,5 @@
 # expect: held
-# A refused call, socketcall of AF_NETLINK, by the 32-bit entry, with its arguments in low memory.
+# The program makes a refused call, socketcall with AF_NETLINK, by the 32-bit entry. Its arguments are in low memory.
 # layers: seccomp
 # arch: amd64
 import mmap

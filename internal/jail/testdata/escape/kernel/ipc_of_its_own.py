@@ -1,5 +1,5 @@
 # expect: held
-# System V objects of the program: kernel memory that exploits use.
+# The program creates System V objects. They take kernel memory that exploits use.
 # layers: seccomp
 IPC_RMID = 0
 for name, arguments, end in (("msgget", (0, 0o1600), "msgctl"), ("semget", (0, 10, 0o1600), "semctl"), ("shmget", (0, 4096, 0o1600), "shmctl")):

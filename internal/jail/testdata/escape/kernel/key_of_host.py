@@ -1,5 +1,5 @@
 # expect: held
-# A key of the host by its number: key rings have no namespace, and this one is readable by everybody.
+# The program reads a key of the host by its number. Key rings have no namespace, and every user may read this key.
 # layers: seccomp
 buffer = ctypes.create_string_buffer(100)
 result, number = syscall("keyctl", 11, KEY_SERIAL, buffer, 100)  # KEYCTL_READ

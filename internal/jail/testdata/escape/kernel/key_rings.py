@@ -1,5 +1,5 @@
 # expect: held
-# Key rings of a user, which two runs of one uid would share (CVE-2016-0728, CVE-2017-7472).
+# The program uses key rings of its user, which two runs with the same uid would share (CVE-2016-0728, CVE-2017-7472).
 # layers: seccomp
 KEYCTL_GET_KEYRING_ID, KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_GET_PERSISTENT = 0, 1, 22
 for ring in (-1, -2, -3, -4, -5, -6, -7, -8):

@@ -1,5 +1,5 @@
 # expect: held
-# The kernel's log, with its addresses and secrets.
+# The program reads the kernel's log, which may contain addresses and secrets.
 # layers: seccomp
 if DMESG_RESTRICT:
     absent("kernel.dmesg_restrict")

@@ -1,6 +1,5 @@
 # expect: held
-# Modules that the kernel loads by itself when a name asks for them: line disciplines (CVE-2017-2636), file
-# systems, protocols.
+# The program uses names for which the kernel loads a module: line disciplines (CVE-2017-2636), file systems, protocols.
 # layers: seccomp
 import fcntl
 unreachable("TIOCSETD", lambda: fcntl.ioctl(0, 0x5423, struct.pack("i", 13)))

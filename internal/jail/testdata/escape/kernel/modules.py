@@ -1,5 +1,5 @@
 # expect: held
-# Modules loaded and unloaded.
+# The program loads and unloads kernel modules.
 # layers: seccomp ids
 fd = os.open("/usr/bin/env", os.O_RDONLY)
 refused("init_module", lambda: syscall("init_module", bytes(64), 64, b""))

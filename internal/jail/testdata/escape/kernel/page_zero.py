@@ -1,5 +1,5 @@
 # expect: held
-# Memory at address 0, where a null pointer of the kernel would read it (CVE-2009-2692).
+# The program maps memory at address 0, which a null pointer in the kernel would read (CVE-2009-2692).
 # layers: kernel
 libc.mmap.restype = ctypes.c_void_p
 MAP_FIXED = 0x10

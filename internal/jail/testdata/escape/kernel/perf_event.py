@@ -1,5 +1,5 @@
 # expect: held
-# Performance events (CVE-2013-2094, CVE-2023-5717).
+# The program opens performance events (CVE-2013-2094, CVE-2023-5717).
 # layers: seccomp
 if PERF_EVENT_PARANOID > 2:
     absent("kernel.perf_event_paranoid")

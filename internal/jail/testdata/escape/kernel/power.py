@@ -1,5 +1,5 @@
 # expect: held
-# The machine is switched off, and other calls of the machine's owner.
+# The program switches off the machine, and makes other calls for administrators.
 # layers: seccomp ids
 MAGIC1, MAGIC2, CAD_OFF = 0xfee1dead, 672274793, 0
 refused("reboot", lambda: syscall("reboot", MAGIC1, MAGIC2, CAD_OFF, None))

@@ -1,5 +1,5 @@
 # expect: held
-# A filter of the program: one that traces, and one with a listener that answers instead of the kernel.
+# The program installs a seccomp filter with tracing, and one with a listener that answers system calls in place of the kernel.
 # layers: seccomp
 program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
 fprog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(program)))

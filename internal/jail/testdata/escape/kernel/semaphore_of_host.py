@@ -1,5 +1,5 @@
 # expect: held
-# System V semaphores of the host.
+# The program uses System V semaphores of the host.
 # layers: seccomp ipc-ns
 unreachable("semget", lambda: syscall("semget", SYSV_KEY, 1, 0), errno.ENOENT)
 for id in (SYSV_SEM, 0):

@@ -1,5 +1,5 @@
 # expect: held
-# System V shared memory of the host, open to everybody.
+# The program attaches System V shared memory of the host that every user may use.
 # layers: seccomp ipc-ns
 shm, number = syscall("shmget", SYSV_KEY, 1, 0)
 if number:

@@ -1,5 +1,5 @@
 # expect: held
-# Pipes that borrow pages of files and sockets (CVE-2022-0847 and kin).
+# The program puts pages of files and sockets into pipes (CVE-2022-0847 and related ones).
 # layers: seccomp
 r, w = os.pipe()
 r2, w2 = os.pipe()

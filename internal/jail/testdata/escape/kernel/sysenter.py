@@ -1,5 +1,5 @@
 # expect: held
-# The 32-bit entry by SYSENTER.
+# The program makes a system call by the 32-bit entry SYSENTER.
 # layers: seccomp
 # arch: amd64
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # expect: held
-# The program serves page faults with a delay, and so stops the kernel in the middle of a copy.
+# The program handles page faults with a delay, and so stops the kernel during a copy.
 # layers: seccomp
 UFFD_USER_MODE_ONLY = 1
 for flags in (0, UFFD_USER_MODE_ONLY):

@@ -1,5 +1,5 @@
 # expect: held
-# The old page of system calls at a fixed address, which some filters ignore.
+# The program makes system calls through the vsyscall page at a fixed address, which some filters do not check.
 # layers: kernel
 # arch: amd64
 def call():

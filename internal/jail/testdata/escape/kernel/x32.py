@@ -1,5 +1,5 @@
 # expect: held
-# The numbers of x32, which are those of amd64 with a bit set (CVE-2014-0038).
+# The program uses system call numbers of x32, which are those of amd64 with one more bit (CVE-2014-0038).
 # layers: seccomp
 # arch: amd64
 X32 = 0x40000000

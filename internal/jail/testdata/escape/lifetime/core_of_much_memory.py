@@ -1,5 +1,5 @@
 # expect: held timeout
-# Much memory in many pieces, which the kernel needs long to free.
+# Processes with much memory in many pieces, which the kernel needs a long time to free.
 # layers: init daemon
 # limits: wall=1s
 import mmap

@@ -1,5 +1,5 @@
 # expect: held timeout
-# A daemon as in the textbook: fork, setsid, fork, descriptors closed; the program ends with its clock.
+# The program starts a daemon process by fork, setsid, fork, and closing all descriptors. The wall clock ends the program.
 # layers: init pid-ns
 # limits: wall=1s
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Every signal is blocked and ignored, by all threads of all processes.
+# All threads of all processes block and ignore every signal.
 # layers: init daemon
 # limits: wall=1s
 import threading

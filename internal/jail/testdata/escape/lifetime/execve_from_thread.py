@@ -1,6 +1,6 @@
 # expect: held timeout
-# A thread other than the first calls execve: it becomes the process, without what the first had set for itself, such
-# as a parent death signal.
+# A thread other than the first calls execve and becomes the process. Attributes that the first thread has set for itself, such as a parent
+# death signal, are lost.
 # layers: init
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The same by an orphan, whose first thread has ended before.
+# The same as execve_from_thread by an orphan, whose first thread has ended before.
 # layers: init
 # limits: wall=1s
 import threading

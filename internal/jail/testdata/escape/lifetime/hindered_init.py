@@ -1,5 +1,6 @@
 # expect: held timeout
-# The program gives the init as little CPU time, memory and files as its user may. If the init reaches its limit of CPU time, it ends, and all processes with it.
+# The program limits the CPU time, memory and files of the init as far as its user may. If the init reaches its limit of CPU time, it ends,
+# and all processes with it.
 # layers: init daemon
 # limits: wall=1s
 attempt(lambda: os.setpriority(os.PRIO_PROCESS, 1, 19))

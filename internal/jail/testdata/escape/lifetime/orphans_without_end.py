@@ -1,5 +1,5 @@
 # expect: held timeout
-# Orphans faster than they can be waited for, so that the init is always busy with them.
+# The program creates orphans faster than the init can wait for them, so that the init is always busy.
 # layers: init
 # limits: wall=1s
 open("/tmp/acted", "w").close()

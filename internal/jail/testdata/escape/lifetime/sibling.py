@@ -1,5 +1,5 @@
 # expect: held timeout
-# Children of the init itself (CLONE_PARENT), which do not end with the program.
+# The program creates children of the init (CLONE_PARENT), which do not end with the program.
 # layers: init
 # limits: wall=1s
 CLONE_PARENT = 0x8000

@@ -1,5 +1,5 @@
 # expect: held timeout
-# All processes are stopped, the program last.
+# The program stops all processes, and itself last.
 # layers: init daemon
 # limits: wall=1s
 for i in range(5):

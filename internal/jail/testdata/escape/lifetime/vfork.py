@@ -1,5 +1,5 @@
 # expect: held timeout
-# A parent in vfork waits for its child without reacting to signals, and the child makes it wait forever.
+# A parent waits in vfork for a child that never ends. During the wait it does not react to signals.
 # layers: init
 # limits: wall=1s
 for i in range(3):

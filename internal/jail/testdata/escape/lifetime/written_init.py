@@ -1,5 +1,5 @@
 # expect: held timeout
-# The init's memory, descriptors and files in /proc.
+# The program writes to the init's memory, descriptors and files in /proc.
 # layers: init
 # limits: wall=1s
 for name in ("mem", "fd/4", "fd/3", "clear_refs", "oom_score_adj", "comm", "timerslack_ns", "coredump_filter", "attr/current"):

@@ -1,5 +1,5 @@
 # expect: held
-# The cgroup file systems, to leave a cgroup or to have a release agent (CVE-2022-0492).
+# The program mounts the cgroup file systems, to leave its cgroup or to set a release agent (CVE-2022-0492).
 # layers: seccomp credentials landlock
 os.mkdir("/tmp/c")
 for kind, options in ((b"cgroup2", None), (b"cgroup", b"none,name=x")):

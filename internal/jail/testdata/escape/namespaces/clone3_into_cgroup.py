@@ -1,5 +1,5 @@
 # expect: held
-# A child in another cgroup, without its limits.
+# The program creates a child in another cgroup, which does not have the limits of the run.
 # layers: seccomp mounts
 CLONE_INTO_CGROUP = 0x200000000
 for root in hosts("/sys/fs/cgroup") + hosts("/sys/fs/cgroup/unified"):

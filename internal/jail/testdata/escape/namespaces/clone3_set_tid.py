@@ -1,5 +1,5 @@
 # expect: held
-# A child with a process id of its choice.
+# The program creates a child with a process id of its choice.
 # layers: seccomp credentials
 wanted = ctypes.c_int(1234)
 arguments = struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(wanted), 1, 0)

@@ -1,5 +1,5 @@
 # expect: held
-# A child in a new namespace of each other kind.
+# The program creates a child in a new namespace of each kind except user.
 # layers: seccomp credentials
 for name, flag in (("NEWTIME", 0x80), ("NEWNS", 0x20000), ("NEWCGROUP", 0x2000000), ("NEWUTS", 0x4000000), ("NEWIPC", 0x8000000),
                    ("NEWPID", 0x20000000), ("NEWNET", 0x40000000)):

@@ -1,5 +1,5 @@
 # expect: held
-# The flags of a namespace with the upper half of the register set: a filter that compares 64 bits sees another number.
+# The program sets namespace flags and bits in the upper half of the register. A filter that compares 64 bits does not recognize the flags.
 # layers: seccomp user-ns
 for high in (1 << 32, 1 << 63, 0xffffffff << 32):
     pid, number = syscall("clone", high | 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)

@@ -1,5 +1,5 @@
 # expect: held
-# A child in a user namespace of its own.
+# The program creates a child in a new user namespace.
 # layers: seccomp user-ns
 pid, number = syscall("clone", 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)
 if pid == 0:

@@ -1,5 +1,5 @@
 # expect: held
-# A file system context, whose parameters once overflowed (CVE-2022-0185).
+# The program opens a file system context, whose parameters can overflow in old kernels (CVE-2022-0185).
 # layers: seccomp credentials
 fs, number = syscall("fsopen", b"cgroup2", 0)
 (held if number in DENIED else escaped)(f"fsopen: {name_of(number)}")

@@ -1,5 +1,5 @@
 # expect: held
-# A file system served by the program: reads that block in the kernel for ever.
+# The program mounts a file system that it serves itself. A read from it can block in the kernel without end.
 # layers: mounts attributes
 for path in hosts("/dev/fuse"):
     refused(path, lambda: os.open(path, os.O_RDWR), errno.ENOENT, errno.EACCES)

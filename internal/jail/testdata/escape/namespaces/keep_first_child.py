@@ -1,5 +1,5 @@
 # expect: held
-# CLONE_NEWPID by unshare changes the namespace of children only: the next fork would be process 1 of it.
+# unshare with CLONE_NEWPID changes the namespace of the children only. The next child would be process 1 of a new PID namespace.
 # layers: seccomp credentials
 refused("unshare(CLONE_NEWPID)", lambda: syscall("unshare", 0x20000000))
 pid = os.fork()

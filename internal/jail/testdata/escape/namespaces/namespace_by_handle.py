@@ -1,6 +1,6 @@
 # expect: held
-# The host's namespaces by their file handles, with no mount to go through (Linux 6.18). Those that
-# the kernel starts with have the numbers 1 to 8, and known inodes.
+# The program opens the host's namespaces by their file handles, for which no mount is needed (Linux 6.18). The initial namespaces have the
+# numbers 1 to 8, and known inodes.
 # layers: seccomp ids
 FD_NSFS_ROOT, FILEID_NSFS = -10003, 0xf1
 inodes = {0x04000000: 0xeffffffe, 0x08000000: 0xefffffff, 0x10000000: 0xeffffffd, 0x20000000: 0xeffffffc, 0x02000000: 0xeffffffb}

@@ -1,5 +1,5 @@
 # expect: held
-# The host uid of the owner of a namespace.
+# The program reads the host uid of the owner of a namespace.
 # layers: seccomp
 import fcntl
 NS_GET_OWNER_UID = 0xb704

@@ -1,5 +1,5 @@
 # expect: held
-# The host's setuid programs that write uid maps.
+# The program starts the host's setuid programs that write uid maps.
 # layers: attributes
 import subprocess
 for program in ("newuidmap", "newgidmap"):

@@ -1,5 +1,5 @@
 # expect: held
-# The namespaces of a process of the host, by its files in /proc.
+# The program enters the namespaces of a process of the host, by its files in /proc.
 # layers: seccomp ids
 for pid in (HOST_PID, DAEMON_PID, 1):
     for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"):

@@ -1,5 +1,5 @@
 # expect: held
-# Namespaces by the descriptor of a process.
+# The program enters namespaces by the pidfd of a process.
 # layers: seccomp credentials
 pidfd, number = syscall("pidfd_open", os.getpid(), 0)
 if number:

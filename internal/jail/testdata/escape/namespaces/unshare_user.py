@@ -1,4 +1,4 @@
 # expect: held
-# A user namespace by unshare: every capability again, over what is made in it.
+# The program creates a user namespace by unshare. It would have every capability over objects that belong to this namespace.
 # layers: seccomp user-ns
 refused("unshare(CLONE_NEWUSER)", lambda: syscall("unshare", 0x10000000), errno.EPERM, errno.ENOSPC)

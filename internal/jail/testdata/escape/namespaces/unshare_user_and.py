@@ -1,5 +1,5 @@
 # expect: held
-# A user namespace and each other kind with it, which needs no capability before.
+# The program creates a user namespace together with one of each other kind, which needs no capability.
 # layers: seccomp user-ns
 for name, flag in (("NEWTIME", 0x80), ("NEWNS", 0x20000), ("NEWCGROUP", 0x2000000), ("NEWUTS", 0x4000000), ("NEWIPC", 0x8000000),
                    ("NEWPID", 0x20000000), ("NEWNET", 0x40000000)):

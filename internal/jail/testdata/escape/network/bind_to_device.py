@@ -1,5 +1,5 @@
 # expect: held
-# A socket tied to an interface, or marked for another route.
+# The program binds a socket to an interface, and marks a socket for another route.
 # layers: seccomp
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 unreachable("SO_BINDTODEVICE", lambda: s.setsockopt(socket.SOL_SOCKET, 25, b"lo\0"))

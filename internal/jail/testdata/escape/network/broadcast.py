@@ -1,5 +1,5 @@
 # expect: held
-# Datagrams to everybody: broadcast and multicast of both families.
+# The program sends broadcast and multicast datagrams, by IPv4 and IPv6.
 # layers: net-ns
 if not ROUTED:
     absent("the host has no route either")

@@ -1,5 +1,5 @@
 # expect: held
-# More of the kernel's memory than a socket may have: by force, and by asking for it.
+# The program sets socket buffers beyond the maximum, with SO_SNDBUFFORCE and SO_RCVBUFFORCE, and without force.
 # layers: seccomp kernel
 s = socket.socket()
 for name, option in (("SO_SNDBUFFORCE", 32), ("SO_RCVBUFFORCE", 33)):

@@ -1,5 +1,5 @@
 # expect: held
-# The host's sockets in the files of /proc, with their addresses.
+# The program reads the host's sockets, with their addresses, from the files of /proc.
 # layers: net-ns landlock
 for name in ("unix", "tcp", "tcp6", "udp", "raw", "packet", "netlink", "arp", "route", "fib_trie", "if_inet6"):
     try:

@@ -1,5 +1,5 @@
 # expect: held
-# Names, by the C library's resolver and by asking the usual servers.
+# The program resolves names by the C library, and by requests to the usual servers.
 # layers: net-ns
 for name in ("example.com", HOST_NAME + ".local", "metadata.google.internal"):
     try:

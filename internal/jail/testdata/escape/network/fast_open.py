@@ -1,5 +1,5 @@
 # expect: held
-# Data in the first packet, with no connect: TCP Fast Open.
+# The program sends data in the first packet without connect (TCP Fast Open).
 # layers: net-ns
 MSG_FASTOPEN = 0x20000000
 s = socket.socket()

@@ -1,5 +1,5 @@
 # expect: held
-# Interfaces listed, renamed, switched off and given addresses by ioctl.
+# The program lists, renames and switches off interfaces, and sets their addresses, by ioctl.
 # layers: seccomp
 import fcntl
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

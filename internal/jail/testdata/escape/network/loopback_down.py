@@ -1,5 +1,5 @@
 # expect: held
-# The loopback changed: its addresses, its state.
+# The program changes the addresses and the state of the loopback interface.
 # layers: seccomp ids
 import fcntl
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,5 +1,6 @@
 # expect: held
-# netfilter's netlink socket with capabilities over a network of its own (CVE-2024-1086, CVE-2025-21756's way in).
+# The program opens netfilter's netlink socket with capabilities over a new network namespace, as exploits of CVE-2024-1086 and
+# CVE-2025-21756 do.
 # layers: seccomp user-ns
 def enter():
     refused("unshare", lambda: syscall("unshare", 0x50000000), errno.EPERM, errno.ENOSPC)

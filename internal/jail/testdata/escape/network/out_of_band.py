@@ -1,5 +1,5 @@
 # expect: held
-# Urgent data of Unix sockets (CVE-2025-38236: from a renderer's sandbox to the kernel).
+# The program sends urgent data over Unix sockets (CVE-2025-38236, an escape from the sandbox of a browser's renderer).
 # layers: seccomp
 a, b = socket.socketpair()
 b.setblocking(False)

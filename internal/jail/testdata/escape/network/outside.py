@@ -1,5 +1,5 @@
 # expect: held
-# Addresses beyond the host: documentation's, the cloud's metadata service, private networks. Connecting a
+# The program connects to addresses outside of the host: documentation, the metadata service of clouds, private networks. connect on a
 # datagram socket sends nothing, but needs a route.
 # layers: net-ns
 if not ROUTED:

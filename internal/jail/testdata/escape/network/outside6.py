@@ -1,5 +1,5 @@
 # expect: held
-# The same for IPv6, and a link-local address by the only interface.
+# The same as outside for IPv6.
 # layers: net-ns
 if not ROUTED6:
     absent("the host has no route either")

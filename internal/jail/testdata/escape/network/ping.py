@@ -1,5 +1,5 @@
 # expect: held
-# ICMP without privilege (CVE-2015-3636 of ping sockets).
+# The program opens ICMP sockets, which need no privilege (CVE-2015-3636).
 # layers: seccomp
 for family, protocol in ((socket.AF_INET, 1), (socket.AF_INET6, 58)):
     number = attempt(lambda: socket.socket(family, socket.SOCK_DGRAM, protocol))[1]

@@ -1,5 +1,5 @@
 # expect: held
-# The host's Unix sockets by netlink's socket diagnostics.
+# The program lists the host's Unix sockets by netlink's socket diagnostics.
 # layers: seccomp net-ns
 try:
     s = socket.socket(16, socket.SOCK_RAW, 4)  # NETLINK_SOCK_DIAG

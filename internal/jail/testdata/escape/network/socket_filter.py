@@ -1,5 +1,5 @@
 # expect: held
-# BPF programs on a socket.
+# The program attaches BPF programs to a socket.
 # layers: seccomp
 program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
 fprog = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))

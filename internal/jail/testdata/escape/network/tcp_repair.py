@@ -1,5 +1,5 @@
 # expect: held
-# The state of a connection rewritten: sequence numbers, queues.
+# The program changes the state of a connection: sequence numbers, queues.
 # layers: seccomp ids
 s = socket.socket()
 refused("TCP_REPAIR", lambda: s.setsockopt(socket.IPPROTO_TCP, 19, 1))

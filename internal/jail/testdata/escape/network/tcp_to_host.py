@@ -1,5 +1,5 @@
 # expect: held
-# A listener on the host's loopback, which sends the secret to each client.
+# The program connects to a listener on the host's loopback, which sends the secret to each client.
 # layers: net-ns
 s = socket.socket()
 s.settimeout(10)

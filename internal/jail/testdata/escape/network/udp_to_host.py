@@ -1,5 +1,5 @@
 # expect: held
-# A datagram to the host's loopback; the test counts what arrives.
+# The program sends a datagram to the host's loopback. The test counts the datagrams that arrive.
 # layers: net-ns
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)

@@ -1,5 +1,5 @@
 # expect: held
-# Unusual and invalid types of Unix sockets.
+# The program creates Unix sockets of unusual and invalid types.
 # layers: seccomp
 for kind in (3, 4, 6, 7, 10):
     for call in ("socket", "socketpair"):

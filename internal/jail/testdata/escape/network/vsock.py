@@ -1,5 +1,5 @@
 # expect: held
-# The hypervisor's sockets: to the host of a virtual machine there is no network namespace (CVE-2021-26708, CVE-2025-21756).
+# The program opens a socket to the hypervisor (AF_VSOCK). Network namespaces do not separate such sockets (CVE-2021-26708, CVE-2025-21756).
 # layers: seccomp
 s, number = attempt(lambda: socket.socket(40, socket.SOCK_STREAM))
 if number == errno.EAFNOSUPPORT:

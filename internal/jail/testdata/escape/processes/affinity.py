@@ -1,5 +1,5 @@
 # expect: held
-# More processors than the daemon has. The cgroup's cpuset is the bound; a program may choose among its processors.
+# The program chooses more processors than the daemon has. The cpuset of the cgroup limits its choice.
 # layers: kernel
 before = os.sched_getaffinity(0)
 mask = ctypes.create_string_buffer(b"\xff" * 128)

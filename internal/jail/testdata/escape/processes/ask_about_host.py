@@ -1,5 +1,5 @@
 # expect: held
-# Calls that return information about a process of the host and need no right to it.
+# The program makes calls that return information about a process of the host and need no permission.
 # layers: pid-ns
 mask = ctypes.create_string_buffer(128)
 for pid in (HOST_PID, DAEMON_PID):

@@ -1,5 +1,5 @@
 # expect: held
-# A child of the program's parent, by CLONE_PARENT: that is the init of its own jail, never the daemon.
+# The program creates a child of its own parent by CLONE_PARENT. The parent is the init of the jail, never the daemon.
 # layers: pid-ns
 CLONE_PARENT = 0x8000
 read, write = os.pipe()

@@ -1,5 +1,5 @@
 # expect: held signal=SIGKILL
-# kill(-1, SIGKILL), by the program and by a child, to every process that the sender may signal.
+# The program, and a child, send SIGKILL to every process that they may signal (kill(-1, SIGKILL)).
 # layers: pid-ns
 refused("kill -1 by the program", lambda: os.kill(-1, signal.SIGKILL), errno.ESRCH)
 child(lambda: attempt(lambda: os.kill(-1, signal.SIGKILL)))  # which reaches its parent

@@ -1,5 +1,5 @@
 # expect: held
-# Signals to processes of the host, by the ids that they have there.
+# The program sends signals to processes of the host, by their ids on the host.
 # layers: pid-ns
 for pid in (HOST_PID, DAEMON_PID):
     refused(f"kill {pid}", lambda: os.kill(pid, signal.SIGKILL), errno.ESRCH)

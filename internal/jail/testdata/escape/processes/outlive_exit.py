@@ -1,5 +1,6 @@
 # expect: held
-# A daemon process: two forks, its own session, every signal ignored, no descriptor. The test checks from outside that it has ended.
+# The program leaves a daemon process: two forks, its own session, every signal ignored, no descriptor. The test checks from outside that it
+# has ended.
 # layers: pid-ns
 r, w = os.pipe()
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Many daemon processes, as in outlive_exit, when the wall clock runs out.
+# The program has many daemon processes, as in outlive_exit, when the wall clock ends the run.
 # layers: daemon
 # limits: wall=1s
 for _ in range(20):

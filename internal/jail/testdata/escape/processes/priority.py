@@ -1,5 +1,5 @@
 # expect: held
-# A higher priority than other processes: nice, real time, deadline, idle I/O.
+# The program sets a higher priority than other processes: nice, real time, deadline, I/O.
 # layers: ids
 refused("nice -20", lambda: syscall("setpriority", 0, 0, -20))
 refused("SCHED_FIFO", lambda: syscall("sched_setscheduler", 0, 1, struct.pack("i", 50)))

@@ -1,5 +1,5 @@
 # expect: held
-# A signal with a forged sender, as if the kernel had sent it.
+# The program sends a signal with a forged sender, as if the kernel had sent it.
 # layers: seccomp pid-ns
 info = ctypes.create_string_buffer(struct.pack("iii", signal.SIGTERM, 0, 0x80), 128)
 unreachable("rt_sigqueueinfo", lambda: syscall("rt_sigqueueinfo", HOST_PID, signal.SIGTERM, info), errno.ESRCH)

@@ -1,5 +1,5 @@
 # expect: held
-# SIGIO of a socket to a process of the host: fcntl(F_SETOWN).
+# The program makes a socket send SIGIO to a process of the host (fcntl(F_SETOWN)).
 # layers: seccomp pid-ns
 import fcntl
 a, b = socket.socketpair()

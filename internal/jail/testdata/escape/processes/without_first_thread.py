@@ -1,5 +1,5 @@
 # expect: held timeout
-# Process 1 loses its first thread: what is left has no state to wait for, and cgroup.kill passes by.
+# The first thread of process 1 exits and another thread goes on. The process does not end for waitpid, and cgroup.kill does not kill it.
 # layers: daemon
 # limits: wall=1s
 import threading

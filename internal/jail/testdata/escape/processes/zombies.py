@@ -1,5 +1,5 @@
 # expect: held
-# Children that nobody waits for, left to the init.
+# The program ends without waiting for its children, so that the init must wait for them.
 # layers: pid-ns
 n = 0
 try:

@@ -1,5 +1,5 @@
 # expect: held oom
-# Anonymous pages without end, in one process.
+# One process takes anonymous pages without end.
 # layers: cgroup
 # limits: memory=64MiB
 keep = []

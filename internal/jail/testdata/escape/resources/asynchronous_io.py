@@ -1,4 +1,4 @@
 # expect: held
-# Rings that count towards a limit of the whole host (fs.aio-max-nr).
+# The program creates contexts of asynchronous I/O. The host has a limit for the events of all contexts together (fs.aio-max-nr).
 # layers: seccomp
 refused("io_setup", lambda: syscall("io_setup", 65536, ctypes.create_string_buffer(8)))

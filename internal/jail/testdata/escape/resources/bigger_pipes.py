@@ -1,5 +1,5 @@
 # expect: held
-# Pipes of 1 MiB. The kernel bounds the size of a pipe (pipe-max-size) and the sum for each uid (pipe-user-pages-soft).
+# The program enlarges pipes to 1 MiB. The kernel limits the size of a pipe (pipe-max-size) and the sum for each uid (pipe-user-pages-soft).
 # layers: kernel
 import fcntl
 r, w = os.pipe()

@@ -1,5 +1,6 @@
 # expect: held
-# Socket buffers larger than the host allows (net.core.wmem_max), which need privilege, and other socket options that take memory.
+# The program sets socket buffers larger than the host allows (net.core.wmem_max), which needs privilege, and other socket options that take
+# memory.
 # layers: seccomp
 s, _ = socket.socketpair()
 for name, option in (("SO_SNDBUFFORCE", 32), ("SO_RCVBUFFORCE", 33), ("SO_RESERVE_MEM", 73), ("SO_ATTACH_FILTER", 26), ("SO_BUSY_POLL", 46)):

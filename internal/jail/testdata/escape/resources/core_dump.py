@@ -1,5 +1,5 @@
 # expect: held
-# A core dump would fill the disk, or start the host's helper with the rights of root (related to CVE-2022-28655).
+# A child ends by a signal that writes a core dump. The dump could fill the disk, or start the host's helper as root (related to CVE-2022-28655).
 # layers: rlimits
 import faulthandler
 for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT, signal.SIGBUS):

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Queues of datagrams, of local sockets and over the loopback. Their number and size are bounded.
+# The program fills queues of datagrams, of Unix sockets and over the loopback. Their number and size are limited.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total = 0

@@ -1,5 +1,6 @@
 # expect: held exit=0,oom
-# Descriptors in messages of sockets that are themselves in messages. They are open but in no table, and only the kernel's garbage collector finds cycles (CVE-2021-0920, CVE-2025-38236).
+# The program sends descriptors in messages to sockets that are themselves in messages. They are open but in no descriptor table, and only
+# the kernel's garbage collector finds cycles (CVE-2021-0920, CVE-2025-38236).
 # layers: rlimits
 flying = 0
 try:

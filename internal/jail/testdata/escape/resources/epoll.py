@@ -1,5 +1,5 @@
 # expect: held
-# epoll descriptors that wait for each other, in a chain and in a cycle (CVE-2011-1083).
+# The program makes epoll descriptors wait for each other, in a chain and in a cycle (CVE-2011-1083).
 # layers: kernel
 import select
 first = last = select.epoll()

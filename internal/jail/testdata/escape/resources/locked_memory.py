@@ -1,5 +1,5 @@
 # expect: held
-# Memory that cannot be reclaimed.
+# The program locks memory, which the kernel cannot reclaim.
 # layers: rlimits
 libc.mmap.restype = ctypes.c_void_p
 for flags, what in ((0x2022, "MAP_LOCKED"), (0xa022, "MAP_LOCKED and MAP_POPULATE")):

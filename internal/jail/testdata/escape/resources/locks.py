@@ -1,5 +1,5 @@
 # expect: held timeout,oom
-# A lock on every second byte. Each lock is a kernel object in a list that every further lock has to walk.
+# The program locks every second byte of a file. Each lock is a kernel object in a list that every further lock must search.
 # layers: daemon cgroup
 # limits: wall=2s memory=64MiB
 import fcntl

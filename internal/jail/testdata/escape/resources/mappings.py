@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Single pages with holes between them. Each is a kernel object (vm.max_map_count).
+# The program maps single pages with gaps between them. Each mapping is a kernel object (vm.max_map_count).
 # layers: kernel
 # limits: memory=64MiB
 import mmap

@@ -1,4 +1,4 @@
 # expect: held
-# Files in memory that no quota bounds and that belong to no process.
+# The program creates files in memory, which no quota limits and which belong to no process.
 # layers: seccomp
 refused("memfd_create", lambda: syscall("memfd_create", b"x", 0))

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Full pipes: memory that belongs to no process. The kernel bounds it for each uid (pipe-user-pages-soft).
+# The program fills pipes. Their memory belongs to no process. The kernel limits it for each uid (pipe-user-pages-soft).
 # layers: rlimits cgroup
 # limits: memory=64MiB pids=20
 total, keep = 0, []

@@ -1,5 +1,5 @@
 # expect: held
-# Scheduling before other processes: real time, deadlines, niceness, priority of input and output.
+# The program sets a higher priority than other processes: real time, deadlines, niceness, I/O.
 # layers: ids
 param = struct.pack("i", 1)
 for policy in (1, 2, 6):

@@ -1,5 +1,5 @@
 # expect: held
-# Recursion in C until the stack ends, which kills only the process.
+# A recursion in C exceeds the stack, which ends only the process.
 # layers: rlimits
 def recurse():
     sys.setrecursionlimit(10 ** 8)

@@ -1,5 +1,5 @@
 # expect: held
-# Kernel objects with a wait queue and a timer each, as many as the limit of descriptors allows.
+# The program creates as many timerfds as the limit of descriptors allows. Each is a kernel object with a wait queue and a timer.
 # layers: rlimits
 made = 0
 while made < 100000:
