@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The types of answers. Streams are also labels of metrics.
+// The media types of answers. Those of streams are also values of a label of metrics.
 const (
 	typeJSON    = "application/json"
 	typeEvents  = "text/event-stream"
@@ -54,7 +54,7 @@ func quality(header, offer string) (q float64) {
 		}
 		precision, q = p, 1
 		if weight, given := params["q"]; given {
-			q, _ = strconv.ParseFloat(weight, 64) // 0 if it is no number: not wanted
+			q, _ = strconv.ParseFloat(weight, 64) // an invalid weight counts as 0, which means not acceptable
 		}
 	}
 	return q

@@ -35,7 +35,7 @@ type Outcome struct {
 	Isolation Isolation `json:"isolation"`
 }
 
-// Truncated has the number of bytes that are missing.
+// Truncated has the amounts of dropped output.
 type Truncated struct {
 	StdoutBytes int64 `json:"stdout_bytes" minimum:"0" doc:"Bytes that the program wrote and that are not here."`
 	StderrBytes int64 `json:"stderr_bytes" minimum:"0"`
@@ -43,7 +43,7 @@ type Truncated struct {
 	Files       int   `json:"files" minimum:"0" doc:"Files that match and are not here, because there were too many, they were too large or unreadable, or their names are not UTF-8."`
 }
 
-// Display is one thing that the program showed. It has either text or base64.
+// Display is a picture, table or other output that the program displayed. It has either text or base64.
 type Display struct {
 	MIMEType string `json:"mime_type" enum:"image/png,image/jpeg,image/gif,image/webp,image/svg+xml,application/vnd.plotly.v1+json,application/vnd.vegalite.v5+json,application/vnd.bokehjs_exec.v0+json,text/html,text/latex,text/markdown,application/json,text/plain" doc:"Its type, the richest that the object offered."`
 	Title    string `json:"title,omitempty" doc:"For people who cannot see it." example:"Figure 1"`
@@ -51,7 +51,7 @@ type Display struct {
 	Base64   string `json:"base64,omitempty" encoding:"base64" doc:"The content, of any other type."`
 }
 
-// OutputFile is a file that the program left. It has either text or base64.
+// OutputFile is a file that a run returns. It has either text or base64.
 type OutputFile struct {
 	Path      string `json:"path" doc:"Relative to the working directory." example:"out/a.csv"`
 	SizeBytes int64  `json:"size_bytes" minimum:"0"`
@@ -60,7 +60,7 @@ type OutputFile struct {
 	Base64    string `json:"base64,omitempty" encoding:"base64" doc:"The content, if it is not."`
 }
 
-// Finding is a place in the source.
+// Finding is a place in the source that violates the policy.
 type Finding struct {
 	Rule      string `json:"rule"`
 	Message   string `json:"message"`
@@ -121,7 +121,7 @@ func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdo
 		Isolation: a.cfg.Isolation,
 	}
 	switch o.Verdict {
-	case sandbox.Rejected: // what took time was to compile it
+	case sandbox.Rejected: // the program was not run
 		out.Usage, out.Phases.RunSeconds = Usage{}, 0
 	case sandbox.Exited:
 		out.ExitCode = &o.ExitCode
@@ -138,13 +138,13 @@ func (a *API) outcome(id string, o *sandbox.Outcome, limits sandbox.Limits, stdo
 	return out
 }
 
-// object returns v as JSON, without its last brace: more fields can follow.
+// object returns v as JSON without the closing brace, so that the caller can append more fields.
 func object(v any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(err) // strings and numbers: please report this bug
+		panic(err) // all values are strings and numbers: please report this bug
 	}
 	return strings.TrimSuffix(b.String(), "}\n")
 }

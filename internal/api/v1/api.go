@@ -23,10 +23,10 @@ type Config struct {
 	Service      *service.Service
 	Metrics      *metrics.Metrics
 	Version      string
-	Environments []string // names that a request may give, the default included
+	Environments []string // the names that a request may choose, including the default
 	Isolation    Isolation
-	Keys         bool          // whether a run wants a key
-	Limited      bool          // whether callers may ask too often
+	Keys         bool          // whether a run needs a key
+	Limited      bool          // whether callers have a rate limit
 	WriteTimeout time.Duration // for a client to read an answer, or one piece of a stream
 }
 
@@ -52,43 +52,43 @@ func New(cfg Config) *API {
 	return a
 }
 
-// newID returns an id for a run, which is also the permission to cancel it: it has 128 random bits at least, so that nobody guesses
-// one.
+// newID returns an id for a run. Knowing the id is the permission to cancel the run, so the id has at least 128 random bits and cannot be
+// guessed.
 func newID() string { return "run_" + rand.Text() }
 
-// Call has what the server knows and does about a request.
+// Call has the data of a request, and functions of the server for it.
 type Call struct {
-	ID     string // for the log
+	ID     string // the request id, for the log
 	Caller callers.Caller
 
 	// Body reads the body. Its length is bounded, and it takes memory from the budget for bodies. The caller releases the share
 	// when it no longer needs the body.
 	Body func() ([]byte, *admission.Share, error)
 
-	// Decoded is told the program of the request when it is known. Optional.
+	// Decoded is called with the program of the request when it has been read. Optional.
 	Decoded func(source []byte)
 
-	// Explain returns the problem for an error that occurs after the answer has begun, or nil if the client has gone.
+	// Explain records an error that occurs after the answer has begun, and returns its problem. It returns nil if the client has
+	// closed the connection.
 	Explain func(error) *Error
 
-	// Share takes a share of the memory for bodies. For Live only.
+	// Share returns a new share of the memory for bodies. Only Live uses it.
 	Share func() *admission.Share
 
-	// Life ends when the service does. For Live only.
+	// Life ends when the service ends. Only Live uses it.
 	Life context.Context
 
 	release func() // releases the memory of the body
 }
 
-// MaxBody is the maximum length of a body in bytes. It is less than the maximum of all fields together if each of their bytes
-// is escaped.
+// MaxBody is the default maximum length of a body, in bytes. A request with all fields at their maximum is longer if JSON escapes each of
+// their bytes.
 const MaxBody = 16 << 20
 
-// Memory returns the most memory that a request with a body of this many bytes takes, for the body, the texts in it and the
-// program.
+// Memory returns the maximum memory of a request with a body of this length, in bytes: for the body, the strings in it, and the program.
 func Memory(body int64) int64 { return 3 * body }
 
-// Runs answers POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error,
+// Runs handles POST /v1/runs. If it returns an error, it has written no answer. The error is an *Error,
 // service.ErrGone, or an error of Call.Body or service.Run.
 func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	format := accepted(r)
@@ -131,7 +131,7 @@ func (a *API) Runs(w http.ResponseWriter, r *http.Request, call Call) error {
 	return nil
 }
 
-// prepare makes a run of a body, and shrinks the share to what its program takes.
+// prepare decodes a body into a run, and shrinks the share to the memory of the program.
 func (a *API) prepare(body []byte, space *admission.Share, call Call) (service.Request, error) {
 	request, err := a.decode(body)
 	if err != nil {
@@ -150,7 +150,7 @@ func (a *API) prepare(body []byte, space *admission.Share, call Call) (service.R
 	}, nil
 }
 
-// Cancel answers DELETE /v1/runs/{id}. If it returns an error, it has written no answer. The error is an *Error.
+// Cancel handles DELETE /v1/runs/{id}. If it returns an error, it has written no answer. The error is an *Error.
 func (a *API) Cancel(w http.ResponseWriter, id string) error {
 	if !a.cfg.Service.Cancel(id) {
 		return &Error{Kind: NoSuchRun, Detail: "No run with this id is waiting or under way"}
@@ -177,11 +177,11 @@ func (a *API) answer(w http.ResponseWriter, id string, limits sandbox.Limits, re
 	stdout, stderr := reply.Stdout.Whole(), reply.Stderr.Whole()
 	out := a.outcome(id, reply.Outcome, limits, int64(len(stdout)), int64(len(stderr)))
 	var length jsonout.Counter
-	_ = writeAnswer(&length, out, reply.Outcome) // a counter has no error
+	_ = writeAnswer(&length, out, reply.Outcome) // a Counter returns no errors
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Length", strconv.FormatInt(int64(length), 10))
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.cfg.WriteTimeout))
-	_ = writeAnswer(w, out, reply.Outcome) // an error means that the client went away
+	_ = writeAnswer(w, out, reply.Outcome) // an error means that the client has closed the connection
 }

@@ -27,7 +27,7 @@ const (
 
 // parse reads one JSON value. It takes the memory of the strings in the value, and a bounded amount for the rest.
 func parse(body []byte) (any, error) {
-	p := parser{from: jsontext.NewDecoder(bytes.NewBuffer(body))} // of a bytes.Buffer it makes no copy
+	p := parser{from: jsontext.NewDecoder(bytes.NewBuffer(body))} // jsontext makes no copy of a bytes.Buffer
 	value, err := p.value()
 	if err == nil {
 		if _, err = p.from.ReadToken(); err == io.EOF {
@@ -117,7 +117,7 @@ func newSchemas(environments, policies []string, standard string, limits, most s
 		if strings.HasSuffix(name, "Event") || strings.HasSuffix(name, "Error") || strings.HasPrefix(name, "Meta") || name == "Problem" {
 			return name
 		}
-		return "Run" + name // the old contract's names are other ones
+		return "Run" + name // the document of /playground/execute has schemas with other names
 	})
 	request := registry.Schema(reflect.TypeFor[Request](), false, "")
 	enum := func(field string, names []string, otherwise string) {
@@ -138,7 +138,7 @@ func newSchemas(environments, policies []string, standard string, limits, most s
 	bound("memory_bytes", sandbox.MinMemory, float64(limits.Memory), float64(most.Memory))
 	bound("processes", sandbox.MinPids, float64(limits.Pids), float64(most.Pids))
 	bound("output_bytes", minOutput, float64(limits.Output), float64(most.Output))
-	// Exactly one of the two.
+	// A file must have exactly one of text and base64.
 	file := registry.Map()["RunFile"]
 	file.OneOf = []*huma.Schema{{Required: []string{"text"}}, {Required: []string{"base64"}}}
 	file.PrecomputeMessages()
@@ -183,7 +183,7 @@ func (c *checker) check(s *huma.Schema, value any, at []string) {
 			return
 		}
 	case string:
-		if s.ContentEncoding != "" { // to decode it says whether it can be, and takes less time than huma's pattern
+		if s.ContentEncoding != "" { // the program is decoded later, which finds invalid base64 faster than the pattern of huma
 			return
 		}
 	case float64:

@@ -9,7 +9,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jsonout"
 )
 
-// client is the transport of an answer of HTTP. Each piece has its own write deadline; all pieces after the end of the run share one.
+// client is the transport for HTTP answers. Each piece has its own write deadline. All pieces after the end of the run share one deadline.
 type client struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
@@ -19,12 +19,12 @@ type client struct {
 	err      error
 }
 
-// begin writes the head of the answer.
+// begin writes the headers of the answer.
 func (c *client) begin() {
 	h := c.w.Header()
 	h.Set("Content-Type", c.format)
 	h.Set("Cache-Control", "no-store")
-	h.Set("X-Accel-Buffering", "no") // nginx passes on what comes
+	h.Set("X-Accel-Buffering", "no") // tells nginx not to buffer the answer
 	c.w.WriteHeader(http.StatusOK)
 }
 
@@ -43,7 +43,7 @@ func (c *client) endEvent() {
 	_, _ = io.WriteString(c, end)
 }
 
-// beats: JSON lines have no comments.
+// beats returns false for JSON lines, because they have no comments.
 func (c *client) beats() bool { return c.format == typeEvents }
 
 func (c *client) beat() {

@@ -10,7 +10,7 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// displayHead is a display without its content.
+// displayHead returns a display without its content.
 func displayHead(d sandbox.Display) Display { return Display{MIMEType: d.MIME, Title: d.Title} }
 
 // writeDisplay writes a display without the brace at its end. head is the object without its content.
@@ -36,7 +36,7 @@ func writeFiles(w *jsonout.Writer, files []sandbox.File) {
 	w.Raw("]")
 }
 
-// typeOf is the type of a file by the extension of its name.
+// typeOf returns the media type of a file, by the extension of its name.
 func typeOf(name string) string {
 	kind, _, _ := strings.Cut(mime.TypeByExtension(path.Ext(name)), ";")
 	if kind == "" {
@@ -45,7 +45,7 @@ func typeOf(name string) string {
 	return kind
 }
 
-// comma separates the elements of a list.
+// comma writes a comma before each element of a list except the first.
 func comma(w *jsonout.Writer, i int) {
 	if i > 0 {
 		w.Raw(",")

@@ -16,18 +16,18 @@ import (
 	"github.com/sandboxd/sandboxd/internal/service"
 )
 
-// LivePath is where a client runs a program and feeds it while it runs, over a WebSocket (RFC 6455).
+// LivePath is the path at which a client runs a program over a WebSocket (RFC 6455), and sends it standard input while it runs.
 const LivePath = "/v1/runs/live"
 
 const (
-	typeLive = "websocket" // the kind of stream in the metrics
+	typeLive = "websocket" // value of the label for the kind of stream in the metrics
 
 	requestPatience = 30 * time.Second // for the first message, and for the rest of any message that has begun
 	maxMessage      = 1 << 20          // bytes of a message after the first
 	maxUnread       = 1 << 20          // bytes of standard input that wait for the program
 )
 
-// Subprotocols of a WebSocket. A page cannot set headers of a WebSocket, so it gives a key as the second of these, behind the prefix.
+// Subprotocols of a WebSocket. A web page cannot set headers of a WebSocket, so it sends a key as a subprotocol that begins with a prefix.
 const (
 	protocol    = "sandboxd"
 	keyProtocol = "sandboxd.key."
@@ -45,27 +45,27 @@ func TokensOf(r *http.Request) (tokens []string) {
 	return tokens
 }
 
-// Message is what a client sends after the request.
+// Message is a message of a client after the first one, which is the request.
 type Message struct {
 	Event string `json:"event" enum:"stdin,eof,interrupt,cancel" doc:"stdin: text for standard input. eof: its end. interrupt: SIGINT, as Ctrl-C at a terminal. cancel: the end of the run."`
 	Text  string `json:"text,omitempty" doc:"For stdin."`
 }
 
-// Live answers GET /v1/runs/live. The first message is a request; the answer are the events of a stream, each a message. If it returns
-// an error, it has written no answer: the error is an *Error.
+// Live handles GET /v1/runs/live. The first message of the client is a request. The service sends each event of the stream as a message. If
+// Live returns an error, it has written no answer. The error is an *Error.
 func (a *API) Live(w http.ResponseWriter, r *http.Request, call Call) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 		return &Error{Kind: UpgradeRequired, Detail: "This path speaks WebSocket only"}
 	}
-	// The server has looked at the origin already, as on every route.
+	// InsecureSkipVerify: package api has checked the origin.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
 	if err != nil {
-		return nil // it has written why
+		return nil // websocket.Accept has written an answer
 	}
 	defer conn.CloseNow()
-	ctx, cancel := context.WithCancel(r.Context()) // which net/http does not end for a connection that was handed over
+	ctx, cancel := context.WithCancel(r.Context()) // net/http does not end it when a hijacked connection ends
 	defer cancel()
 	defer context.AfterFunc(call.Life, cancel)()
 	l := &live{conn: conn, ctx: ctx, cancel: cancel, patience: a.cfg.WriteTimeout}
@@ -74,7 +74,7 @@ func (a *API) Live(w http.ResponseWriter, r *http.Request, call Call) error {
 		l.close(websocket.StatusNormalClosure, "")
 		return nil
 	}
-	if problem := call.Explain(err); problem != nil { // nil: the client has gone
+	if problem := call.Explain(err); problem != nil { // nil if the client has closed the connection
 		s := &stream{to: l, seq: l.next, ended: func() {}}
 		s.fail(problem)
 		l.close(websocket.StatusPolicyViolation, problem.Kind.Title)
@@ -111,13 +111,13 @@ func (a *API) converse(ctx context.Context, l *live, call Call) error {
 	limits := a.cfg.Service.LimitsOf(run)
 	call.release = space.Release
 	err = a.follow(ctx, l, typeLive, run, limits, call)
-	if cause := l.fault(); cause != nil { // a message that makes no sense has ended the run
+	if cause := l.fault(); cause != nil { // an invalid message has ended the run
 		return cause
 	}
 	return err
 }
 
-// live is the transport of a WebSocket. Its methods for events are called by one goroutine.
+// live is the transport for WebSockets. Only one goroutine may call its methods for events.
 type live struct {
 	conn     *websocket.Conn
 	ctx      context.Context
@@ -128,14 +128,14 @@ type live struct {
 	message io.WriteCloser
 	end     context.CancelFunc // of the time for the message
 	err     error
-	last    time.Time // when everything must be written; zero while the program runs
+	last    time.Time // deadline for all remaining events; zero while the program runs
 	next    int64     // the number of the next event
 
 	mu     sync.Mutex
 	reason error // why the client's messages ended the run
 }
 
-// request receives the first message. grow takes memory for a large one.
+// request receives the first message. grow takes memory for a large message.
 func (l *live) request(ctx context.Context, grow func(int64) bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestPatience)
 	defer cancel()
@@ -168,7 +168,7 @@ func (l *live) request(ctx context.Context, grow func(int64) bool) ([]byte, erro
 	return nil, service.ErrGone
 }
 
-// listen receives the client's messages until it goes, which cancels the run.
+// listen receives messages until the connection ends, and then cancels the run.
 func (l *live) listen(cancelRun func()) {
 	defer l.cancel()
 	for {
@@ -186,7 +186,7 @@ func (l *live) listen(cancelRun func()) {
 	}
 }
 
-// hear does what a message asks for.
+// hear carries out a message.
 func (l *live) hear(data []byte, cancelRun func()) error {
 	value, err := parse(data)
 	if err != nil {
@@ -231,7 +231,7 @@ func (l *live) begin() {}
 
 func (l *live) event(_ string, seq int64) io.Writer {
 	l.next = seq + 1
-	// A message of its own context: that of the run ends when the client's messages do.
+	// The message has a context of its own, because the run's context ends when the client's messages end.
 	ctx, end := context.WithDeadline(context.WithoutCancel(l.ctx), l.deadline())
 	l.end = end
 	if l.err == nil {
@@ -265,7 +265,7 @@ func (l *live) endEvent() {
 func (l *live) flush()      {}
 func (l *live) beats() bool { return true }
 
-// beat sends a ping, whose pong listen receives.
+// beat sends a ping. listen receives the pong.
 func (l *live) beat() {
 	go func() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.patience)
@@ -281,7 +281,7 @@ func (l *live) failed() bool { return l.err != nil || l.fault() != nil }
 
 func (l *live) close(status websocket.StatusCode, reason string) { _ = l.conn.Close(status, reason) }
 
-// input is standard input between the client and a program, which may read slowly or not at all.
+// input is a buffer for standard input between the client and a program, which may read slowly or not at all.
 type input struct {
 	out        chan []byte // to the program; closed at the end of standard input
 	interrupts chan struct{}
@@ -300,7 +300,7 @@ func newInput(ctx context.Context) *input {
 	return in
 }
 
-// feed passes standard input on until ctx ends.
+// feed passes standard input to the program until ctx ends.
 func (in *input) feed(ctx context.Context) {
 	for {
 		data, finished := in.next()
@@ -342,7 +342,7 @@ func (in *input) passed(n int) {
 	in.size -= n
 }
 
-// add adds text, unless too much is waiting.
+// add adds data. It returns an error if too much data waits already.
 func (in *input) add(data []byte) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -369,7 +369,7 @@ func (in *input) finish() {
 	in.signal()
 }
 
-// interrupt asks for one SIGINT. One that is not delivered yet is enough.
+// interrupt requests a SIGINT. It has no effect if another SIGINT has not been delivered yet.
 func (in *input) interrupt() {
 	select {
 	case in.interrupts <- struct{}{}:

@@ -8,13 +8,13 @@ import (
 	"github.com/sandboxd/sandboxd/internal/sandbox"
 )
 
-// MetaPath is where a client finds out what the service offers.
+// MetaPath is the path of the description of the service.
 const MetaPath = "/v1/meta"
 
 // Features are the parts of the API that a service of an earlier version may lack. Names are added and never change.
 var Features = []string{"streams", "cancel", "displays", "files", "live"}
 
-// Meta describes the service: what a request may name, and the limits that it may set.
+// Meta describes the service: the names that a request may use, and the limits that it may set.
 type Meta struct {
 	Version            string     `json:"version" doc:"Of the daemon."`
 	Environments       []string   `json:"environments" nullable:"false" doc:"Names for the field environment of a request."`
@@ -48,7 +48,7 @@ type MetaInteger struct {
 	Maximum int64 `json:"maximum"`
 }
 
-// newMeta makes the answer to GET /v1/meta as JSON. It does not change while the service runs.
+// newMeta returns the answer to GET /v1/meta as JSON. It does not change while the service runs.
 func (a *API) newMeta() []byte {
 	policies, standard := a.cfg.Service.Policies()
 	limits, most := a.cfg.Service.Limits(), a.cfg.Service.Max()
@@ -66,16 +66,16 @@ func (a *API) newMeta() []byte {
 		Features: Features,
 	})
 	if err != nil {
-		panic(err) // strings and numbers: please report this bug
+		panic(err) // all values are strings and numbers: please report this bug
 	}
 	return text
 }
 
-// Meta answers GET /v1/meta.
+// Meta handles GET /v1/meta.
 func (a *API) Meta(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", typeJSON)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Length", strconv.Itoa(len(a.meta)))
-	_, _ = w.Write(a.meta) // an error means that the client went away
+	_, _ = w.Write(a.meta) // an error means that the client has closed the connection
 }

@@ -11,36 +11,36 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Path is where programs are sent.
+// Path is the path for new runs.
 const Path = "/v1/runs"
 
 // RunPath is the path of one run.
 const RunPath = Path + "/{id}"
 
-// Answers are the kinds of problems with which POST /v1/runs is answered. The others are of what is around it.
+// Answers are the kinds of problems that POST /v1/runs can have. The other kinds belong to other routes.
 var Answers = slices.DeleteFunc(slices.Clone(Kinds), func(k *Kind) bool {
 	return k == NotFound || k == NoSuchRun || k == MethodNotAllowed || k == UpgradeRequired
 })
 
-// MetaAnswers are the kinds of problems with which GET /v1/meta is answered.
+// MetaAnswers are the kinds of problems that GET /v1/meta can have.
 var MetaAnswers = []*Kind{UnknownHost}
 
-// CancelAnswers are the kinds of problems with which DELETE /v1/runs/{id} is answered.
+// CancelAnswers are the kinds of problems that DELETE /v1/runs/{id} can have.
 var CancelAnswers = []*Kind{UnknownHost, Unauthorized, ForeignPage, NoSuchRun}
 
-// The ways to give a key, by their names in the description of the service, which explains them. Any of them will do.
+// The names of the security schemes in the OpenAPI document. A request may use any one of them.
 const (
 	SecurityBearer = "bearer"
 	SecurityHeader = "header"
 )
 
-// Security is the field "security" of an operation that wants a key.
+// Security is the field "security" of an operation that needs a key.
 var Security = []map[string][]string{{SecurityBearer: {}}, {SecurityHeader: {}}}
 
-// LiveAnswers are the kinds of problems with which GET /v1/runs/live is answered, before the connection is a WebSocket.
+// LiveAnswers are the kinds of problems that GET /v1/runs/live can have before the connection is a WebSocket.
 var LiveAnswers = []*Kind{UnknownHost, Unauthorized, ForeignPage, UpgradeRequired, RateLimited, Internal}
 
-// describe makes the paths of the description.
+// describe returns the paths of the typed API for the OpenAPI document.
 func (a *API) describe() map[string]*huma.PathItem {
 	schema := func(t reflect.Type) *huma.Schema { return a.registry.Schema(t, true, "") }
 	events := &huma.Schema{OneOf: []*huma.Schema{
@@ -128,13 +128,13 @@ func (a *API) describe() map[string]*huma.PathItem {
 	return map[string]*huma.PathItem{Path: {Post: create}, LivePath: {Get: live}, RunPath: {Delete: cancel}, MetaPath: {Get: meta}}
 }
 
-// Description is what the API adds to a description of the service: members of "paths" and of "components/schemas", each as JSON
-// without the braces around them.
+// Description returns the parts of the OpenAPI document for the typed API: members of "paths" and of "components/schemas", as JSON without
+// the enclosing braces.
 func (a *API) Description() (paths, schemas []byte) {
 	members := func(v any) []byte {
 		text, err := json.Marshal(v)
 		if err != nil {
-			panic(err) // it was made of types: please report this bug
+			panic(err) // the document is derived from Go types: please report this bug
 		}
 		return text[1 : len(text)-1]
 	}

@@ -13,7 +13,7 @@ type Kind struct {
 	Name   string
 	Status int
 	Title  string
-	Means  string // what the problem means and what to do
+	Means  string // the meaning of the problem and what to do
 }
 
 // The kinds of problems. docs/api.md lists them.
@@ -62,10 +62,10 @@ var (
 var Kinds = []*Kind{InvalidJSON, UnknownHost, NotOffered, Unauthorized, ForeignPage, NotFound, NoSuchRun, MethodNotAllowed, NotAcceptable, BodyTimeout, TooLarge,
 	UnsupportedMediaType, UpgradeRequired, InvalidRequest, RateLimited, Busy, ShuttingDown, SandboxFailed, Internal}
 
-// ProblemPath is where the kinds are explained, each below it by its name.
+// ProblemPath is the prefix of the paths that explain the kinds. The name of the kind follows.
 const ProblemPath = "/problems/"
 
-// Explain is the page of a kind of problem.
+// Explain returns the text that explains a kind of problem. found is false if there is no kind with this name.
 func Explain(name string) (page string, found bool) {
 	for _, k := range Kinds {
 		if k.Name == name {
@@ -108,7 +108,7 @@ func (e *Error) Problem() Problem {
 func (e *Error) Body() []byte {
 	body, err := json.Marshal(e.Problem())
 	if err != nil {
-		panic(err) // strings and numbers: please report this bug
+		panic(err) // all values are strings and numbers: please report this bug
 	}
 	return body
 }

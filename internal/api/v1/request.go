@@ -101,7 +101,7 @@ func (r *Request) program() (p sandbox.Program, err error) {
 	return p, nil
 }
 
-// size returns how much memory the parts of a program take, in bytes.
+// size returns the memory of the parts of a program, in bytes.
 func size(p *sandbox.Program) int64 {
 	n := len(p.Source) + len(p.Stdin)
 	for _, f := range p.Files {

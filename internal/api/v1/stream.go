@@ -34,7 +34,7 @@ type OutputEvent struct {
 	Text      string `json:"text" doc:"Whole characters. Bytes that are not UTF-8 become U+FFFD."`
 }
 
-// DisplayEvent has something that the program showed.
+// DisplayEvent has a display of the program.
 type DisplayEvent struct {
 	Head
 	Display
@@ -54,25 +54,25 @@ type ErrorEvent struct {
 }
 
 const (
-	// mostQueued bounds the events that wait for the reader of a stream, in bytes. As many bytes may be in the middle of being
-	// written.
+	// mostQueued is the maximum size of the events that wait for the reader of a stream, in bytes. Events of the same size may be
+	// in the process of being written.
 	mostQueued = 1 << 20
 
 	// beatEvery is the interval of the comments in a stream of server-sent events, which keep proxies from closing it.
 	beatEvery = 10 * time.Second
 )
 
-// stream answers with events while the program runs. An error before the first event or comment is returned, so that it
-// becomes an answer with a status of its own.
+// stream writes events to the answer while the program runs. It returns an error that occurs before the first event or comment, so that the
+// answer can have the status of the error.
 func (a *API) stream(ctx context.Context, w http.ResponseWriter, format string, run service.Request, limits sandbox.Limits, call Call) error {
 	to := &client{w: w, control: http.NewResponseController(w), patience: a.cfg.WriteTimeout, format: format}
 	return a.follow(ctx, to, format, run, limits, call)
 }
 
-// follow writes the events of a run to a transport while the program runs. An error before the first event or comment is returned.
-// format is the name of the kind of stream in the metrics.
+// follow writes the events of a run to a transport while the program runs. It returns an error that occurs before the first event or comment.
+// format is the value of the label for the kind of stream in the metrics.
 func (a *API) follow(ctx context.Context, to transport, format string, run service.Request, limits sandbox.Limits, call Call) error {
-	bound := min(2*limits.Output, mostQueued) + 1<<10 // and a few events without data
+	bound := min(2*limits.Output, mostQueued) + 1<<10 // 1 KiB for events without data
 	run.Held = 2 * bound
 	queue := sandbox.NewQueue(bound, limits.Output)
 	id := run.Run
@@ -125,7 +125,7 @@ func (c closer) close() {
 	}
 }
 
-// runFor runs a program for a stream. It passes a panic on, so that stream can panic in the goroutine of the request.
+// runFor runs a program for a stream. It recovers a panic and passes it on, so that stream panics in the goroutine of the request.
 func (a *API) runFor(ctx context.Context, run service.Request, queue *sandbox.Queue, done chan<- ended) {
 	var end ended
 	defer func() {
@@ -140,13 +140,13 @@ func (a *API) runFor(ctx context.Context, run service.Request, queue *sandbox.Qu
 
 // transport carries the events of one stream to the client.
 type transport interface {
-	begin()                                 // before the first event or sign of life
-	event(name string, seq int64) io.Writer // the JSON of one event goes there
+	begin()                                 // is called before the first event or beat
+	event(name string, seq int64) io.Writer // returns the writer for the JSON of an event
 	endEvent()
 	flush()
-	beats() bool // whether there are signs of life while nothing happens
-	beat()       // one of them
-	lastCall()   // sets the deadline for everything that is still to be written
+	beats() bool // whether the transport has beats, which keep the connection open while there are no events
+	beat()       // writes a beat
+	lastCall()   // sets the deadline for all remaining writes
 	failed() bool
 }
 
@@ -161,11 +161,11 @@ type stream struct {
 
 	ended func() // nil before the first byte
 	seq   int64
-	tails map[sandbox.Kind][]byte // of each stream, the beginning of a character
+	tails map[sandbox.Kind][]byte // for each stream, an incomplete character at the end of the output so far
 	last  time.Duration
 }
 
-// end writes the remaining events when the run has ended, unless the client has gone.
+// end writes the remaining events after the end of the run, unless the client has closed the connection.
 func (s *stream) end(queue *sandbox.Queue, end ended, call Call, gone bool) error {
 	defer end.reply.close()
 	s.to.lastCall()
@@ -236,7 +236,7 @@ func (s *stream) output(e sandbox.Event) {
 	data := append(s.tails[e.Kind], e.Data...)
 	if e.Lost > 0 {
 		s.lost(string(e.Kind), e.Lost)
-		s.rest(e.Kind, e.At) // its rest is lost
+		s.rest(e.Kind, e.At) // the rest of the character is lost
 		data = e.Data
 	}
 	now := whole(data)
@@ -246,7 +246,7 @@ func (s *stream) output(e sandbox.Event) {
 	}
 }
 
-// rest writes an incomplete character whose rest will not arrive.
+// rest writes the incomplete character of a stream, when its rest will not arrive.
 func (s *stream) rest(kind sandbox.Kind, at time.Duration) {
 	tail := s.tails[kind]
 	s.tails[kind] = nil
@@ -278,7 +278,7 @@ func (s *stream) write(name string, at time.Duration, body func(Head, *jsonout.W
 	s.seq++
 }
 
-// beat shows that the run goes on, so that no proxy closes the connection.
+// beat writes a beat, so that no proxy closes the connection for inactivity.
 func (s *stream) beat() {
 	if s.to.beats() {
 		s.begin()
