@@ -1,4 +1,4 @@
-// Content that a program returned, as blobs. Blob URLs are valid until the next run.
+// Blobs with the content of displays and files. Their URLs are valid until the next run.
 
 let urls = [];
 

@@ -15,9 +15,9 @@ const extensions = {
   "text/markdown": "md",
   "application/json": "json",
 };
-const maxHeight = 600; // of a frame, in pixels
+const maxHeight = 600; // maximum height of a frame, in pixels
 
-// figureOf returns an element that shows a display. number counts the displays of the run from 1.
+// figureOf returns an element that shows a display. number is the number of the display in the run, from 1.
 export function figureOf(display, number) {
   const type = display.mime_type.split(";")[0].trim();
   const title = display.title || `Display ${number}`;
@@ -61,7 +61,7 @@ function frameOf(text, title) {
   return frame;
 }
 
-// The frame reports its height.
+// A frame sends its height in a message, because this page cannot read its document.
 addEventListener("message", ({ source, data }) => {
   for (const frame of document.querySelectorAll("#output iframe")) {
     if (frame.contentWindow === source && Number.isFinite(data?.height)) {

@@ -1,4 +1,5 @@
-// The editor: CodeMirror in a shadow root. There it uses adoptedStyleSheets, so the policy of the page need not allow inline styles.
+// The editor: CodeMirror in a shadow root. In a shadow root, CodeMirror uses adoptedStyleSheets, so the Content-Security-Policy of the page
+// need not allow inline styles.
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
@@ -9,7 +10,7 @@ import { EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
-// The colours are variables of play.css, which differ between light and dark.
+// The colours are variables of play.css, which has a light and a dark set.
 const colours = HighlightStyle.define([
   { tag: [tags.keyword, tags.operatorKeyword, tags.controlKeyword, tags.definitionKeyword, tags.moduleKeyword], color: "var(--code-keyword)" },
   { tag: [tags.string, tags.special(tags.string)], color: "var(--code-string)" },
@@ -20,7 +21,7 @@ const colours = HighlightStyle.define([
 
 const theme = EditorView.theme({
   "&": { height: "100%", color: "var(--text)", backgroundColor: "var(--surface)", fontSize: "14px" },
-  "&.cm-focused": { outline: "none" }, // play.css has a border instead, which the gutter does not cover
+  "&.cm-focused": { outline: "none" }, // the gutter would cover a part of the outline; play.css shows a border
   ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55" },
   ".cm-content": { caretColor: "var(--text)", padding: "12px 0" },
   ".cm-cursor": { borderLeftColor: "var(--text)" },
@@ -32,7 +33,7 @@ const theme = EditorView.theme({
   ".cm-panels": { backgroundColor: "var(--surface)", color: "var(--text)" },
 });
 
-// createEditor puts an editor into an element and returns its view. onChange is called when the user has changed the text.
+// createEditor adds an editor to an element and returns its view. onChange is called after each change of the text.
 export function createEditor(parent, { text, keys, extensions = [], onChange }) {
   const root = parent.attachShadow({ mode: "open" });
   return new EditorView({
@@ -45,7 +46,7 @@ export function createEditor(parent, { text, keys, extensions = [], onChange }) 
         lineNumbers(), highlightActiveLine(), highlightActiveLineGutter(), drawSelection(), history(),
         indentUnit.of("    "), indentOnInput(), bracketMatching(), closeBrackets(), autocompletion(),
         python(), syntaxHighlighting(colours), theme,
-        // Tab leaves the editor after Escape, as CodeMirror's keymap arranges it.
+        // indentWithTab uses the Tab key. Pressing Escape first makes the next Tab leave the editor, for users of a keyboard.
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ "aria-label": "Program. Press Escape and then Tab to leave the editor" }),
         EditorView.updateListener.of((update) => update.docChanged && onChange()),

@@ -11,7 +11,7 @@ import table from "./examples/table.py";
 import threads from "./examples/threads.py";
 import timeout from "./examples/timeout.py";
 
-// lenient: the program needs a policy that allows input() and open().
+// The examples by their names in the menu. A lenient example needs a policy that allows input() and open().
 const examples = {
   "Print": { code: hello },
   "Input": { code: input, lenient: true },
@@ -27,11 +27,11 @@ const examples = {
 
 export const first = hello;
 
-// fillMenu fills a menu, and calls choose with the example that the user chooses.
+// fillMenu adds the examples to a menu, and calls choose with an example when the user selects it.
 export function fillMenu(menu, choose) {
   menu.append(...Object.keys(examples).map((name) => new Option(name, name)));
   menu.addEventListener("change", () => {
     choose(examples[menu.value]);
-    menu.value = ""; // so that the same example can be chosen again
+    menu.value = ""; // the event "change" occurs again if the user selects the same example
   });
 }

@@ -1,16 +1,16 @@
-// Files that go to the program, and files that come back.
+// Input files of the program, and files that a run returned.
 
 import { contentOf, downloadLink } from "./content.js";
 import { formatBytes } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
 
-const inputs = new Map(); // base64 by path
+const inputs = new Map(); // contents in base64, by path
 
-// inputFiles returns the files for a request.
+// inputFiles returns the member "files" of a request.
 export const inputFiles = () => [...inputs].map(([path, base64]) => ({ path, base64 }));
 
-// takeFiles lets the user choose files, and drop them on the page.
+// takeFiles lets the user select input files, or drop them on the page.
 export function takeFiles() {
   element("choose").addEventListener("change", async (event) => {
     await add(event.target.files);
@@ -73,7 +73,7 @@ function list() {
 
 const hidden = /(^|\/)\./; // matches a hidden path or pattern, such as the caches of libraries
 
-// showFiles lists the files that a run returned, except those that came with it and are unchanged, and hidden ones that no pattern names.
+// showFiles lists the files that a run returned. It leaves out input files that are unchanged, and hidden files that no pattern names.
 export function showFiles(files, patterns, missing) {
   const namesHidden = patterns.some((pattern) => hidden.test(pattern));
   const items = files.filter((file) => !unchanged(file) && (namesHidden || !hidden.test(file.path))).map((file) => {

@@ -5,7 +5,7 @@ export const address = (path) => new URL(path, document.baseURI);
 
 const bearer = (key) => (key ? { Authorization: `Bearer ${key}` } : {});
 
-// readMeta returns what the service offers.
+// readMeta returns the answer of GET /v1/meta.
 export async function readMeta() {
   const response = await fetch(address("v1/meta"));
   if (!response.ok) {
@@ -54,7 +54,7 @@ export class Live {
   }
 
   cancel() {
-    // Until the socket is open, only the connection can be cancelled.
+    // Messages cannot be sent before the socket is open. Closing it then cancels the attempt to connect.
     this.#socket.readyState === WebSocket.OPEN ? this.#send({ event: "cancel" }) : this.#socket.close();
   }
 
@@ -65,8 +65,8 @@ export class Live {
   }
 }
 
-// whyRefused returns the problem of a WebSocket that was not opened. Browsers hide the reason, so this function repeats the request
-// without a WebSocket: the service checks the key first.
+// whyRefused returns the problem of a WebSocket that was not opened. Browsers hide the answer of the service, so this function repeats the
+// request without a WebSocket. The service checks the key first. Status 426 means that only the WebSocket was missing.
 async function whyRefused(key) {
   const lost = { status: 0, title: "The connection to the service was lost." };
   try {

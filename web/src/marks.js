@@ -4,7 +4,7 @@ import { lintGutter, setDiagnostics } from "@codemirror/lint";
 import { StateEffect, StateField } from "@codemirror/state";
 import { Decoration, EditorView } from "@codemirror/view";
 
-const setMarked = StateEffect.define(); // the start of a line, or null
+const setMarked = StateEffect.define(); // the position of the start of the line to mark, or null for none
 
 const marked = StateField.define({
   create: () => Decoration.none,
@@ -20,7 +20,7 @@ const marked = StateField.define({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-// marks is the extension of the editor that shows them.
+// marks is the editor extension that shows the findings and the marked line.
 export const marks = [
   lintGutter(),
   marked,
@@ -30,7 +30,8 @@ export const marks = [
   }),
 ];
 
-// offset returns the position of a place in UTF-16 code units. A place counts Unicode code points, see docs/api.md.
+// offset converts a line and a column, both from 1, into a position in the document. The API counts columns in Unicode code points (see
+// docs/api.md), and CodeMirror counts positions in UTF-16 code units.
 export function offset(doc, line, column) {
   if (line > doc.lines) {
     return doc.length;
@@ -39,7 +40,7 @@ export function offset(doc, line, column) {
   return from + [...text].slice(0, column - 1).join("").length;
 }
 
-// showFindings marks findings. They are errors if the program was not run because of them.
+// showFindings marks findings in the text: as errors if the policy rejected the program, and otherwise as warnings.
 export function showFindings(view, findings, rejected) {
   const { doc } = view.state;
   const diagnostics = findings.map((finding) => {
@@ -60,7 +61,7 @@ export function clearMarks(view) {
   view.dispatch(setDiagnostics(view.state, []), { effects: setMarked.of(null) });
 }
 
-// jump shows a line, marks it and puts the cursor there.
+// jump marks a line, scrolls to it and puts the cursor there. Numbers out of range select the first or the last line.
 export function jump(view, line) {
   const { from } = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines));
   view.dispatch({

@@ -14,8 +14,8 @@ export class Output {
   #planned = false;
   #idle = [];
   #read = 0; // position in the first queued piece
-  #drawn = 0; // when
-  #follows = true; // the view scrolls to the end of new output
+  #drawn = 0; // time of the last drawing, in milliseconds
+  #follows = true; // whether the view scrolls to new output
 
   constructor(parent) {
     this.#parent = parent;
@@ -49,13 +49,13 @@ export class Output {
     this.#plan();
   }
 
-  // settled calls back when all output is shown.
+  // settled calls a function when all queued output is shown.
   settled(callback) {
     this.#idle.push(callback);
     this.#plan();
   }
 
-  // prompts reports whether the last line has no end, and nothing waits to be shown.
+  // prompts reports whether all output is shown and the last line has no newline, as after a prompt.
   get prompts() {
     return this.#waiting.length === 0 && this.#screen.open;
   }
@@ -69,7 +69,7 @@ export class Output {
       this.#planned = false;
       this.#frame();
     };
-    // A hidden page gets no animation frames.
+    // Browsers run no animation frames while the page is hidden.
     document.hidden ? setTimeout(show, 200) : requestAnimationFrame(show);
   }
 
@@ -141,10 +141,10 @@ export class Output {
   }
 }
 
-// frames matches a place of the program in a traceback.
+// frames matches a line of the program in a traceback.
 const frames = /File "main\.py", line (\d+)/g;
 
-// fill makes the content of a line. A place of the program in a traceback becomes a button with the line's number.
+// fill creates the content of a line. A line of the program in a traceback becomes a button, which jumps to that line.
 function fill(line) {
   const { node, runs } = line;
   const streams = new Set(runs.map((run) => run.style.stream));

@@ -18,14 +18,14 @@ const element = (id) => document.getElementById(id);
 
 const patience = 1000; // milliseconds between an interrupt and the cancellation
 
-let meta = null; // what the service offers
+let meta = null; // the answer of GET /v1/meta
 let live = null; // the program that runs, or the replay of one
 let recorder = null; // of the last run
 let opened = null; // the recording that the address of this page carries
 let started = false;
-let displays = 0; // of the run
+let displays = 0; // number of displays of the run
 let limits = {};
-let timer = 0; // of a stop
+let timer = 0; // cancels the run after an interrupt
 
 const output = new Output(element("output"));
 const prompt = new Prompt(element("prompt"), output, (line) => {
@@ -50,7 +50,7 @@ const editor = createEditor(element("editor"), {
   },
 });
 
-// ready loads the service's metadata, once.
+// ready loads the metadata of the service once.
 async function ready() {
   if (meta === null) {
     meta = await readMeta();

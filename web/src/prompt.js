@@ -12,7 +12,7 @@ export class Prompt {
   #timer;
   #reads = false;
 
-  // send gets a line, or null for the end of input.
+  // send is called with a line, or with null at the end of the input.
   constructor(form, output, send) {
     this.#form = form;
     this.#field = form.querySelector("input");

@@ -1,5 +1,5 @@
-// The choices of the user: environment, policy and limits, within what the service offers, and the key. All but the key are remembered in
-// this browser; the key is remembered until its tab is closed.
+// The settings of the user: environment, policy and limits, as the service offers them, and the key. The browser stores all but the key
+// permanently (localStorage). It stores the key until the tab is closed (sessionStorage).
 
 const element = (id) => document.getElementById(id);
 
@@ -32,10 +32,10 @@ function recall(storage, name) {
 
 let key = recall("sessionStorage", storedKey);
 
-// currentKey returns the key that the user has given, or "".
+// currentKey returns the key that the user has entered, or "".
 export const currentKey = () => key;
 
-// askForKey shows the field for the key. onKey is called when the user has given one.
+// askForKey shows the field for the key. onKey is called when the user has entered a key.
 export function askForKey(onKey) {
   const panel = element("key");
   panel.hidden = false;
@@ -49,7 +49,7 @@ export function askForKey(onKey) {
   element("token").focus();
 }
 
-// offer fills the form with what the service offers and with what the user chose before.
+// offer fills the form with the choices of the service, and selects those that the user made before.
 export function offer(meta) {
   options("environment", meta.environments, meta.default_environment);
   options("policy", meta.policies, meta.default_policy);

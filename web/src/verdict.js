@@ -1,4 +1,4 @@
-// How a run ended: its reason, and what it used of its limits.
+// The result of a run: the reason for its end, and how much it used of its limits.
 
 const element = (id) => document.getElementById(id);
 
@@ -28,7 +28,7 @@ export function showVerdict({ verdict, exit_code, reason, usage, truncated }, li
   }
   element("cut").hidden = notes.length === 0;
   element("cut").textContent = notes.join(" ");
-  element("usage").hidden = verdict === "rejected"; // it was not run
+  element("usage").hidden = verdict === "rejected"; // a rejected program was not run
   bar("wall", "Wall clock", usage.wall_seconds, limits.wall_seconds, formatSeconds);
   bar("cpu", "CPU time", usage.cpu_seconds, limits.cpu_seconds, formatSeconds);
   bar("memory", "Memory", usage.peak_memory_bytes, limits.memory_bytes, formatBytes);
@@ -41,7 +41,7 @@ export function showProblem({ title, detail, errors }) {
   say("failed", [detail ?? title, ...fields].join(" "));
 }
 
-// listFindings lists findings as buttons with the number of their line.
+// listFindings shows findings as a list. Each has a button with the number of its line, which play.js handles.
 export function listFindings(findings) {
   element("findings").hidden = findings.length === 0;
   element("findings").replaceChildren(...findings.map(({ line, message }) => {
