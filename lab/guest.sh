@@ -34,6 +34,12 @@ says() { # EXPECTED CODE
 	got=$(execute "$2")
 	[[ $got == *"$1"* ]] || { echo "wanted $1, got $got"; return 1; }
 }
+closed() { journal _PID="$pid" | grep -q 'the listener is closed'; }
+connected() { [ "$(awk '$3 ~ /:1F40$/ && $4 == "01"' /proc/net/tcp | wc -l)" = "$1" ]; } # clients of port 8000
+walls() { # TIME: sets the wall clock of a run for the next daemon
+	sed -i '/^wall:/d' /etc/sandboxd/config.yaml
+	echo "wall: $1" >>/etc/sandboxd/config.yaml
+}
 main_pid() { systemctl show -P MainPID sandboxd; }
 journal() { journalctl -u sandboxd -o cat --no-pager "$@"; }
 active() { systemctl is-active --quiet "$@"; }
@@ -56,11 +62,14 @@ go() { told | xargs kill -USR1; }
 echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --version | head -n 1), $(python3 --version)"
 # With the default setting this small machine refuses to allocate 10 GB (MemoryError). The cgroup should kill the program instead.
 sysctl -q vm.overcommit_memory=1
+
+# The package first: it leaves nothing behind.
+begin=$SECONDS
+# shellcheck disable=SC1091 # it is checked by itself
+. lab/package.sh
+echo "=== package: $((SECONDS - begin)) s"
+
 cp -a install/. /
-walls() { # TIME: sets the wall clock of a run for the next daemon
-	sed -i '/^wall:/d' /etc/sandboxd/config.yaml
-	echo "wall: $1" >>/etc/sandboxd/config.yaml
-}
 walls 60s # some checks wait for programs, and the processor is emulated
 echo 'prepare-fonts: false' >>/etc/sandboxd/config.yaml # saves a second at each of the many starts
 check "sysusers makes the user" systemd-sysusers
@@ -195,7 +204,6 @@ check "a run that allocates memory in small steps" says '"stdout":""' 'b = []\nw
 check "the same daemon still serves" test "$pid" = "$(main_pid)"
 
 # SIGTERM lets a run finish. If the socket is stopped too, nothing starts the service again.
-closed() { journal _PID="$pid" | grep -q 'the listener is closed'; }
 execute "${until_told}print(42)" >/tmp/drained &
 client=$!
 check "a run is in progress" until_true waits 1
@@ -225,7 +233,6 @@ restart=$!
 check "the listener closes" until_true closed
 execute 'print(44)' >/tmp/meanwhile &
 meanwhile=$!
-connected() { [ "$(awk '$3 ~ /:1F40$/ && $4 == "01"' /proc/net/tcp | wc -l)" = "$1" ]; } # clients of port 8000
 check "a client connects meanwhile" until_true connected 2
 go
 wait $client $restart $meanwhile
