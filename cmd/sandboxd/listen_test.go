@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // passing returns the program with arguments and with sockets that are passed as systemd does it (sd_listen_fds(3)): descriptors
@@ -205,6 +207,36 @@ func TestListening(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server may not have noticed that its listener is closed when it is shut down. That is no error.
+func TestShutdownAfterTheListenerIsClosed(t *testing.T) {
+	listener := &slowListener{listenTCP(t), make(chan bool), make(chan bool)}
+	server := &http.Server{ReadHeaderTimeout: time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	<-listener.accepting
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Shutdown closes the listener again, and then waits until the server has noticed.
+	time.AfterFunc(100*time.Millisecond, func() { close(listener.notices) })
+	if err := (servers{server}).shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	<-served
+}
+
+// slowListener is a listener whose Accept notices late that it is closed.
+type slowListener struct {
+	net.Listener
+	accepting, notices chan bool
+}
+
+func (l *slowListener) Accept() (net.Conn, error) {
+	close(l.accepting)
+	<-l.notices
+	return nil, net.ErrClosed
 }
 
 // systemd may pass several sockets. The daemon serves on all of them.

@@ -114,16 +114,24 @@ func (all servers) shutdown(patience context.Context) error {
 	errs := make([]error, len(all))
 	var ending sync.WaitGroup
 	for i, server := range all {
-		ending.Go(func() { errs[i] = server.Shutdown(patience) })
+		ending.Go(func() { errs[i] = unlessClosed(server.Shutdown(patience)) })
 	}
 	ending.Wait()
 	return errors.Join(errs...)
 }
 
+// unlessClosed returns nil for the error of a listener that was closed before: settle has closed it, and the server may not have noticed yet.
+func unlessClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
 // close ends all servers at once.
 func (all servers) close() (err error) {
 	for _, server := range all {
-		err = errors.Join(err, server.Close())
+		err = errors.Join(err, unlessClosed(server.Close()))
 	}
 	return err
 }
