@@ -51,6 +51,7 @@ check "another daemon answered it" test "$pid" != "$(main_pid)"
 check "it is the newer version" sh -c 'sandboxd version | grep -q "^sandboxd v0.0.2 "'
 check "the changed setting is kept" grep -qx 'wall: 60s' /etc/sandboxd/config.yaml
 
+systemctl --quiet enable sandboxd-admin.socket
 # Keys of the administrator stay at a removal, and go at a purge.
 install -o sandboxd -g sandboxd -m 600 /dev/null /etc/sandboxd/keys
 check "apt removes the package" apt remove sandboxd
