@@ -43,7 +43,7 @@ func serve(ctx context.Context, s *settings, server *api.Server, gate *admission
 		<-poll.C
 	}
 	if endpoints.main().passed {
-		servers.settle(endpoints, patience)
+		servers.settle(patience, endpoints)
 	}
 	err := servers.shutdown(patience)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -95,7 +95,7 @@ func servePublic(server *api.Server, endpoints endpoints, log *slog.Logger) (all
 // settle accepts no more connections, and waits until requests on the connections that were accepted have begun. If the first request of a
 // connection is read after Shutdown was called, net/http closes the connection without an answer (conn.serve in net/http/server.go). A
 // second is enough for a proxy, which sends a request as soon as it is connected. Idle connections are closed at once.
-func (all servers) settle(endpoints endpoints, patience context.Context) {
+func (all servers) settle(patience context.Context, endpoints endpoints) {
 	patience, cancel := context.WithTimeout(patience, time.Second)
 	defer cancel()
 	for i, server := range all {
