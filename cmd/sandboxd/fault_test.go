@@ -25,6 +25,8 @@ import (
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
+	"github.com/sandboxd/sandboxd/internal/metrics"
+	"github.com/sandboxd/sandboxd/internal/scan"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -50,7 +52,10 @@ func startFaulty(t *testing.T) (*sandboxd, jailtest.Fault) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := newServer(c, parts{jail: j, gate: admission.New(c.Concurrency, c.Queue), endpoints: endpoints}, log)
+	server, err := newServer(c, parts{
+		jail: j, gate: admission.New(c.Concurrency, c.Queue), endpoints: endpoints,
+		metrics: metrics.New(version, jail.Stages(), scan.Rules(), nil),
+	}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
