@@ -314,7 +314,7 @@ print((a @ a)[0, 0], round(np.linalg.eigvalsh(np.diag([1.0, 2, 3]))[-1], 6), np.
 		{"linear algebra in threads", `
 import numpy as np, threading
 r = []
-ts = [threading.Thread(target=lambda: r.append((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0])) for _ in range(4)]
+ts = [threading.Thread(target=lambda: r.append(float((np.ones((300, 300)) @ np.ones((300, 300)))[0, 0]))) for _ in range(4)]
 [t.start() for t in ts]
 [t.join() for t in ts]
 print(r)
