@@ -160,15 +160,7 @@ func (d *sandboxd) admin(t testing.TB) func(path string) answer {
 	client := http.Client{Transport: transport, Timeout: time.Minute}
 	return func(path string) answer {
 		response, err := client.Get(at[1] + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer response.Body.Close()
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer{status: response.StatusCode, header: response.Header, body: string(body)}
+		return readAnswer(t, response, err)
 	}
 }
 

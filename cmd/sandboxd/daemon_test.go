@@ -167,6 +167,20 @@ type answer struct {
 	took   time.Duration
 }
 
+// readAnswer reads the response of a client, or fails the test with its error.
+func readAnswer(t testing.TB, response *http.Response, err error) answer {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{status: response.StatusCode, header: response.Header, body: string(data)}
+}
+
 func (d *sandboxd) do(ctx context.Context, method, path string, body io.Reader, header ...string) (answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, d.url+path, body)
 	if err != nil {

@@ -37,7 +37,7 @@ func model(t *testing.T) *kong.Application {
 	return app.Model
 }
 
-// command is a command with its own flags and arguments.
+// manualCommand is a command with its own flags and arguments.
 type manualCommand struct {
 	path  string // such as "keys create"
 	help  string
@@ -234,7 +234,7 @@ func allFlags(app *kong.Application) (all []*kong.Flag) {
 
 func takesFile(flag *kong.Flag) bool { return flag.PlaceHolder == "FILE" || flag.Name == "python" }
 
-// words returns what may follow a command path: names of commands.
+// subcommands returns the names of the commands below a path, separated by spaces.
 func subcommands(app *kong.Application, path string) string {
 	var names []string
 	for _, c := range commandsOf(app.Node, "") {
@@ -329,14 +329,8 @@ func zshCompletion(app *kong.Application) string {
 func fishCompletion(app *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# Completion of sandboxd for fish. Made by cmd/sandboxd/manual_test.go from the settings of sandboxd.\n")
-	for name := range strings.FieldsSeq(subcommands(app, "")) {
-		help := ""
-		for _, c := range commandsOf(app.Node, "") {
-			if c.path == name {
-				help = brief(c.help)
-			}
-		}
-		fmt.Fprintf(&b, "complete -c sandboxd -n __fish_use_subcommand -xa %s -d '%s'\n", name, help)
+	for _, command := range app.Children {
+		fmt.Fprintf(&b, "complete -c sandboxd -n __fish_use_subcommand -xa %s -d '%s'\n", command.Name, brief(command.Help))
 	}
 	for _, name := range []string{"keys", "profile"} {
 		fmt.Fprintf(&b, "complete -c sandboxd -n '__fish_seen_subcommand_from %s' -xa '%s'\n", name, subcommands(app, name))

@@ -311,16 +311,9 @@ func (p *proxy) request(ctx context.Context, method, path, body string, headers 
 func (p *proxy) ask(t *testing.T, client *http.Client, method, path, body string, headers ...string) answer {
 	t.Helper()
 	response, err := client.Do(p.request(t.Context(), method, path, body, headers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Header.Set("Proto", response.Proto)
-	return answer{status: response.StatusCode, header: response.Header, body: string(data)}
+	a := readAnswer(t, response, err)
+	a.header.Set("Proto", response.Proto)
+	return a
 }
 
 // logged waits for the record of a request, and returns it.
@@ -779,15 +772,7 @@ func (p *proxy) direct(t *testing.T, from, path, body string) answer {
 	transport := &http.Transport{DialContext: dialer.DialContext}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Post(p.d.url+path, "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{status: response.StatusCode, header: response.Header, body: string(data)}
+	return readAnswer(t, response, err)
 }
 
 // One client cannot take all connections to the daemon.
