@@ -24,7 +24,8 @@ for config in "$dir"/*/config.json; do
 	echo "$name: ${remedy:-every required layer works}"
 done
 
-# The container's cgroup is divided, and the kernel allows no process beside its children. So a health check must join one of these.
+# The daemon divides the container's cgroup. The kernel then allows processes only in the child cgroups (cgroups(7), "no internal processes"),
+# so crun must start the health check in one of them.
 crun run --bundle $dir/serve --pid-file $dir/pid serve >$dir/log 2>&1 &
 container=$!
 healthy() {

@@ -349,7 +349,7 @@ func TestDoctorInJSON(t *testing.T) {
 	}
 }
 
-// An interpreter whose version the tests do not cover works, with a warning.
+// If the tests do not run with the version of the interpreter, doctor and serve warn of it. The daemon works nevertheless.
 func TestDoctorWarnsOfAnUntestedVersion(t *testing.T) {
 	directory, err := os.MkdirTemp("/opt", "python-")
 	if err != nil {

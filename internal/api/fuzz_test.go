@@ -189,7 +189,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// asText returns the string that results when encoding/json encodes and decodes bytes.
+// asText encodes bytes as a JSON string with encoding/json, decodes it, and returns the result.
 func asText(t *testing.T, b []byte) (text string) {
 	t.Helper()
 	wire, err := json.Marshal(string(b))

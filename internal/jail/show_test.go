@@ -526,7 +526,7 @@ time.sleep(60)
 	}
 }
 
-// A program that may be interrupted, but has no input, finds the end of its standard input at once.
+// A live run without input has an empty standard input: a read returns at once.
 //
 //lab:as user
 func TestLiveRunWithoutInput(t *testing.T) {
