@@ -27,7 +27,7 @@ const (
 	longestRest = 4 * watchInterval
 
 	// takingRate is the highest rate at which one processor can fill memory, in bytes per second. It determines how soon a
-	// program can reach its limit.
+	// program can reach its limit. The watchdog pauses for half of that time, because on a busy machine it wakes late.
 	takingRate = 4 << 30
 
 	// watchShare bounds the processor time of the measurements: they take at most 1/watchShare of one processor. After an
@@ -126,7 +126,7 @@ func (m *meter) watch() {
 			m.exceed()
 			return
 		}
-		rest = min(max(watchInterval, watchShare*time.Since(begin), timeToTake(room)), longestRest)
+		rest = min(max(watchInterval, watchShare*time.Since(begin), timeToTake(room)/2), longestRest)
 	}
 }
 
