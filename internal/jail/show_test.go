@@ -162,6 +162,41 @@ Image.new("RGB", (3, 2)).show()
 	if got, want := summary(t, r), "image/png|Figure 1|(10,10)\nimage/png||(3,2)"; got != want {
 		t.Errorf("got %s\nwant %s; stderr %s", got, want, r.Stderr.Kept)
 	}
+	// The template has drawn a figure. The program finds nothing of it, and draws the same picture as without a template.
+	const draw = `
+import sys
+drawn = "matplotlib.backends.backend_agg" in sys.modules
+import gc, matplotlib, matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+print(drawn, plt.get_fignums(), any(type(thing) is Figure for thing in gc.get_objects()))
+print(sorted((key, str(value)) for key, value in dict.items(matplotlib.rcParams)))
+plt.plot([n * n for n in range(100)], label="squares")
+plt.title("Squares")
+plt.legend()
+plt.show()
+`
+	var settings, pictures [][]byte
+	for _, tt := range []struct{ template, want string }{
+		{"plots", "True [] False"},
+		{"", "False [] False"},
+	} {
+		j := j
+		if tt.template == "" {
+			j = jailtest.New(t, long)
+		}
+		r, err := j.Run(t.Context(), sandbox.Program{Source: []byte(draw), Displays: true, Template: tt.template}, nil)
+		found, set, _ := bytes.Cut(r.Stdout.Kept, []byte("\n"))
+		if err != nil || string(found) != tt.want || len(r.Displays) != 1 {
+			t.Fatalf("template %q: stdout %q, want %q; %d displays; %v; stderr %s", tt.template, r.Stdout.Kept, tt.want, len(r.Displays), err, r.Stderr.Kept)
+		}
+		settings, pictures = append(settings, set), append(pictures, r.Displays[0].Data)
+	}
+	if !bytes.Equal(settings[0], settings[1]) {
+		t.Errorf("the settings of matplotlib are %s\nwithout a template: %s", settings[0], settings[1])
+	}
+	if !bytes.Equal(pictures[0], pictures[1]) {
+		t.Error("the picture differs from that without a template")
+	}
 	// A run without displays uses the default backend.
 	r, err = j.Run(t.Context(), sandbox.Program{Source: []byte("import matplotlib; print(matplotlib.get_backend())"), Template: "plots"}, nil)
 	if err != nil || strings.ToLower(string(r.Stdout.Kept)) != "agg\n" || len(r.Displays) > 0 {

@@ -136,6 +136,35 @@ def shared():
     return found
 
 
+def leaves_nothing(what, before):
+    """Raise RuntimeError if there is state that parent and child share and that was not there before."""
+    for _ in range(LOOKS):
+        left = sorted(shared() - before)
+        if not left:
+            return
+        select.poll().poll(10)  # milliseconds; a joined thread may need some time until the kernel has removed it
+    raise RuntimeError(f"{what} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
+
+
+def draw_once():
+    """Draw a figure and drop it, if matplotlib is imported. The first figure of a process imports modules, reads the fonts and fills caches:
+    a fifth of its time, which each child would spend again. pyplot is not used, so it has no figure and no backend afterwards."""
+    if "matplotlib.figure" not in sys.modules:
+        return
+    from io import BytesIO
+    from matplotlib import font_manager
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1], label="line")
+    axes.set_title("title")
+    axes.legend()
+    FigureCanvasAgg(figure).print_png(BytesIO())
+    font_manager._get_font.cache_clear()  # a font keeps its file open, and children would share the file's position
+
+
 def serve(names, report, end):
     """Import the modules and report that, then fork for the daemon. Return only in a child."""
     control, extension = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
@@ -148,18 +177,14 @@ def serve(names, report, end):
     before = shared()
     for name in names:
         __import__(name)
-        for _ in range(LOOKS):
-            left = sorted(shared() - before)
-            if not left:
-                break
-            select.poll().poll(10)  # milliseconds; a joined thread may need some time until the kernel has removed it
-        else:
-            raise RuntimeError(f"module {name!r} leaves {', '.join(left)}: the runs of this template would share it, or lack it")
+        leaves_nothing(f"module {name!r}", before)
     if "PIL.Image" in sys.modules:
         sys.modules["PIL.Image"].preinit()  # the first picture that is written would import these formats
+    draw_once()
+    gc.collect()
+    leaves_nothing("a figure of matplotlib", before)
     sys.stdout.flush()
     sys.stderr.flush()
-    gc.collect()
     end.keep()  # gc.freeze: a child that collects garbage does not write to, and so copy, shared memory
     report("S")
     os.close(CHANNEL)
