@@ -16,11 +16,11 @@ check() {
 		failed+=("$name")
 	fi
 }
-# until_true COMMAND...: repeats the command until it succeeds, for a minute at most.
+# until_true COMMAND...: repeats the command until it succeeds, for four minutes at most: apt may need two if the host is busy.
 until_true() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 240))
 	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || { echo "still not after a minute: $*"; return 1; }
+		[ $SECONDS -lt $end ] || { echo "still not after four minutes: $*"; return 1; }
 		sleep 0.1
 	done
 }
@@ -28,7 +28,7 @@ until_true() {
 url=http://127.0.0.1:8000
 ready() { curl -sSf -m 30 -o /dev/null $url/readyz; }
 refused() { curl -s -o /dev/null $url/; [ $? = 7 ]; }
-execute() { curl -sS -m 120 -H 'Content-Type: application/json' -d "{\"code\":\"$1\"}" $url/playground/execute; }
+execute() { curl -sS -m 300 -H 'Content-Type: application/json' -d "{\"code\":\"$1\"}" $url/playground/execute; }
 says() { # EXPECTED CODE
 	local got
 	got=$(execute "$2")

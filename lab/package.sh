@@ -26,7 +26,7 @@ if [ -e /etc/apparmor.d/abi/4.0 ]; then # since Debian 13
 	check "AppArmor has the profile" grep -qx 'sandboxd (unconfined)' $profiles
 	check "the daemon runs under it" grep -q '^sandboxd (unconfined)' "/proc/$(main_pid)/attr/current"
 fi
-walls 60s
+walls 5m
 check "the service restarts with another setting" systemctl restart sandboxd
 check "a run" says '"stdout":"1\n"' 'print(1)'
 
@@ -49,7 +49,7 @@ check "the run in progress finished" grep -q '"stdout":"45\\n"' /tmp/drained
 check "the client that connected is answered" grep -q '"stdout":"46\\n"' /tmp/meanwhile
 check "another daemon answered it" test "$pid" != "$(main_pid)"
 check "it is the newer version" sh -c 'sandboxd version | grep -q "^sandboxd v0.0.2 "'
-check "the changed setting is kept" grep -qx 'wall: 60s' /etc/sandboxd/config.yaml
+check "the changed setting is kept" grep -qx 'wall: 5m' /etc/sandboxd/config.yaml
 
 systemctl --quiet enable sandboxd-admin.socket
 # Keys of the administrator stay at a removal, and go at a purge.
