@@ -1,5 +1,5 @@
 # expect: held
-# A process makes a capability ambient, so that execve would keep it.
+# The program makes capabilities ambient, so that a program that it executes would have them.
 # layers: seccomp credentials
 PR_CAP_AMBIENT, RAISE = 47, 2
 for capability in (21, 12, 0, 7):

@@ -1,5 +1,6 @@
 # expect: held
-# su, sudo, pkexec and similar programs (CVE-2021-4034, CVE-2021-3156) start without privilege.
+# The program runs su, sudo, pkexec and similar setuid programs to become root (CVE-2021-4034, CVE-2021-3156). In the jail they have no
+# privilege.
 # layers: ids credentials
 import subprocess
 for command in (["su", "-c", "id -u"], ["sudo", "-n", "id", "-u"], ["pkexec", "id", "-u"], ["newgrp", "root"], ["sg", "root", "-c", "id -u"],

@@ -1,5 +1,6 @@
 # expect: held
-# A process could regain capabilities of the bounding set. (Reading the set is allowed: libcap counts the capabilities in this way.)
+# The program drops a capability from its bounding set, which needs CAP_SETPCAP, and looks for capabilities in the set: execve could give
+# them to it. (Reading the set is allowed: libcap counts the capabilities in this way.)
 # layers: credentials
 PR_CAPBSET_READ, PR_CAPBSET_DROP = 23, 24
 refused("PR_CAPBSET_DROP", lambda: syscall("prctl", PR_CAPBSET_DROP, 40, 0, 0, 0))

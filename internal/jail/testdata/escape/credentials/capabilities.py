@@ -1,5 +1,5 @@
 # expect: held
-# The process has capabilities in some set.
+# The program looks for capabilities in each of its five sets.
 # layers: credentials
 for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
     value = int(of_status(name), 16)

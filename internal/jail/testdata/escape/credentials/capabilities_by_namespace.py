@@ -1,5 +1,5 @@
 # expect: held
-# A new user namespace would give all capabilities and reset the securebits.
+# The program creates a user namespace, in which it would have all capabilities.
 # layers: seccomp user-ns
 syscall("unshare", 0x10000000)
 value = int(of_status("CapEff"), 16)

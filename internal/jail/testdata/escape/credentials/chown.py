@@ -1,5 +1,5 @@
 # expect: held
-# The program gives a setuid file to root or to another user.
+# The program gives a file to root, to another user or to another group.
 # layers: ids
 open("/tmp/x", "w").close()
 for uid, gid in ((0, 0), (0, -1), (-1, 0), (65534, 65534), (1001, 1001)):

@@ -1,5 +1,5 @@
 # expect: held
-# The program searches for the environment of the daemon, which contains secrets.
+# The program searches its own environment and that of process 1 for the secret in the daemon's environment.
 # layers: daemon
 steal("environment", "/proc/self/environ", "/proc/1/environ")
 (escaped if "SANDBOXD_ESCAPE_SECRET" in os.environ else held)("os.environ")

@@ -1,5 +1,6 @@
 # expect: held
-# The program sets the capabilities of a file by its extended attribute, also with the id of a user namespace (related to CVE-2018-18955).
+# The program sets the capabilities of a file by its extended attribute: in the format without the root id of a user namespace, and in the
+# format with one (related to CVE-2018-18955).
 # layers: seccomp ids
 open("/tmp/x", "w").close()
 data = struct.pack("<5I", 0x02000001, 0xffffffff, 0, 0xffffffff, 0)

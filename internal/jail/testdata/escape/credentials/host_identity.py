@@ -1,5 +1,5 @@
 # expect: held
-# The program reads the identity of the host: its name, boot id and machine id.
+# The program reads the names that identify the host: its host name and its boot id.
 # layers: mounts landlock
 for path in hosts("/etc/hostname") + hosts("/proc/sys/kernel/random/boot_id") + hosts("/proc/sys/kernel/hostname"):
     try:

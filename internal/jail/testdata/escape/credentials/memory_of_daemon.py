@@ -1,5 +1,5 @@
 # expect: held
-# The program searches its memory for data of the daemon or the init. execve must have removed all of it.
+# The program searches its own memory for the daemon's secret. Memory of the daemon and of the init must not remain in it.
 # layers: daemon
 chunk, n = 1 << 16, 0
 r, w = os.pipe()

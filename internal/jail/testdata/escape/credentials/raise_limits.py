@@ -1,5 +1,5 @@
 # expect: held
-# The program raises its own resource limits.
+# The program raises the hard limits of its resources, which needs CAP_SYS_RESOURCE.
 # layers: ids
 import resource
 for name in ("NOFILE", "NPROC", "FSIZE", "CPU", "CORE", "MEMLOCK", "STACK"):

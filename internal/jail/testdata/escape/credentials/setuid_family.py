@@ -1,5 +1,5 @@
 # expect: held
-# The program tries each system call that can set the user root.
+# The program sets its user ids to root and to other users, by each system call for that.
 # layers: seccomp ids
 for name, arguments in (("setuid", (0,)), ("setreuid", (0, 0)), ("setresuid", (0, 0, 0)), ("setreuid", (-1, 0)), ("setuid", (65534,)), ("setresuid", (-1, 1, -1))):
     refused(f"{name} {arguments}", lambda: syscall(name, *arguments), errno.EPERM, errno.EINVAL)

@@ -1,5 +1,6 @@
 # expect: held
-# The program makes a setuid file of its own user. It gives no privilege and cannot be executed (see exec_own_file).
+# The program makes a setuid file of its own user in the scratch space, and executes it. Each mount of the scratch space must be nosuid,
+# nodev and noexec.
 # layers: attributes
 os.close(os.open("/home/sandbox/x", os.O_CREAT | os.O_WRONLY, 0o755))
 attempt(lambda: os.chmod("/home/sandbox/x", 0o6755))

@@ -1,5 +1,6 @@
 # expect: held
-# The program sets extended attributes of the class user in the scratch space. They take kernel memory that its size limit does not count.
+# The program sets an extended attribute of the class user in the scratch space. Such attributes take kernel memory that the size limit of
+# the scratch space does not count.
 # layers: seccomp
 open("/tmp/x", "w").close()
 _, number = syscall("setxattr", b"/tmp/x", b"user.x", b"y", 1, 0)

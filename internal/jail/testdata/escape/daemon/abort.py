@@ -1,4 +1,4 @@
 # expect: held signal=SIGABRT
-# abort(3) resets the handler and raises.
+# The program ends itself by abort(3). The daemon must report this signal.
 # layers: daemon
 libc.abort()

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Signals are blocked and not ignored, in each of many threads.
+# The program blocks all signals in each of its six threads, instead of ignoring them, and waits. The timeout must end it.
 # layers: daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held
-# The program sets back the clock that ends the run.
+# The program sets the host's clock and its error estimate, by each system call that sets a clock. This could disturb the timeouts of runs.
 # layers: seccomp credentials
 now = struct.pack("qq", int(time.time()), 0)
 error = struct.pack("I", 4) + bytes(252)  # ADJ_MAXERROR

@@ -1,5 +1,5 @@
 # expect: held timeout
-# All writers of the streams are closed, but the program goes on.
+# The program closes its three streams and goes on. The timeout must end it.
 # layers: daemon
 # limits: wall=1s
 for fd in range(3): os.close(fd)

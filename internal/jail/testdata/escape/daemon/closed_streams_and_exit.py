@@ -1,5 +1,5 @@
 # expect: held exit=5
-# The streams end long before the program. The daemon must not take that for the end of the program.
+# The program closes its output streams half a second before it ends. The daemon must not take that for the end of the program.
 # layers: daemon
 os.close(1)
 os.close(2)

@@ -1,5 +1,5 @@
 # expect: held timeout
-# All signals that can be ignored are ignored, and the handler of SIGXCPU never returns.
+# The program ignores all signals that can be ignored, and its handler of SIGXCPU never returns. The timeout must end it.
 # layers: daemon
 # limits: wall=1s
 for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}: signal.signal(number, signal.SIG_IGN)

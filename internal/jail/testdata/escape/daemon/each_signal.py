@@ -1,5 +1,5 @@
 # expect: held signal=SIGKILL
-# The program kills children, one by each signal, and then itself by a signal.
+# The program kills a child by each signal, and then itself by SIGKILL. The daemon must report the end of the program.
 # layers: pid-ns
 dead = 0
 for number in sorted(set(range(1, 65)) - {signal.SIGCHLD, signal.SIGCONT, signal.SIGURG, signal.SIGWINCH, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, 32, 33}):

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program writes more output to one stream than the daemon keeps.
+# The program writes output to one stream without end. The daemon keeps 64 KiB of it, and ends the program at the timeout.
 # layers: daemon
 # limits: wall=2s output=64KiB
 chunk = b"x" * (1 << 16)

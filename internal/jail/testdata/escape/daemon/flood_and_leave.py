@@ -1,6 +1,5 @@
 # expect: held exit=3
-# The program writes more output than the daemon keeps, and exits. The daemon drops and counts the rest, and reports the program's exit
-# status.
+# The program writes more output than the daemon keeps, and exits. The daemon must drop the rest, and report the program's exit status.
 # layers: daemon
 # limits: output=64KiB
 held("said before the flood")

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Several processes write more output to both streams than the daemon keeps.
+# Eight processes write output to both streams without end. The daemon keeps 64 KiB of each stream, and ends them at the timeout.
 # layers: daemon
 # limits: wall=2s output=64KiB
 chunk = b"y" * 4096

@@ -1,5 +1,6 @@
 # expect: held
-# Processes that fork without end while the first one ends. Without a limit on their number, memory may run out first.
+# The program ends while its child and all descendants of that fork without end. All of them must end with the program. Without a limit on
+# processes, memory may run out first.
 # weakened: oom
 # layers: pid-ns cgroup
 # limits: pids=30

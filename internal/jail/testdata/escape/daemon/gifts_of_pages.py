@@ -1,6 +1,7 @@
 # expect: held
-# The program gives pages to a pipe and changes them afterwards: vmsplice, tee, splice (related to CVE-2016-8655 and CVE-2022-0847).
-# sendfile puts the pages of a file into the pipe to the daemon. The daemon reads them once, before or after the change.
+# The program gives pages to the pipe to the daemon, to change them after the daemon has read them: by vmsplice, splice and tee, which must
+# be denied (related to CVE-2016-8655 and CVE-2022-0847), and by sendfile, which is allowed. The daemon reads the pipe once, before or after
+# the change.
 # layers: seccomp
 page = ctypes.create_string_buffer(8192)
 vector = struct.pack("PN", ctypes.addressof(page), 4096)

@@ -1,5 +1,5 @@
 # expect: held
-# The program changes or removes the launcher, which is a file of the daemon in the jail.
+# The program changes, removes and renames the launcher, which is a file of the daemon in the jail.
 # layers: mounts
 for path in ("/sandbox/sitecustomize.pyc", "/sandbox/usercustomize.py", "/sandbox"):
     refused(f"write {path}", lambda: open(path, "w"), errno.EROFS, errno.EISDIR)

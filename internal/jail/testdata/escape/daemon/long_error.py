@@ -1,5 +1,5 @@
 # expect: held exit=1
-# The program ends with a traceback of several megabytes.
+# The program ends with a traceback of 16 MiB.
 # layers: daemon
 # limits: output=64KiB
 held("said before the error")

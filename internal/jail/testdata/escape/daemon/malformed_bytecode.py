@@ -1,5 +1,6 @@
 # expect: held signal=SIGSEGV,signal=SIGBUS,signal=SIGABRT,signal=SIGILL,exit=1,exit=0
-# The interpreter does not check bytecode, so malformed bytecode can make it do anything. It still runs with the rights of the program.
+# The program runs malformed bytecode, which the interpreter does not check and which can make it do anything. It still runs with the rights
+# of the program, so any end of the interpreter is accepted.
 # layers: credentials seccomp
 held("whatever it does now it does inside")
 f = lambda: 0

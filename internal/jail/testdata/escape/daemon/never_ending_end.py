@@ -1,5 +1,6 @@
 # expect: held timeout
-# The program has ended but the interpreter has not, because of exit handlers, finalizers, and a thread that does not end.
+# The code of the program ends but the interpreter does not, because of exit handlers, a finalizer and a thread that do not end. The timeout
+# must end it.
 # layers: daemon
 # limits: wall=1s
 import atexit, threading

@@ -1,5 +1,6 @@
 # expect: held
-# The program opens its streams again through /proc: for reading, which takes output from the daemon, and for reading and writing.
+# The program opens its output streams again through /proc: for reading, which would take output from the daemon, for both, and with
+# O_TRUNC. Then it makes standard output non-blocking, fills it, and writes again. The daemon must go on reading.
 # layers: daemon
 import fcntl
 tried = []

@@ -1,5 +1,5 @@
 # expect: held
-# The program replaces its source by compiled code and runs that, in the same interpreter and the same jail.
+# The program replaces main.py by compiled code and executes python3 on it. The new program must be under the filter too.
 # layers: kernel
 import importlib.util, marshal
 code = compile("""print("held:" if "Seccomp:\\t2" in open("/proc/self/status").read() else "ESCAPED:", "still inside", flush=True)""", "x", "exec")

@@ -1,5 +1,6 @@
 # expect: held
-# The program writes reports of the hand-off ("go", a failure, a flood) to every descriptor.
+# The program writes reports of the hand-off ("go", a failure, a flood) to every descriptor number up to 1,023 and to two large ones. Only
+# its three streams may be open. Then it writes the reports to its output.
 # layers: daemon
 go, failure = b"\x04\0\0\0G\0\0\0", b"\x0c\0\0\0F\4root\4/etc\1"
 found = []

@@ -1,5 +1,5 @@
 # expect: held
-# A descriptor sends a signal to its owner when data can be read or written. The program sets the owner and the signal.
+# The program sets the owner and the signal of a pipe. The kernel sends this signal to the owner when data can be read or written.
 # layers: seccomp
 import fcntl
 refused("F_SETOWN", lambda: fcntl.fcntl(1, 8, 1))

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program stops itself, its children and its group. A stopped process reacts only to SIGKILL and SIGCONT.
+# The program stops its children, its process group and itself. A stopped process reacts only to SIGKILL and SIGCONT.
 # layers: daemon
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,5 @@
 # expect: held
-# The main program ends and a process in another session holds both streams. The answer does not wait for that process.
+# The program ends while five processes in other sessions hold both of its output streams. The answer must not wait for them.
 # layers: pid-ns
 for i in range(5):
     if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held
-# A background process goes on writing after the program has ended.
+# The program ends while a child in another session goes on writing to standard error. The child must end with it.
 # layers: pid-ns
 r, w = os.pipe()
 if os.fork() == 0:

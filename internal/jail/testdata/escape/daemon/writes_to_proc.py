@@ -1,5 +1,6 @@
 # expect: held
-# The program writes to every writable file of its own process in /proc: oom score, memory, id maps, labels, clocks.
+# The program opens each file of its own process in /proc for writing, among them its oom score, memory, id maps and labels, and some files
+# of the kernel.
 # layers: mounts
 tried = 0
 for name in sorted(os.listdir("/proc/self")) + ["attr/current", "attr/exec", "attr/fscreate", "net/rt_acct", "task/1/comm", "fdinfo/1"]:

@@ -1,5 +1,6 @@
 # expect: held
-# The program escapes from a chroot by a second chroot, from a directory above it (chroot(2)).
+# The program enters a chroot while it has a descriptor of the directory above, from which it can leave its root (chroot(2)). Then it reads
+# the secret file.
 # layers: seccomp mounts landlock
 root = os.open("/", os.O_PATH)
 os.mkdir("/tmp/inner")

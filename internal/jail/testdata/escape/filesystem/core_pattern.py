@@ -1,5 +1,5 @@
 # expect: held
-# The program writes to files of /proc/sys that name programs which the host's kernel runs as root.
+# The program opens for writing the files of /proc/sys and /sys that name programs which the host's kernel runs as root.
 # layers: attributes ids
 for name in ("core_pattern", "modprobe", "hotplug", "poweroff_cmd", "usermodehelper/bset"):
     for path in hosts("/proc/sys/kernel/" + name):

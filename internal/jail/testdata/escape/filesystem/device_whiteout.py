@@ -1,5 +1,5 @@
 # expect: held
-# The program creates the device 0:0, with which overlayfs marks a deleted file. No privilege is needed for it (CVE-2021-3493,
+# The program creates the device 0:0, with which overlayfs marks a deleted file. No privilege is needed for it (related to CVE-2021-3493 and
 # GameOver(lay)).
 # layers: seccomp landlock
 import stat

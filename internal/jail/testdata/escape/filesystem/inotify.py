@@ -1,4 +1,4 @@
 # expect: held
-# The program watches what the host does with files that both can see.
+# The program creates an instance of inotify, with which it could watch what the host does with files that both can see.
 # layers: seccomp
 unreachable("inotify_init1", lambda: syscall("inotify_init1", 0))

@@ -1,5 +1,5 @@
 # expect: held
-# The program reads the kernel's memory and addresses from the files that show them.
+# The program reads files of /proc that show the kernel's memory or state, and looks for addresses of the kernel in them.
 # layers: mounts ids
 for name in ("kcore", "kallsyms", "kpageflags", "iomem", "timer_list", "slabinfo", "vmallocinfo", "keys", "key-users", "modules", "sched_debug"):
     for path in hosts("/proc/" + name):

@@ -1,5 +1,5 @@
 # expect: held
-# The program maps a writable file as executable, by mmap or by a later mprotect.
+# The program maps a file of the scratch space as executable, by mmap and by a later mprotect.
 # layers: attributes
 import mmap
 with open("/tmp/code", "w+b") as f:

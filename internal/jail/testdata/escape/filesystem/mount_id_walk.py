@@ -1,5 +1,5 @@
 # expect: held
-# The program uses mounts of the host that remain in the list of mounts. None of them may be reachable.
+# The program looks in its mount table for mounts at places that the plan of the root does not have, such as mounts of the host that remain.
 # layers: mounts
 roots = set()
 for line in open("/proc/self/mountinfo"):

@@ -1,5 +1,5 @@
 # expect: held
-# The program mounts another /proc, with all files of the kernel.
+# The program mounts another /proc, which would have the files that subset=pid hides.
 # layers: seccomp credentials landlock
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 os.mkdir("/tmp/proc")

@@ -1,5 +1,5 @@
 # expect: held
-# File handles reveal inode numbers and generations, from which handles of other files can be guessed.
+# The program asks for the handle of a file. Handles reveal inode numbers and generations, from which handles of other files can be guessed.
 # layers: seccomp
 handle = ctypes.create_string_buffer(struct.pack("Ii", 128, 0) + bytes(128))
 mount = ctypes.c_int()

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens ".." relative to an O_PATH descriptor of the root, which escapes from a chroot.
+# The program opens the secret file by many ".." relative to an O_PATH descriptor of the root, which leaves a chroot.
 # layers: mounts landlock
 root = os.open("/", os.O_PATH | os.O_DIRECTORY)
 for path in hosts(SECRET_FILE):

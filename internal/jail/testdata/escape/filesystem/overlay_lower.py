@@ -1,5 +1,5 @@
 # expect: held
-# The program opens the host's directories below the overlays of the system tree, by the names in the mount table.
+# The program lists the host's directories below the overlays of the system tree, by the names in the mount table, and the host's /var/tmp.
 # layers: mounts
 for line in open("/proc/self/mountinfo"):
     for option in line.split()[-1].split(","):

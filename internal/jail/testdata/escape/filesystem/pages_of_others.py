@@ -1,5 +1,6 @@
 # expect: held
-# A program can see whether other processes map a page of the system tree: in its proportional share of the page (smaps) and in a bit of the page's entry (pagemap).
+# The program opens the files of /proc that show whether other processes map a page of the system tree: smaps has its proportional share of
+# the page, and pagemap a bit in the entry of the page.
 # layers: landlock
 for name in ("smaps", "smaps_rollup", "pagemap", "numa_maps"):
     for pid in ("self", "1", "thread-self"):

@@ -1,5 +1,6 @@
 # expect: held
-# The program changes the root to a tmpfs in a mount namespace of its own, with the old root below it.
+# The program creates a user and a mount namespace, mounts a tmpfs there, and makes it its root by pivot_root, which stacks the old root on
+# the same directory.
 # layers: seccomp landlock
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 syscall("unshare", CLONE_NEWUSER | CLONE_NEWNS)

@@ -1,5 +1,6 @@
 # expect: held
-# The program uses a descriptor that the daemon or the init forgot to close, and its directory (CVE-2024-21626 "leaky vessels").
+# The program looks for descriptors other than its three streams, in its own process and in the init, and opens the secret file relative to
+# a directory among its descriptors (CVE-2024-21626 "leaky vessels").
 # layers: descriptors
 for fd in range(3, 1024):
     for path in (f"/proc/self/fd/{fd}", f"/proc/1/fd/{fd}"):

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens files of /proc that do not belong to a process.
+# The program looks for files of /proc that do not belong to a process.
 # layers: attributes
 for name in ("sys", "bus", "acpi", "scsi", "fs", "driver", "irq", "tty", "sysvipc", "net", "cmdline", "version", "mounts", "swaps",
              "interrupts", "diskstats", "partitions", "filesystems", "cgroups", "config.gz", "kcore", "kmsg",

@@ -1,5 +1,5 @@
 # expect: held
-# The program overwrites the program that started the jail, through /proc/self/exe (CVE-2019-5736).
+# The program opens its own executable and that of the init for writing, through /proc (CVE-2019-5736).
 # layers: attributes ids
 for path in ("/proc/self/exe", "/proc/1/exe", os.readlink("/proc/self/exe")):
     for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC, os.O_WRONLY | os.O_APPEND):

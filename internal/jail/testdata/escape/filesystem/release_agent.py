@@ -1,5 +1,6 @@
 # expect: held
-# The program writes to release_agent of cgroup v1, which names a program that the host runs as root (CVE-2022-0492), and to cgroup.procs.
+# The program opens for writing release_agent of cgroup v1, which names a program that the host runs as root (CVE-2022-0492), and
+# cgroup.procs.
 # layers: mounts attributes
 import glob
 for root in hosts("/sys/fs/cgroup"):

@@ -1,5 +1,6 @@
 # expect: held
-# The same as remount_writable by mount_setattr on a clone of the mount.
+# The program makes the root and /tmp writable and executable by mount_setattr, and clones the root by open_tree. Then it creates a file in
+# the root.
 # layers: seccomp credentials
 AT_EMPTY_PATH, OPEN_TREE_CLONE = 0x1000, 1
 attributes = struct.pack("QQQQ", 0, 1 | 8, 0, 0)  # clear RDONLY and NOEXEC

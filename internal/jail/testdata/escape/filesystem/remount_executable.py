@@ -1,5 +1,5 @@
 # expect: held
-# The program remounts the writable directories as executable.
+# The program remounts /tmp without noexec, and executes a program there.
 # layers: seccomp credentials landlock
 import shutil
 shutil.copyfile("/usr/bin/true", "/tmp/true")

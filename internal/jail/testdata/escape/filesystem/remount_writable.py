@@ -1,5 +1,5 @@
 # expect: held
-# The program remounts the read-only root as writable.
+# The program remounts the read-only root as writable, and creates a file in it.
 # layers: seccomp credentials landlock
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
 for flags in (MS_REMOUNT, MS_REMOUNT | MS_BIND):

@@ -1,5 +1,6 @@
 # expect: held
-# The program moves a file between two mounts of the same file system.
+# The program moves and links a file from one mount of the scratch space to another. The kernel refuses this, although it is one file
+# system.
 # layers: kernel
 open("/tmp/x", "w").write("x")
 os.mkdir("/tmp/d")

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens a read-only descriptor again for writing, through /proc.
+# The program opens a read-only file again for writing, through its descriptor in /proc, and changes its mode and times there.
 # layers: attributes
 for path in ("/usr/bin/env", "/etc/passwd", "/sandbox/sitecustomize.pyc", "/dev/null"):
     fd = os.open(path, os.O_RDONLY)

@@ -1,6 +1,6 @@
 # expect: held
-# The program starts setuid programs of the host. They run without privilege. The test sees this because the loader obeys LD_DEBUG only in
-# programs without privilege.
+# The program runs setuid and setgid programs of the host. In the jail they have no privilege: the loader obeys LD_DEBUG only in programs
+# without privilege.
 # layers: attributes credentials ids
 import glob, stat, subprocess
 for path in glob.glob("/usr/bin/*") + glob.glob("/usr/sbin/*") + glob.glob("/usr/lib/*/*"):

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens POSIX shared memory of the host.
+# The program opens POSIX shared memory of the host by its name, and lists /dev/shm.
 # layers: mounts landlock
 steal("/dev/shm", *hosts(SHM_FILE))
 names = [n for n in os.listdir("/dev/shm")]

@@ -1,5 +1,5 @@
 # expect: held
-# The program makes a symbolic link from the writable directories to the host (CVE-2024-28185 of judge0).
+# The program makes symbolic links in /tmp to a file of the host, and reads them (CVE-2024-28185 of judge0).
 # layers: mounts landlock
 for n, target in enumerate(hosts(SECRET_FILE)):
     link = f"/tmp/link{n}"

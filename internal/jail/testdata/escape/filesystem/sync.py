@@ -1,5 +1,5 @@
 # expect: held
-# The program calls sync(2), which makes the disks busy for all processes of the host.
+# The program calls sync(2) and syncfs(2), which make the disks busy for all processes of the host.
 # layers: seccomp
 result, number = syscall("sync")
 (held if number in DENIED else escaped)(f"sync: {name_of(number)}")

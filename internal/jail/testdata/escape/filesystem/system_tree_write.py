@@ -1,5 +1,6 @@
 # expect: held
-# The program writes to the system tree, by every call that changes a file.
+# The program changes files and directories of the system tree, by each kind of call that changes one: write, create, remove, rename, mode,
+# times.
 # layers: attributes
 EROFS = (errno.EROFS,)
 for path in ("/usr/bin/env", "/etc/passwd", "/etc/hosts", "/sandbox/sitecustomize.pyc"):

@@ -1,5 +1,5 @@
 # expect: held
-# The program unmounts a mount to see the files below it.
+# The program unmounts mounts of the jail, to see what is below them.
 # layers: seccomp credentials landlock
 MNT_DETACH = 2
 for path in (b"/proc", b"/tmp", b"/dev/null", b"/usr"):

@@ -1,5 +1,5 @@
 # expect: held
-# The program creates an unnamed file (O_TMPFILE) in a read-only directory, and links it to a name.
+# The program creates unnamed files (O_TMPFILE) in read-only directories, and links one of /tmp to names in the system tree.
 # layers: attributes
 for directory in ("/", "/usr", "/usr/bin", "/etc", "/sandbox", "/home"):
     refused(directory, lambda: os.open(directory, os.O_TMPFILE | os.O_RDWR, 0o644), errno.EROFS, errno.EACCES, errno.EOPNOTSUPP)

@@ -1,5 +1,5 @@
 # expect: held
-# The program destroys the host's file. The test checks the file from outside.
+# The program truncates and removes the host's file, and creates one beside it. The test also checks the file from outside.
 # layers: mounts attributes
 for path in hosts(SECRET_FILE):
     refused(f"open {path}", lambda: os.open(path, os.O_WRONLY | os.O_TRUNC), errno.ENOENT, errno.EROFS, errno.EACCES)

@@ -1,5 +1,5 @@
 # expect: held
-# The program calls arch_prctl for segments, CPUID, shadow stacks and extended state.
+# The program calls arch_prctl for segments, CPUID, shadow stacks, extended state and the vDSO.
 # layers: seccomp
 # arch: amd64
 place = ctypes.c_ulong()

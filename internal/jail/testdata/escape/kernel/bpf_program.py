@@ -1,5 +1,5 @@
 # expect: held
-# The program loads a BPF program, and lists the BPF programs of the host.
+# The program loads BPF programs of several types, asks for the id of a BPF program of the host, and opens a BPF object by its path.
 # layers: seccomp kernel
 program = ctypes.create_string_buffer(struct.pack("<BBhi", 0xb7, 0, 0, 0) + struct.pack("<BBhi", 0x95, 0, 0, 0))
 license = ctypes.create_string_buffer(b"GPL")

@@ -1,5 +1,5 @@
 # expect: held
-# The program sets the host's clock.
+# The program sets the host's clock and the length of its tick, by each system call for that.
 # layers: seccomp ids
 now = struct.pack("qq", int(time.time()), 0)
 refused("clock_settime", lambda: syscall("clock_settime", 0, now))

@@ -1,8 +1,8 @@
 # expect: held
-# The program calls clone with each flag alone, and with all flags. No call may create a namespace, and the jail must go on.
+# The program calls clone with each flag alone and with several together. No call may create a namespace.
 # layers: seccomp
 NEW = {7, 17, 25, 26, 27, 28, 29, 30}
-UNSAFE = {8, 11, 16, 19, 20, 21, 24}  # they share memory with a child that has no stack of its own
+UNSAFE = {8, 11, 16, 19, 20, 21, 24}  # the child would share memory or be a thread without a stack of its own, or the other arguments would be used as addresses
 for bit in set(range(7, 40)) - UNSAFE:
     pid, number = syscall("clone", 1 << bit | signal.SIGCHLD, 0, 0, 0, 0)
     if pid == 0:

@@ -1,5 +1,5 @@
 # expect: held
-# The program enters the 32-bit code segment by a far return, and calls int 0x80 there.
+# A child enters the 32-bit code segment by a far return, and makes a system call there (int 0x80).
 # layers: seccomp
 # arch: amd64
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # expect: held
-# The program tries ioctls of file systems and disks: flags, clones, freezes, signals, and requests of single file systems.
+# The program tries ioctls of file systems and disks: attributes, shared blocks, freezing, signals, and requests of single file systems.
 # layers: seccomp
 fd = os.open("/usr/bin/env", os.O_RDONLY)
 own = os.open("/tmp/x", os.O_CREAT | os.O_RDWR)

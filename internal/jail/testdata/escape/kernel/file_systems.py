@@ -1,5 +1,5 @@
 # expect: held
-# The program lists the file systems of the kernel, and reads how full each one is.
+# The program asks for the number of file systems that the kernel knows (sysfs(2)), and how full one is (ustat(2)).
 # layers: seccomp
 # arch: amd64
 unreachable("sysfs", lambda: syscall("sysfs", 3))

@@ -1,5 +1,5 @@
 # expect: held
-# A child makes system calls by the 32-bit entry (int 0x80), where the numbers have other meanings (CVE-2009-0835).
+# A child makes a system call by the 32-bit entry (int 0x80), where the numbers have other meanings (CVE-2009-0835).
 # layers: seccomp
 # arch: amd64
 import mmap

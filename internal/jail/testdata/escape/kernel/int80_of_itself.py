@@ -1,5 +1,5 @@
 # expect: held signal=SIGSYS|signal=SIGSEGV
-# The same as int80, but the program makes the calls itself.
+# The same as int80, but the program makes the call itself. It must not return.
 # layers: seccomp
 # arch: amd64
 import mmap

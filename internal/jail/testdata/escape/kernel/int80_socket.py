@@ -1,5 +1,6 @@
 # expect: held
-# The program makes a refused call, socketcall with AF_NETLINK, by the 32-bit entry. Its arguments are in low memory.
+# A child makes a denied call by the 32-bit entry: socketcall, which creates a netlink socket. The arguments are in low memory, where 32-bit
+# pointers reach them.
 # layers: seccomp
 # arch: amd64
 import mmap

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses io_uring, whose operations no filter sees (CVE-2022-29582, CVE-2023-2598, CVE-2024-0582).
+# The program uses io_uring, whose operations pass no seccomp filter (CVE-2022-29582, CVE-2023-2598, CVE-2024-0582).
 # layers: seccomp
 if IO_URING_DISABLED == 2:
     absent("kernel.io_uring_disabled")

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses the session's key ring, which is inherited from the daemon.
+# The program searches its session keyring, which may be inherited from the daemon, for a key of the host, and reads it.
 # layers: seccomp session
 buffer = ctypes.create_string_buffer(100)
 serial, number = syscall("keyctl", 10, -3, b"user", b"sandboxd-escape", 0)  # KEYCTL_SEARCH

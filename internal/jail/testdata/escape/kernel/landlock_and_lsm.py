@@ -1,5 +1,5 @@
 # expect: held
-# The program calls security modules: it adds Landlock rules, and reads and sets labels.
+# The program calls security modules: it adds Landlock rules, reads and sets labels, and lists the modules.
 # layers: seccomp
 for number_ in (444, 445, 446, 459, 460, 461):
     unreachable(f"call {number_}", lambda: syscall(number_, None, 0, 1))

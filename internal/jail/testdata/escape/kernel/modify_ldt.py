@@ -1,5 +1,5 @@
 # expect: held
-# The program creates segments (CVE-2015-5157).
+# The program reads its table of segments (LDT) and adds a segment (CVE-2015-5157).
 # layers: seccomp
 # arch: amd64
 buffer = ctypes.create_string_buffer(64)

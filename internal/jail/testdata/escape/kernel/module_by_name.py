@@ -1,5 +1,5 @@
 # expect: held
-# The program uses names for which the kernel loads a module: line disciplines (CVE-2017-2636), file systems, protocols.
+# The program uses names for which the kernel loads a module: a line discipline (CVE-2017-2636), protocols, a file system.
 # layers: seccomp
 import fcntl
 unreachable("TIOCSETD", lambda: fcntl.ioctl(0, 0x5423, struct.pack("i", 13)))

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses system call numbers that are in no table.
+# The program uses system call numbers that are in no table. The kernel must answer ENOSYS.
 # layers: kernel
 for number_ in (-1, -2, 0x7fffffff, 0x80000000 - (1 << 32), 1000, 100000):
     def call():

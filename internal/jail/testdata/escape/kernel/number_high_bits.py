@@ -1,5 +1,5 @@
 # expect: held
-# The program makes refused calls with bits set in the upper half of the register for the number. The kernel uses the lower half only.
+# The program makes denied calls with bits set in the upper half of the register for the number. The kernel uses the lower half only.
 # layers: seccomp
 for high in (1 << 32, 1 << 63, 0xffffffff << 32):
     for name in ("unshare", "keyctl", "io_uring_setup", "personality"):

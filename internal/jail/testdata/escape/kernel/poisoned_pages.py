@@ -1,5 +1,5 @@
 # expect: held
-# The program marks pages of the machine's memory as broken (MADV_HWPOISON), so that the kernel no longer uses them.
+# The program marks pages of the machine's memory as broken (MADV_HWPOISON, MADV_SOFT_OFFLINE), so that the kernel no longer uses them.
 # layers: ids
 libc.mmap.restype = ctypes.c_void_p
 at = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))

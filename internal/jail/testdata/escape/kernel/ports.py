@@ -1,5 +1,5 @@
 # expect: held
-# The program uses the I/O ports of the machine.
+# The program asks for access to the I/O ports of the machine.
 # layers: seccomp ids
 # arch: amd64
 refused("iopl", lambda: syscall("iopl", 3))

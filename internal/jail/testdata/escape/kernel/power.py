@@ -1,5 +1,6 @@
 # expect: held
-# The program switches off the machine, and makes other calls for administrators.
+# The program calls reboot(2), with a command that only changes the effect of Ctrl-Alt-Del, and makes other calls for administrators: swap,
+# process accounting, hang-up, quotas.
 # layers: seccomp ids
 MAGIC1, MAGIC2, CAD_OFF = 0xfee1dead, 672274793, 0
 refused("reboot", lambda: syscall("reboot", MAGIC1, MAGIC2, CAD_OFF, None))

@@ -1,5 +1,6 @@
 # expect: held
-# The program calls prctl for core dumps, memory maps, the parent death signal, timers, seccomp, speculation and core scheduling.
+# The program calls prctl for core dumps, memory maps, the parent death signal, timers, seccomp, speculation, core scheduling, tracing, huge
+# pages and others.
 # layers: seccomp
 for name, arguments in (("PR_SET_DUMPABLE", (4, 1)), ("PR_SET_SECCOMP", (22, 2, 0)), ("PR_SET_MM", (35, 1, 0)), ("PR_SET_PDEATHSIG", (1, 0)),
                         ("PR_SET_TIMERSLACK", (29, 1)), ("PR_SET_SPECULATION_CTRL", (53, 0, 2)), ("PR_SCHED_CORE", (62, 1, 0, 0, 0)),

@@ -1,5 +1,6 @@
 # expect: held
-# The program installs a seccomp filter with tracing, and one with a listener that answers system calls in place of the kernel.
+# The program installs a seccomp filter, also one with a listener, which answers system calls in place of the kernel. It asks for the
+# actions that seccomp offers, and for its filter by ptrace.
 # layers: seccomp
 program = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7fff0000))
 fprog = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 1, ctypes.addressof(program)))

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses System V semaphores of the host.
+# The program opens a System V semaphore of the host by its key, and sets it by its id.
 # layers: seccomp ipc-ns
 unreachable("semget", lambda: syscall("semget", SYSV_KEY, 1, 0), errno.ENOENT)
 for id in (SYSV_SEM, 0):

@@ -1,5 +1,5 @@
 # expect: held
-# The program attaches System V shared memory of the host that every user may use.
+# The program attaches a System V shared memory segment of the host that every user may use, and reads the secret in it.
 # layers: seccomp ipc-ns
 shm, number = syscall("shmget", SYSV_KEY, 1, 0)
 if number:

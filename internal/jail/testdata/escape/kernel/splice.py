@@ -1,5 +1,5 @@
 # expect: held
-# The program puts pages of files and sockets into pipes (CVE-2022-0847 and related ones).
+# The program puts pages of a file, of another pipe and of its memory into a pipe (CVE-2022-0847 and related ones).
 # layers: seccomp
 r, w = os.pipe()
 r2, w2 = os.pipe()

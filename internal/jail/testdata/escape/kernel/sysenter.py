@@ -1,5 +1,5 @@
 # expect: held
-# The program makes a system call by the 32-bit entry SYSENTER.
+# A child makes a system call by the 32-bit entry SYSENTER.
 # layers: seccomp
 # arch: amd64
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # expect: held
-# The program sets its controlling terminal, creates a terminal, and changes the mode of the console.
+# The program sets its controlling terminal, opens a terminal, and changes the mode of the console.
 # layers: seccomp
 for name, request in (("TIOCSCTTY", 0x540e), ("TIOCCONS", 0x541d), ("TIOCNOTTY", 0x5422), ("KDSETMODE", 0x4b3a), ("VT_ACTIVATE", 0x5606),
                       ("TIOCSSERIAL", 0x541f), ("TIOCVHANGUP", 0x5437)):

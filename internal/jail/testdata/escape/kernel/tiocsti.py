@@ -1,5 +1,6 @@
 # expect: held
-# Input is typed into the terminal from which the daemon was started (CVE-2017-5226), also with the upper half of the request set (CVE-2019-10063).
+# The program types input into the terminal from which the daemon was started (TIOCSTI, CVE-2017-5226). It also sets bits in the upper half
+# of the register for the request (CVE-2019-10063).
 # layers: seccomp
 for fd in (0, 1, 2):
     for request in (0x5412, 0x5412 | 1 << 32, 0x5412 | 0xffffffff << 32):

@@ -1,5 +1,5 @@
 # expect: held
-# The program handles page faults with a delay, and so stops the kernel during a copy.
+# The program creates a userfaultfd, with which it could delay page faults and so stop the kernel during a copy.
 # layers: seccomp
 UFFD_USER_MODE_ONLY = 1
 for flags in (0, UFFD_USER_MODE_ONLY):

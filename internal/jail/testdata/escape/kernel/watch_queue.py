@@ -1,5 +1,5 @@
 # expect: held
-# The program creates pipes for notifications of the kernel (CVE-2022-0995).
+# The program creates a pipe for notifications of the kernel (CVE-2022-0995).
 # layers: seccomp
 pair = (ctypes.c_int * 2)()
 O_NOTIFICATION_PIPE = 0o200

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Processes with much memory in many pieces, which the kernel needs a long time to free.
+# The program becomes 16 processes, which share 32 MiB of memory in 8,192 separate pages. The kernel needs a long time to free them.
 # layers: init daemon
 # limits: wall=1s
 import mmap

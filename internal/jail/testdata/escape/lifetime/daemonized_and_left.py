@@ -1,5 +1,5 @@
 # expect: held
-# The same as daemonized, but the program ends at once. The processes that it left must end with it.
+# The program leaves a daemon process that blocks all signals, and ends at once. The daemon process must end with it.
 # layers: init pid-ns
 # limits: wall=20s
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# All threads of all processes block and ignore every signal.
+# All threads of eight processes ignore and block every signal that they can.
 # layers: init daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The same as execve_from_thread by an orphan, whose first thread has ended before.
+# A thread of an orphan calls execve and becomes the process, after the first thread of the orphan has ended.
 # layers: init
 # limits: wall=1s
 import threading

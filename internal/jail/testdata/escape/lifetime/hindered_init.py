@@ -1,6 +1,6 @@
 # expect: held timeout
-# The program limits the CPU time, memory and files of the init as far as its user may. If the init reaches its limit of CPU time, it ends,
-# and all processes with it.
+# The program lowers the priority of the init and sets each of its resource limits to 0, as far as its user may. It does not set RLIMIT_CPU:
+# an init that reaches it ends, and all processes of the jail with it.
 # layers: init daemon
 # limits: wall=1s
 attempt(lambda: os.setpriority(os.PRIO_PROCESS, 1, 19))

@@ -1,5 +1,5 @@
 # expect: held timeout
-# Every process clears its parent death signal, if it has any.
+# Each of eight processes clears its parent death signal, if it has any.
 # layers: init
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,6 @@
 # expect: held
-# A sibling of the program. The init must not take it for the program.
+# The program creates siblings of itself (CLONE_PARENT), one of which exits with status 9, and then ends. The init must not take the end of
+# a sibling for that of the program.
 # layers: init
 # limits: wall=20s
 CLONE_PARENT = 0x8000

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program sends every signal to the init and to its threads.
+# The program sends every signal to the init, to its thread and to its process group.
 # layers: init
 # limits: wall=1s
 for number in set(range(1, 65)) - {32, 33}:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program stops all processes, and itself last.
+# The program has children that stop themselves, and stops itself.
 # layers: init daemon
 # limits: wall=1s
 for i in range(5):

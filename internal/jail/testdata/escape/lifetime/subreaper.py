@@ -1,5 +1,5 @@
 # expect: held timeout
-# A subreaper takes the orphans of its descendants, instead of the init.
+# The program and its children become subreapers, which take the orphans of their descendants instead of the init.
 # layers: init
 # limits: wall=1s
 libc.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER

@@ -1,5 +1,6 @@
 # expect: held timeout
-# A traced process reports its end to its tracer first. If tracing is denied, no process is traced.
+# The program traces its children and tries to trace the init. A traced process reports its end to its tracer first. If tracing is denied,
+# no process is traced.
 # layers: init seccomp
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,5 @@
 # expect: held timeout
-# A parent waits in vfork for a child that never ends. During the wait it does not react to signals.
+# Three processes wait in vfork for children that never end. During the wait they do not react to signals other than SIGKILL.
 # layers: init
 # limits: wall=1s
 for i in range(3):

@@ -1,5 +1,6 @@
 # expect: held timeout
-# The program writes to the init's memory, descriptors and files in /proc.
+# The program opens the init's memory, descriptors and other files in /proc, for writing and for reading, and reads and writes its memory by
+# process_vm_readv and process_vm_writev.
 # layers: init
 # limits: wall=1s
 for name in ("mem", "fd/4", "fd/3", "clear_refs", "oom_score_adj", "comm", "timerslack_ns", "coredump_filter", "attr/current"):

@@ -1,5 +1,5 @@
 # expect: held
-# The same as clone_user by clone3, whose flags are in memory, where a filter cannot read them.
+# The program creates a child in a new user namespace by clone3. Its flags are in memory, where a filter cannot read them.
 # layers: seccomp user-ns
 arguments = struct.pack("11Q", 0x10000000, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
 pid, number = syscall("clone3", arguments, len(arguments))

@@ -1,5 +1,5 @@
 # expect: held
-# The IPC namespace is not that of the host.
+# The program compares its IPC namespace with that of the host.
 # layers: ipc-ns
 own = os.readlink("/proc/self/ns/ipc")
 (escaped if own == HOST_NAMESPACES["ipc"] else held)(own)

@@ -1,5 +1,6 @@
 # expect: held
-# unshare with CLONE_NEWPID changes the namespace of the children only. The next child would be process 1 of a new PID namespace.
+# The program calls unshare with CLONE_NEWPID, and forks. Its namespace does not change, but its next child would be process 1 of a new pid
+# namespace.
 # layers: seccomp credentials
 refused("unshare(CLONE_NEWPID)", lambda: syscall("unshare", 0x20000000))
 pid = os.fork()

@@ -1,5 +1,5 @@
 # expect: held
-# The program reads the host uid of the owner of a namespace.
+# The program asks for the owner of its user namespace, which is a uid of the host.
 # layers: seccomp
 import fcntl
 NS_GET_OWNER_UID = 0xb704

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens the parent of a namespace and its owner, by ioctl.
+# The program opens the parents of its user and pid namespaces, and the owner of its user namespace, by ioctl.
 # layers: seccomp ids
 import fcntl
 NS_GET_USERNS, NS_GET_PARENT = 0xb701, 0xb702

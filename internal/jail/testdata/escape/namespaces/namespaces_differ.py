@@ -1,5 +1,5 @@
 # expect: held
-# The namespaces are not those of the host.
+# The program compares its user, mount, pid and uts namespaces with those of the host.
 # layers: ids
 for kind in ("user", "mnt", "pid", "uts"):
     own = os.readlink(f"/proc/self/ns/{kind}")

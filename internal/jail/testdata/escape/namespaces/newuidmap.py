@@ -1,5 +1,5 @@
 # expect: held
-# The program starts the host's setuid programs that write uid maps.
+# The program runs the host's setuid programs that write id maps, to map root in the jail.
 # layers: attributes
 import subprocess
 for program in ("newuidmap", "newgidmap"):

@@ -1,5 +1,6 @@
 # expect: held
-# The program mounts overlayfs in a new user namespace, to get setuid files out of it (CVE-2021-3493, CVE-2023-0386).
+# The program creates a user and a mount namespace, where it could mount overlayfs and get setuid files out of it (CVE-2021-3493,
+# CVE-2023-0386).
 # layers: seccomp user-ns
 def mount():
     refused("unshare", lambda: syscall("unshare", 0x10020000), errno.EPERM, errno.ENOSPC)

@@ -1,5 +1,5 @@
 # expect: held
-# The program opens a process of the host by its file handle (pidfs, Linux 6.14).
+# The program opens processes of the host by their file handles (pidfs, Linux 6.14).
 # layers: seccomp pid-ns
 FD_PIDFS_ROOT, FILEID_KERNFS = -10002, 0xfe
 for inode in range(1, 200):

@@ -1,5 +1,5 @@
 # expect: held
-# The program enters its own namespaces again. Each entry resets something; for a user namespace, the capabilities.
+# The program calls setns for namespaces that it is already in. For a user namespace, setns gives all capabilities over it.
 # layers: seccomp
 for kind in ("user", "uts", "ipc", "net", "cgroup"):
     fd = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY)

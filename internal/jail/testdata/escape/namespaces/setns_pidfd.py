@@ -1,5 +1,5 @@
 # expect: held
-# The program enters namespaces by the pidfd of a process.
+# The program enters its own namespaces again, by a pidfd of itself.
 # layers: seccomp credentials
 pidfd, number = syscall("pidfd_open", os.getpid(), 0)
 if number:

@@ -1,5 +1,5 @@
 # expect: held
-# The program connects to an abstract Unix socket of the host, whose name is in no file system (CVE-2020-15257 of containerd).
+# The program connects to an abstract Unix socket of the host, which is in no file system (CVE-2020-15257 of containerd).
 # layers: net-ns
 s = socket.socket(socket.AF_UNIX)
 try:

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses the kernel's cryptography by sockets (CVE-2019-8912, CVE-2025-38079).
+# The program creates a socket for the kernel's cryptography (CVE-2019-8912, CVE-2025-38079).
 # layers: seccomp
 number = attempt(lambda: socket.socket(38, socket.SOCK_SEQPACKET))[1]
 if number == errno.EAFNOSUPPORT:

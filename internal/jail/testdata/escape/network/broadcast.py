@@ -1,5 +1,6 @@
 # expect: held
-# The program sends broadcast and multicast datagrams, by IPv4 and IPv6.
+# The program connects datagram sockets to broadcast and multicast addresses of IPv4 and IPv6. connect on a datagram socket sends nothing,
+# but needs a route.
 # layers: net-ns
 if not ROUTED:
     absent("the host has no route either")

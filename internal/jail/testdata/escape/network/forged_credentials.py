@@ -1,5 +1,5 @@
 # expect: held
-# The program sends the credentials of root in a message over a Unix socket.
+# The program sends the credentials of other processes and users, among them root, in messages over a Unix socket.
 # layers: ids
 a, b = socket.socketpair()
 for pid, uid, gid in ((1, 0, 0), (HOST_PID, 1000, 1000), (1, 1000, 0), (1, 65534, 1000)):

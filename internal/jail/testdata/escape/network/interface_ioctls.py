@@ -1,5 +1,5 @@
 # expect: held
-# The program lists, renames and switches off interfaces, and sets their addresses, by ioctl.
+# The program lists interfaces and reads their addresses, indexes and driver settings, by ioctl.
 # layers: seccomp
 import fcntl
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,5 +1,5 @@
 # expect: held
-# The jail has interfaces other than the loopback.
+# The program looks for interfaces other than the loopback.
 # layers: net-ns landlock
 if HOST_INTERFACES == ["lo"]:
     absent("the host has no other")

@@ -1,5 +1,5 @@
 # expect: held
-# The program uses TLS in the kernel, an upper layer protocol of TCP (CVE-2023-0461, CVE-2023-28466).
+# The program switches on TLS in the kernel, an upper layer protocol of TCP (CVE-2023-0461, CVE-2023-28466).
 # layers: seccomp
 listener = socket.create_server(("127.0.0.1", 0))
 s = socket.create_connection(listener.getsockname())

@@ -1,5 +1,5 @@
 # expect: held
-# The program changes the addresses and the state of the loopback interface.
+# The program switches off the loopback interface, sets its address, and creates a bridge.
 # layers: seccomp ids
 import fcntl
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 # expect: held
-# The program opens netfilter's netlink socket with capabilities over a new network namespace, as exploits of CVE-2024-1086 and
-# CVE-2025-21756 do.
+# The program creates a user and a network namespace, and opens netfilter's netlink socket with capabilities over them, as exploits of
+# CVE-2024-1086 do.
 # layers: seccomp user-ns
 def enter():
     refused("unshare", lambda: syscall("unshare", 0x50000000), errno.EPERM, errno.ENOSPC)

@@ -1,6 +1,6 @@
 # expect: held
-# The program connects to addresses outside of the host: documentation, the metadata service of clouds, private networks. connect on a
-# datagram socket sends nothing, but needs a route.
+# The program connects to addresses outside of the host: one for documentation, the metadata services of clouds, private networks. connect
+# on a datagram socket sends nothing, but needs a route.
 # layers: net-ns
 if not ROUTED:
     absent("the host has no route either")

@@ -1,5 +1,5 @@
 # expect: held
-# The same as outside for IPv6.
+# The program connects datagram sockets to IPv6 addresses outside of the host: one for documentation, and the metadata service of a cloud.
 # layers: net-ns
 if not ROUTED6:
     absent("the host has no route either")

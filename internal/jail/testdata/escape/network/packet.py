@@ -1,5 +1,5 @@
 # expect: held
-# The program opens packet sockets, also in a new network namespace (CVE-2017-7308, CVE-2020-14386).
+# The program opens packet sockets, also with capabilities over a new network namespace (CVE-2017-7308, CVE-2020-14386).
 # layers: seccomp user-ns
 syscall("unshare", 0x50000000)
 for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM, 10):

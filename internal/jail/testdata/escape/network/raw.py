@@ -1,5 +1,5 @@
 # expect: held
-# The program opens raw sockets of IPv4 and IPv6, also in a new network namespace.
+# The program opens raw sockets of IPv4 and IPv6, also with capabilities over a new network namespace.
 # layers: seccomp user-ns
 syscall("unshare", 0x50000000)
 for family in (socket.AF_INET, socket.AF_INET6):

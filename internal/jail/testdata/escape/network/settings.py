@@ -1,5 +1,5 @@
 # expect: held
-# The program changes settings of the network stack in each /proc/sys that it can reach.
+# The program opens settings of the network stack for writing, in each /proc/sys that it can reach.
 # layers: attributes
 for name in ("ipv4/ip_forward", "ipv4/ping_group_range", "core/bpf_jit_harden", "core/rmem_max", "ipv4/tcp_rmem", "ipv4/ip_unprivileged_port_start"):
     for path in hosts("/proc/sys/net/" + name):

@@ -1,5 +1,6 @@
 # expect: held
-# The same as take_port_of_host for an abstract name.
+# The program binds a socket to an abstract name that a socket of the host has. The name must be free in the jail, so that no client outside
+# reaches this socket.
 # layers: net-ns
 s = socket.socket(socket.AF_UNIX)
 try:

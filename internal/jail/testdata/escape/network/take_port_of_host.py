@@ -1,5 +1,5 @@
 # expect: held
-# The program listens on a port of the host. The port is free in the jail, and no client outside reaches it.
+# The program binds a socket to a port of the host. The port must be free in the jail, so that no client outside reaches this socket.
 # layers: net-ns
 s = socket.socket()
 try:

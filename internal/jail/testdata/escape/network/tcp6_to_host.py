@@ -1,5 +1,5 @@
 # expect: held
-# The same as tcp_to_host by IPv6.
+# The program connects to a listener on the host's loopback by IPv6.
 # layers: net-ns
 if not TCP6_PORT:
     absent("the host has no IPv6")

@@ -1,5 +1,5 @@
 # expect: held
-# The program connects to the host's loopback by IPv4 addresses mapped to IPv6, and by other names of the loopback.
+# The program connects to the host's loopback by an IPv4 address mapped to IPv6, and by other addresses of the loopback.
 # layers: net-ns
 for family, address in ((socket.AF_INET6, "::ffff:127.0.0.1"), (socket.AF_INET, "127.1.2.3"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
     port = TCP6_PORT if address == "::" else TCP_PORT

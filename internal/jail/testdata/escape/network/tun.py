@@ -1,5 +1,5 @@
 # expect: held
-# The program creates a network interface.
+# The program opens the device that creates network interfaces.
 # layers: mounts attributes
 for path in hosts("/dev/net/tun"):
     refused(path, lambda: os.open(path, os.O_RDWR), errno.ENOENT, errno.EACCES)

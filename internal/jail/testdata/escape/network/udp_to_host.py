@@ -1,5 +1,5 @@
 # expect: held
-# The program sends a datagram to the host's loopback. The test counts the datagrams that arrive.
+# The program sends a datagram to a socket on the host's loopback, which does not answer. The test counts the datagrams that arrive.
 # layers: net-ns
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(1)

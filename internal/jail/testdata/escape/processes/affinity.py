@@ -1,5 +1,6 @@
 # expect: held
-# The program chooses more processors than the daemon has. The cpuset of the cgroup limits its choice.
+# The program chooses more processors than it started with, and chooses processors for processes of the host. The cpuset of its cgroup
+# limits its own choice.
 # layers: kernel
 before = os.sched_getaffinity(0)
 mask = ctypes.create_string_buffer(b"\xff" * 128)

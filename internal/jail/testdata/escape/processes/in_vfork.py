@@ -1,5 +1,5 @@
 # expect: held timeout
-# A parent that waits in vfork for its child reacts only to SIGKILL.
+# The program waits in vfork for a child that never ends. During the wait it reacts only to SIGKILL.
 # layers: daemon
 # limits: wall=1s
 CLONE_VFORK = 0x4000

@@ -1,4 +1,4 @@
 # expect: held
-# kcmp with its own objects reveals the order of kernel addresses.
+# The program compares two of its own files (kcmp). The result would reveal the order of kernel addresses.
 # layers: seccomp
 unreachable("kcmp", lambda: syscall("kcmp", os.getpid(), os.getpid(), 0, 0, 1))

@@ -1,5 +1,6 @@
 # expect: held
-# kill(0, SIGKILL) signals the process group in which the daemon started the init. In the jail, a group or session outside has the number 0.
+# The program looks at its process group and session. If they were those of the daemon, kill(0, SIGKILL) would reach the daemon. In the
+# jail, a group or session outside has the number 0.
 # layers: session init
 fields = open("/proc/self/stat").read().rsplit(") ", 1)[1].split()
 for name, value in (("process group", fields[2]), ("session", fields[3])):

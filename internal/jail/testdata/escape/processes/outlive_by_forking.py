@@ -1,5 +1,5 @@
 # expect: held timeout
-# Each process forks the next one and ends, faster than a list of processes can be read.
+# Each process forks the next one and ends, faster than a list of processes can be read. The timeout must end all of them.
 # layers: daemon
 # limits: wall=1s
 if os.fork() == 0:

@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program has many daemon processes, as in outlive_exit, when the wall clock ends the run.
+# The program has twenty children, each in its own session and ignoring every signal, when the timeout ends the run.
 # layers: daemon
 # limits: wall=1s
 for _ in range(20):

@@ -1,5 +1,5 @@
 # expect: held
-# The program takes a descriptor of the daemon, or of a process of the host.
+# The program opens pidfds of the daemon and of a process of the host, and takes a descriptor from them.
 # layers: seccomp pid-ns
 for pid in (HOST_PID, DAEMON_PID):
     pidfd, number = syscall("pidfd_open", pid, 0)

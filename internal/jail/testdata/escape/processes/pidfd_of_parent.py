@@ -1,5 +1,6 @@
 # expect: held
-# The program's parent is the init, which holds the status pipe. The program opens pidfds of it: of the process, its group and its threads.
+# The program opens a pidfd of its parent, the init, which holds the status pipe, and uses it to take descriptors and to enter namespaces.
+# It also opens pidfds of ids that are not its own.
 # layers: init
 for pid, flags in ((0, 0), (-1, 0), (DAEMON_PID, os.O_EXCL)):
     unreachable(f"pidfd_open {pid}", lambda: syscall("pidfd_open", pid, flags), errno.EINVAL, errno.ESRCH)

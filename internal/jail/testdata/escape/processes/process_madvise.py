@@ -1,5 +1,5 @@
 # expect: held
-# The program pages out a process of the host, or reaps its memory.
+# The program opens a pidfd of a process of the host, pages this process out, and reaps its memory.
 # layers: seccomp pid-ns
 pidfd, number = syscall("pidfd_open", HOST_PID, 0)
 held(f"pidfd_open: {name_of(number)}") if number else escaped("a pidfd of the host")

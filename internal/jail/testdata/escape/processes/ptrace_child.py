@@ -1,5 +1,6 @@
 # expect: held
-# A tracer changes a system call of its child after the filter has checked it (before Linux 4.8).
+# A child asks its parent to trace it (PTRACE_TRACEME). Before Linux 4.8, a tracer could change a system call after the filter had checked
+# it.
 # layers: seccomp
 PTRACE_TRACEME = 0
 def trace():

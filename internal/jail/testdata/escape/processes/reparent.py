@@ -1,5 +1,5 @@
 # expect: held
-# The new parent of an orphan is the init, and never a process outside of the jail.
+# The program makes an orphan, which reads the id of its new parent. It must be the init, and never a process outside of the jail.
 # layers: pid-ns
 r, w = os.pipe()
 def orphan():

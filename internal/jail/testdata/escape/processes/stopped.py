@@ -1,5 +1,6 @@
 # expect: held timeout
-# Stopped children and stopped parents, which react to no signal but SIGKILL.
+# The program has stopped children, which were stopped by themselves and by their own children. Stopped processes react to no signal but
+# SIGKILL and SIGCONT.
 # layers: daemon
 # limits: wall=1s
 for _ in range(10):

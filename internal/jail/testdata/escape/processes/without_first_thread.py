@@ -1,5 +1,5 @@
 # expect: held timeout
-# The first thread of process 1 exits and another thread goes on. The process does not end for waitpid, and cgroup.kill does not kill it.
+# The first thread of the program exits and another one goes on. The process does not end for waitpid, and cgroup.kill does not kill it.
 # layers: daemon
 # limits: wall=1s
 import threading

@@ -1,5 +1,5 @@
 # expect: held oom
-# One process takes anonymous pages without end.
+# One process takes 2 GiB of anonymous pages. The limit is 64 MiB.
 # layers: cgroup
 # limits: memory=64MiB
 keep = []

@@ -10,5 +10,5 @@ for i in range(120):
     try: fcntl.fcntl(w, 1031, 1 << 20)
     except OSError: pass
     total += fcntl.fcntl(w, 1032)
-# 16,384 pages by the host's setting, and what each pipe has at first.
+# The default of pipe-user-pages-soft is 16,384 pages (64 MiB). Beyond it, each pipe keeps its first 64 KiB at most.
 (held if total <= (64 << 20) + 121 * 65536 else escaped)(f"{total} bytes in 120 pipes")

@@ -1,5 +1,6 @@
 # expect: held
-# A child ends by a signal that writes a core dump. The dump could fill the disk, or start the host's helper as root (related to CVE-2022-28655).
+# A child ends by a signal that writes a core dump. The dump could fill the disk, or start the host's helper as root (related to
+# CVE-2022-28655).
 # layers: rlimits
 import faulthandler
 for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT, signal.SIGBUS):

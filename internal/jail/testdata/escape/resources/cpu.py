@@ -1,5 +1,5 @@
 # expect: held timeout
-# The program uses all processors all the time, and ignores SIGXCPU, the signal of RLIMIT_CPU.
+# Eleven processes compute all the time, and ignore SIGXCPU, the signal of RLIMIT_CPU.
 # layers: cgroup daemon
 # limits: wall=2s pids=20
 signal.signal(signal.SIGXCPU, signal.SIG_IGN)

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# The program fills queues of datagrams, of Unix sockets and over the loopback. Their number and size are limited.
+# The program fills the queues of datagram sockets, of Unix sockets and over the loopback. The queue of a socket must not exceed 1 MiB.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total = 0

@@ -1,5 +1,5 @@
 # expect: held
-# A directory tree that is deeper than the longest path, against programs that walk or remove it recursively.
+# The program makes a directory tree that is deeper than the longest path, which could stop programs that walk or remove it recursively.
 # layers: scratch
 # limits: inodes=1000
 os.chdir("/tmp")

@@ -1,5 +1,6 @@
 # expect: held
-# The table of open files belongs to the host (fs.file-max). In the jail, a limit for each process bounds its use.
+# The program opens files, pipes and sockets, and duplicates a descriptor, until it fails. The table of open files belongs to the host
+# (fs.file-max), and a limit for each process bounds the use of it.
 # layers: rlimits
 keep = []
 for what, make in (("files", lambda: os.open("/dev/null", 0)), ("pipes", lambda: keep.extend(os.pipe())), ("epoll", lambda: os.dup(poll.fileno())),

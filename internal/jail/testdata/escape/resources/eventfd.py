@@ -1,5 +1,5 @@
 # expect: held
-# The program creates as many eventfds as the limit of descriptors allows. Each is a kernel object with a wait queue.
+# The program creates eventfds until it fails. Each is a kernel object with a wait queue, and the limit of descriptors bounds their number.
 # layers: rlimits
 made = 0
 while made < 100000:

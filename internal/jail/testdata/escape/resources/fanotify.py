@@ -1,4 +1,4 @@
 # expect: held
-# The program creates queues of events, without a limit (FAN_UNLIMITED_QUEUE) or with the limit of 16384.
+# The program creates a group of fanotify, whose queue holds up to 16,384 events.
 # layers: seccomp
 refused("fanotify_init", lambda: syscall("fanotify_init", 0x200, 0))

@@ -1,5 +1,5 @@
 # expect: held
-# As many processes as the limit allows, and one more.
+# The program forks until it fails. It may have 20 processes, and no more.
 # layers: cgroup rlimits
 # limits: pids=20
 n = 1

@@ -1,5 +1,5 @@
 # expect: held oom
-# One byte in each 2 MiB, so that a transparent huge page backs it. The memory limit still holds.
+# The program writes to 4 GiB of memory that transparent huge pages may back. The memory limit must still hold.
 # layers: cgroup
 # limits: memory=64MiB
 import mmap

@@ -1,5 +1,6 @@
 # expect: held
-# The host's pool of huge pages does not count as memory of the cgroup (hugetlbpage.rst), so one run could take all of it.
+# The program maps huge pages of the host's pool. They do not count as memory of the cgroup (hugetlbpage.rst), so one run could take all of
+# them.
 # layers: seccomp
 import mmap
 libc.mmap.restype = ctypes.c_void_p

@@ -1,5 +1,5 @@
 # expect: held
-# Empty files, hard links and directories use inodes.
+# The program makes empty files, directories and hard links, which use inodes.
 # layers: scratch
 # limits: inodes=200
 made = 0

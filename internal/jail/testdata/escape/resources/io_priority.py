@@ -1,5 +1,5 @@
 # expect: held
-# The program sets a higher I/O priority than other processes. Within the best-effort class, the highest level needs no privilege.
+# The program sets I/O priorities: real-time, and levels of the best-effort class, which need no privilege.
 # layers: seccomp
 REALTIME, BEST_EFFORT = 1 << 13, 2 << 13
 for value in (REALTIME, REALTIME | 4, BEST_EFFORT, BEST_EFFORT | 3, BEST_EFFORT | 1 << 32):

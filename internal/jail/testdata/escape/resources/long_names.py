@@ -1,5 +1,5 @@
 # expect: held
-# Names and paths of the maximum length, and one byte longer.
+# The program uses names and paths of the maximum length and longer ones, and names with control characters.
 # layers: kernel
 open("/tmp/" + "x" * 255, "w").close()
 refused("256 bytes", lambda: open("/tmp/" + "x" * 256, "w"), errno.ENAMETOOLONG)

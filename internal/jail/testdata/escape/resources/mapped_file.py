@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# A sparse file is filled through a mapping. When the quota is exceeded, the kernel sends SIGBUS.
+# The program fills two sparse files through mappings. Together they exceed the quota, so the kernel must send SIGBUS.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=16MiB
 import mmap

@@ -1,5 +1,5 @@
 # expect: held oom
-# Each process gives back shared memory and takes as much private memory. Its size does not change, but the sum of all grows.
+# Each process gives back shared pages and takes as many private ones. Its size does not change, but the sum of all grows.
 # layers: cgroup
 # limits: memory=64MiB pids=40
 import mmap

@@ -1,5 +1,5 @@
 # expect: held oom
-# Each process takes little memory, but all of them together take much.
+# Each of thirty processes takes 8 MiB of memory. The limit for all of them together is 64 MiB.
 # layers: cgroup
 # limits: memory=64MiB
 for i in range(30):

@@ -1,5 +1,6 @@
 # expect: held oom
-# Processes that share thousands of mappings make it slow to measure their memory. In the meantime one of them takes memory as fast as it can.
+# The program has children that share thousands of mappings with it, which makes it slow to measure their memory. In the meantime it takes
+# memory as fast as it can.
 # layers: cgroup
 # limits: memory=128MiB pids=40
 import mmap

@@ -1,5 +1,6 @@
 # expect: held
-# Pages that the kernel merges across processes (KSM) reveal whether another process has the same page (Suzaki 2011; CVE-2015-2877).
+# The program lets the kernel merge its pages with those of other processes (KSM). This reveals whether another process has the same page
+# (Suzaki 2011; CVE-2015-2877).
 # layers: seccomp
 import mmap
 m = mmap.mmap(-1, 1 << 20)

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Each lookup of a name that does not exist adds a negative entry to the kernel's dentry cache.
+# The program looks up names that do not exist. Each lookup adds a negative entry to the kernel's dentry cache.
 # layers: cgroup
 # limits: memory=64MiB
 def free():

@@ -1,5 +1,5 @@
 # expect: held oom
-# A read of one byte in each 2 MiB allocates a page table but no page.
+# The program reads one byte in each 2 MiB of a mapping, which allocates a page table but no page.
 # layers: cgroup
 # limits: memory=64MiB
 import mmap

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# The program fills pipes. Their memory belongs to no process. The kernel limits it for each uid (pipe-user-pages-soft).
+# Fifteen processes fill pipes. The memory of a pipe belongs to no process. The kernel limits it for each uid (pipe-user-pages-soft).
 # layers: rlimits cgroup
 # limits: memory=64MiB pids=20
 total, keep = 0, []
@@ -17,6 +17,6 @@ for i in range(15):
         os.write(ready[1], struct.pack("q", filled))
         signal.pause()
 for i in range(15): total += struct.unpack("q", os.read(ready[0], 8))[0]
-# 16,384 pages by the host's setting, and two pages for each pipe after.
+# The default of pipe-user-pages-soft is 16,384 pages (64 MiB). Beyond it, each pipe has two pages.
 if total > (96 << 20): escaped(f"{total} bytes in pipes")
 else: held(f"{total} bytes in pipes")

@@ -1,5 +1,5 @@
 # expect: held
-# The program creates timers. Each timer has a queued signal. Signals are counted, but slow to remove (CVE-2025-38352).
+# The program creates POSIX timers. Each timer has a queued signal, which is counted but slow to remove (CVE-2025-38352).
 # layers: seccomp
 made = ctypes.c_int()
 for clock in (0, 1, 2, 7):

@@ -1,5 +1,6 @@
 # expect: held
-# The program allocates space without writing, in one file and in many, and makes holes in files (related to CVE-2024-43853).
+# The program allocates space without writing, in one file and in many, and makes a hole in a file of the system tree (related to
+# CVE-2024-43853).
 # layers: scratch
 # limits: scratch=16MiB
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2

@@ -1,5 +1,5 @@
 # expect: held
-# Signals with data are always queued. The limit counts them for each uid.
+# The program sends itself signals with data, which are always queued. The limit counts them for each uid.
 # layers: seccomp
 signal.pthread_sigmask(signal.SIG_BLOCK, [34])
 info = struct.pack("iii", 34, 0, -1) + bytes(116)

@@ -1,4 +1,4 @@
 # expect: held
-# The program changes quotas of the host's file systems.
+# The program asks for a quota of a disk of the host.
 # layers: seccomp
 refused("quotactl", lambda: syscall("quotactl", 0x800002, b"/dev/vda", 0, ctypes.create_string_buffer(8)))

@@ -1,4 +1,4 @@
 # expect: held
-# Readahead makes the disk and the page cache work, while the program does not wait.
+# The program calls readahead, which makes the disk and the page cache work while the program does not wait.
 # layers: seccomp
 refused("readahead", lambda: syscall("readahead", 0, 0, 1 << 40))

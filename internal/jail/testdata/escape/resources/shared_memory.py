@@ -1,5 +1,5 @@
 # expect: held oom
-# Processes share pages in several mappings, which a sum of private pages does not count.
+# The program takes shared memory, which a sum of private pages does not count.
 # layers: cgroup
 # limits: memory=64MiB
 import mmap

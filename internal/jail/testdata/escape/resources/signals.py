@@ -1,5 +1,5 @@
 # expect: held
-# Pending signals are kernel memory, bounded for each uid (RLIMIT_SIGPENDING).
+# The program leaves thousands of its signals pending. They are kernel memory, bounded for each uid (RLIMIT_SIGPENDING).
 # layers: rlimits
 signal.pthread_sigmask(signal.SIG_BLOCK, range(32, 65))
 me = os.getpid()

@@ -1,5 +1,5 @@
 # expect: held
-# A sparse file of 1 TiB, against programs that copy or hash it.
+# The program makes a sparse file of 1 TiB, which could stop programs that copy or hash it.
 # layers: rlimits
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 f = open("/tmp/x", "wb", buffering=0)

@@ -1,5 +1,5 @@
 # expect: held
-# A recursion in C exceeds the stack, which ends only the process.
+# A child recurses a million times in C, which exceeds the stack. Only this child may end.
 # layers: rlimits
 def recurse():
     sys.setrecursionlimit(10 ** 8)

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Full local stream sockets of the maximum size: one buffer for each descriptor.
+# The program fills the buffers of local stream sockets, which it sets to the maximum size. The limit of descriptors bounds their number.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 total, keep = 0, []

@@ -1,5 +1,6 @@
 # expect: held exit=0,oom
-# Full TCP connections, each with buffers as large as the host allows (net.core.wmem_max and rmem_max). The buffers are memory of the cgroup, and the limit of descriptors bounds their number.
+# The program fills TCP connections, each with buffers as large as the host allows (net.core.wmem_max and rmem_max). The buffers are memory
+# of the cgroup, and the limit of descriptors bounds their number.
 # layers: rlimits cgroup
 # limits: memory=64MiB
 server = socket.create_server(("127.0.0.1", 0), backlog=100)

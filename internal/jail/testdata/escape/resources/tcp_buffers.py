@@ -1,5 +1,6 @@
 # expect: held exit=0,oom
-# Full TCP connections count towards a limit of the whole host (tcp_mem). In a jail the default buffers are small.
+# The program fills TCP connections, whose buffers count towards a limit of the whole host (tcp_mem). In a jail the default buffers are
+# small.
 # layers: net-ns
 # limits: memory=64MiB
 server = socket.create_server(("127.0.0.1", 0), backlog=100)

@@ -1,5 +1,5 @@
 # expect: held
-# The process limit counts threads too.
+# The program starts threads until it fails. The process limit must count them too.
 # layers: cgroup rlimits
 # limits: pids=20
 import threading

@@ -1,5 +1,6 @@
 # expect: held
-# The program creates as many timerfds as the limit of descriptors allows. Each is a kernel object with a wait queue and a timer.
+# The program creates timerfds until it fails. Each is a kernel object with a wait queue and a timer, and the limit of descriptors bounds
+# their number.
 # layers: rlimits
 made = 0
 while made < 100000:

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Files in memory. The scratch space has a size limit and counts as memory of the run.
+# The program fills a file in each writable directory. The scratch space has one size limit, and counts as memory of the run.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=32MiB
 total = 0

@@ -1,5 +1,5 @@
 # expect: held exit=0,oom
-# Deleted files that are still open use space.
+# The program deletes files that it keeps open and writes to. They still use space.
 # layers: scratch cgroup
 # limits: memory=64MiB scratch=16MiB
 keep, total = [], 0

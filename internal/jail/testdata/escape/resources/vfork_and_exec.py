@@ -1,5 +1,5 @@
 # expect: held timeout
-# Programs start other programs, faster than their memory can be measured.
+# Programs start other programs without end, faster than their memory can be measured.
 # layers: cgroup rlimits
 # limits: wall=2s pids=20
 import subprocess

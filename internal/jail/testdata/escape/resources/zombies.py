@@ -1,5 +1,5 @@
 # expect: held
-# Children that are not waited for keep their process ids.
+# The program does not wait for its children, which keep their process ids.
 # layers: cgroup rlimits
 # limits: pids=20
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
