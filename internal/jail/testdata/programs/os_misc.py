@@ -1,10 +1,10 @@
-# differs: memfd ->: memfd_create is denied: seccomp-profiles/README.md
-# differs: openpty ->: no pseudo-terminals: seccomp-profiles/README.md
-# differs: \d+$: there is no /sys: the C library counts the processors that the program may use
-# differs: tty ->: there is no /dev/tty: ENOENT, where a process without a terminal gets ENXIO outside
-# differs: getlogin ->: /proc/self/loginuid is not shown
-# differs: version ->: there is no /proc/version (subset=pid); platform.platform() tells the same
-# differs: mounts ->: /proc has no link to self/mounts (subset=pid); /proc/self/mounts is there
+# differs: memfd ->: the filter denies memfd_create (seccomp-profiles/README.md)
+# differs: openpty ->: a jail has no pseudo-terminals (seccomp-profiles/README.md)
+# differs: \d+$: a jail has no /sys, so the C library counts the processors that the program may use, and not those of the machine
+# differs: tty ->: a jail has no /dev/tty, so the error is ENOENT; outside, a process without a terminal gets ENXIO
+# differs: getlogin ->: Landlock does not let a program open /proc/self/loginuid
+# differs: version ->: a jail has no /proc/version (subset=pid); platform.platform() returns the same facts
+# differs: mounts ->: a jail has no /proc/mounts (subset=pid); it has /proc/self/mounts
 import os,fcntl,shutil,tempfile,tarfile,zipfile,io,time,locale,signal,socket,platform,pwd,getpass
 def t(n,f):
     try: r=f(); 
