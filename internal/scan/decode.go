@@ -15,9 +15,9 @@ var codingCookie = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)`)
 })
 
-// rewriting are the codecs that decode ASCII text to different ASCII text: "# coding: utf-7" makes +AG8-s mean os. The scan would
-// see other text than python3, so it refuses them. No ordinary source uses them. Other codecs (latin-1, cp1252, …) keep ASCII, and
-// all words that the scan looks for are ASCII.
+// rewriting are the codecs that decode ASCII text to different ASCII text: with "# coding: utf-7", +AG8-s means os. The scan does not
+// decode, so python3 would see other text than the scan. A source in such a codec is therefore refused; ordinary sources do not use
+// them. Other codecs (latin-1, cp1252, …) keep ASCII text, and all words that the scan looks for are ASCII.
 var rewriting = setOf("utf_7 unicode_escape raw_unicode_escape")
 
 // decode returns the text as CPython would read it. Offsets stay the same, except that a byte order mark is removed. It returns
@@ -62,8 +62,8 @@ func cookie(text []byte) (codec string, line, column int) {
 	return "", 0, 0
 }
 
-// blankAfterNUL replaces text that CPython up to 3.11 does not read by blanks: there a NUL byte ends the line. Later versions
-// refuse such a source.
+// blankAfterNUL overwrites each NUL byte, and the rest of its line, with blanks. CPython up to 3.11 does not read this text, because a
+// NUL byte ends the line for it. Later versions refuse such a source.
 func blankAfterNUL(text []byte) []byte {
 	text = bytes.Clone(text)
 	hidden := false
