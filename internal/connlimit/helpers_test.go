@@ -18,7 +18,8 @@ type server struct {
 	letGo   chan struct{}
 }
 
-// serve serves on a listener. If it is nil, serve opens one on loopback.
+// serve serves on a listener. If it is nil, serve opens one on all addresses, so that clients can use several addresses of the loopback
+// network.
 func serve(t *testing.T, inner net.Listener, limits Limits) *server {
 	t.Helper()
 	if inner == nil {
@@ -117,7 +118,7 @@ func (p *peer) wantAnswer(t *testing.T, status int, body string) {
 		t.Fatalf("answered %d %s, %v; want %d %s", response.StatusCode, got, err, status, body)
 	}
 	if status == http.StatusServiceUnavailable && (response.Header.Get("Retry-After") == "" || !response.Close) {
-		t.Errorf("the headers are %v", response.Header)
+		t.Errorf("a 503 without Retry-After, or without Connection: close: %v", response.Header)
 	}
 }
 
@@ -125,7 +126,7 @@ func (p *peer) wantAnswer(t *testing.T, status int, body string) {
 func (p *peer) wantClosed(t *testing.T) {
 	t.Helper()
 	if rest, err := io.ReadAll(p.in); len(rest) > 0 || isTimeout(err) {
-		t.Errorf("read %q, %v", rest, err)
+		t.Errorf("not closed without an answer: read %q, %v", rest, err)
 	}
 }
 
@@ -148,11 +149,12 @@ func eventually(t *testing.T, what string, so func() bool) {
 func (s *server) wantCounts(t *testing.T, closed, full, client int) {
 	t.Helper()
 	if got, want := [3]int{s.ClosedForRoom(), s.RefusedFull(), s.RefusedClient()}, [3]int{closed, full, client}; got != want {
-		t.Errorf("closed for room, refused, refused of a client: %v, want %v", got, want)
+		t.Errorf("closed for room, refused in total, refused for a client: %v, want %v", got, want)
 	}
 }
 
-// settle waits until n connections can be stopped. A client may get its answer before the server waits for the next request.
+// settle waits until the given number of connections is idle, and the server waits for bytes on each of them. A client may get its
+// answer before that.
 func (s *server) settle(t *testing.T, idle int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d idle connections", idle), func() bool {

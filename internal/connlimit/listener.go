@@ -17,7 +17,7 @@ type Limits struct {
 	Total     int // at least 1
 	PerClient int // 0 for no limit for each client
 
-	// Silent closes connections without a word. It is for listeners with TLS, whose clients could not read it.
+	// Silent closes connections without an answer. It is for listeners with TLS, whose clients could not read an answer in plain text.
 	Silent bool
 }
 
@@ -27,7 +27,7 @@ type Listener struct {
 	limits   Limits
 	refusals chan struct{} // one element for each refused connection that is still open
 	changed  chan struct{} // has an element if a connection may have become able to make room
-	patience time.Duration // how long a new connection waits; see patience
+	patience time.Duration // how long a new connection waits: the constant patience, except in tests
 
 	mu      sync.Mutex
 	open    int

@@ -13,10 +13,12 @@ import (
 )
 
 const (
-	one   = "127.0.0.1" // clients
+	// Addresses of clients.
+	one   = "127.0.0.1"
 	two   = "127.0.0.2"
 	three = "127.0.0.3"
 
+	// Bodies of the two refusals.
 	full       = `{"detail":"Too many connections are open: try again later"}`
 	clientFull = `{"detail":"Too many connections are open from this address: try again later"}`
 )
@@ -30,7 +32,7 @@ func TestNewConnectionReplacesTheLongestIdle(t *testing.T) {
 		peers = append(peers, p)
 		s.settle(t, i+1)
 	}
-	peers[0].ask(t) // now the second one has been idle longest
+	peers[0].ask(t) // so the second one has been idle longest
 	s.settle(t, 3)
 	for _, closed := range []int{1, 2, 0} {
 		another := s.dial(t, two)
@@ -40,16 +42,16 @@ func TestNewConnectionReplacesTheLongestIdle(t *testing.T) {
 	}
 	s.wantCounts(t, 3, 0, 0)
 	if s.Open() != 3 {
-		t.Errorf("%d are open", s.Open())
+		t.Errorf("%d connections are open, want 3", s.Open())
 	}
 }
 
-// All ways to hold a connection without a request give way to new connections, the one that has been idle longest first.
-func TestIdleConnectionsGiveWay(t *testing.T) {
+// A connection without a complete header of a request makes room for a new one, whatever its client has sent before.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		hold func(t *testing.T, p *peer)
-		told bool // the client gets a 503, because its first request may be on its way
+		name     string
+		hold     func(t *testing.T, p *peer)
+		answered bool // whether the client gets a 503 before the end: its first request may be on its way
 	}{
 		{"silence from the start", func(*testing.T, *peer) {}, true},
 		{"a byte", func(t *testing.T, p *peer) { p.say(t, "G") }, true},
@@ -61,7 +63,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 			s := serve(t, nil, Limits{Total: 1})
 			holder := s.dial(t, one)
 			tt.hold(t, holder)
-			eventually(t, "what was sent to be read", func() bool {
+			eventually(t, "the server to have read all bytes", func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
 				if s.idle.Len() == 0 {
@@ -71,7 +73,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 				return c.state.Load() == reading && c.unread() == 0
 			})
 			s.dial(t, two).ask(t)
-			if tt.told {
+			if tt.answered {
 				holder.wantAnswer(t, http.StatusServiceUnavailable, full)
 			}
 			holder.wantClosed(t)
@@ -116,7 +118,7 @@ func TestClientsAreBounded(t *testing.T) {
 	neighbour.ask(t)
 	last.ask(t)
 
-	// Both connections of the client are busy: its third one is refused, and other clients are served.
+	// Both connections of the client have a request in progress, so its third one is refused. Other clients are served.
 	s.wait(t, last)
 	s.wait(t, s.dial(t, one))
 	refused := s.dial(t, one)
@@ -125,7 +127,7 @@ func TestClientsAreBounded(t *testing.T) {
 	neighbour.ask(t)
 	s.dial(t, three).ask(t)
 	if full, client := s.RefusedFull(), s.RefusedClient(); full != 0 || client != 1 {
-		t.Errorf("refused are %d and %d of the client", full, client)
+		t.Errorf("refused in total: %d, want 0; refused for a client: %d, want 1", full, client)
 	}
 }
 
@@ -169,7 +171,7 @@ func TestClientOfAnAddress(t *testing.T) {
 	}
 }
 
-// stuck is a connection whose server wants to read but has not called Read yet.
+// stuck is a connection on which Read waits until the gate is closed. Bytes that arrive before stay in the kernel.
 type stuck struct {
 	*net.TCPConn
 	gate <-chan struct{}
@@ -180,6 +182,7 @@ func (c *stuck) Read(p []byte) (int, error) {
 	return c.TCPConn.Read(p)
 }
 
+// stuckListener accepts connections that are stuck.
 type stuckListener struct {
 	net.Listener
 	gate     <-chan struct{}
@@ -206,7 +209,7 @@ func TestRequestThatWaitsToBeReadIsNotClosed(t *testing.T) {
 	first := s.dial(t, one)
 	first.say(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	s.settle(t, 1)
-	eventually(t, "the head to come", func() bool {
+	eventually(t, "the header to arrive", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.idle.Front().Value.(*conn).unread() > 0
@@ -228,7 +231,7 @@ func TestNewConnectionWaitsForUnhandledBytes(t *testing.T) {
 	s.patience = time.Minute
 	first := s.dial(t, one)
 	first.say(t, "GET / HTTP/1.1\r\n")
-	eventually(t, "half a head to come", func() bool {
+	eventually(t, "half of a header to arrive", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.idle.Len() == 1 && s.idle.Front().Value.(*conn).unread() > 0
@@ -258,7 +261,7 @@ func TestStoppedConnectionReadsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-done; err != nil || c.stop() {
-		t.Fatalf("%v, or it is stopped while the server handles bytes", err)
+		t.Fatalf("the first read failed (%v), or the connection could be stopped while the server handled bytes", err)
 	}
 	go read()
 	eventually(t, "the server to read", c.stop)
@@ -266,10 +269,10 @@ func TestStoppedConnectionReadsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := <-done; err == nil {
-		t.Error("bytes were read")
+		t.Error("the server got bytes of a stopped connection")
 	}
 	if _, err := c.Read(make([]byte, 8)); err == nil {
-		t.Error("and again")
+		t.Error("the server got bytes of a stopped connection by another Read")
 	}
 }
 
@@ -306,10 +309,10 @@ func TestCountsAfterManyClients(t *testing.T) {
 	for _, p := range idlers {
 		_ = p.Close()
 	}
-	eventually(t, "all to be gone", func() bool { return s.Open() == 0 })
+	eventually(t, "all connections to be closed", func() bool { return s.Open() == 0 })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.idle.Len() != 0 || len(s.clients) != 0 {
-		t.Errorf("%d idle, %d clients are left", s.idle.Len(), len(s.clients))
+		t.Errorf("the listener still counts %d idle connections and %d clients", s.idle.Len(), len(s.clients))
 	}
 }
