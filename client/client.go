@@ -24,7 +24,7 @@ type Client struct {
 	base string // URL without a slash at its end
 	key  string
 	http *http.Client
-	most int64 // bytes of an answer
+	most int64 // maximum length of an answer in bytes
 }
 
 // Option configures a Client.
@@ -35,7 +35,7 @@ type Option func(*Client)
 func WithKey(key string) Option { return func(c *Client) { c.key = key } }
 
 // WithHTTPClient sets the client that makes the requests, for example one with its own TLS configuration. It must have no
-// Timeout, since a run may take long: bound each call by its context. A base URL of a Unix socket ignores it.
+// Timeout, because a run may take long: bound each call by its context. For a service at a Unix socket the option has no effect.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
 // WithMaxAnswer sets the length of the longest answer that Run accepts, in bytes.
@@ -89,13 +89,14 @@ func (c *Client) Run(ctx context.Context, request Request) (*Result, error) {
 	return &result, nil
 }
 
-// Cancel stops a run by its id, also one that waits for a slot. Whoever started the run gets the verdict Cancelled, unless the run
-// ends by itself at the same moment. If there is no such run, or it has ended, the error is a *Problem of ProblemNoSuchRun.
+// Cancel stops the run with this id, also if it waits for a slot. The answer to the request that started the run has the verdict
+// Cancelled, unless the run ends by itself at the same moment. If there is no such run, or it has ended, the error is a *Problem
+// with the type ProblemNoSuchRun.
 func (c *Client) Cancel(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, "/v1/runs/"+url.PathEscape(id), nil, nil)
 }
 
-// Meta returns what the service offers.
+// Meta returns the environments, policies, limits and features that the service offers.
 func (c *Client) Meta(ctx context.Context) (*Meta, error) {
 	var meta Meta
 	if err := c.call(ctx, http.MethodGet, "/v1/meta", nil, &meta); err != nil {

@@ -86,7 +86,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// A redirect is not followed, since the key would go along.
+// A redirect is not followed, because that would send the key to another address.
 func TestRedirect(t *testing.T) {
 	c := answers(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://elsewhere.example/", http.StatusTemporaryRedirect)
@@ -110,7 +110,7 @@ func TestFilesHaveExactlyOneContent(t *testing.T) {
 	}
 }
 
-// A request with a text that is not UTF-8 is refused, since JSON would change it.
+// A request with a text that is not UTF-8 is refused, because JSON would change the text.
 func TestTextsThatAreNotUTF8(t *testing.T) {
 	c := answers(t, says(typeJSON, 200, "{}"))
 	for want, request := range map[string]Request{
@@ -169,7 +169,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// all are the events of a stream before its end or its error.
+// all returns the events of a stream, up to its end or its first error.
 func all(ctx context.Context, c *Client) (events []Event, err error) {
 	for e, err := range c.Stream(ctx, Request{}) {
 		if err != nil {
@@ -180,7 +180,7 @@ func all(ctx context.Context, c *Client) (events []Event, err error) {
 	return events, nil
 }
 
-// What a later version adds is ignored.
+// Fields and events that a later version adds are ignored.
 func TestUnknownFieldsAndEvents(t *testing.T) {
 	c := answers(t, says(typeJSON, 200, `{"verdict":"paused","later":{"a":1},"stdout":"x","usage":{"later":[]}}`))
 	if got, err := c.Run(t.Context(), Request{}); err != nil || got.Stdout != "x" || got.Verdict != "paused" {

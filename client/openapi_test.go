@@ -41,7 +41,7 @@ func document(t *testing.T) map[string]any {
 	return doc
 }
 
-// at returns the value of a document below these names.
+// at returns the value in a document at a path of names.
 func at(value any, names ...string) any {
 	for _, name := range names {
 		object, _ := value.(map[string]any)
@@ -50,7 +50,7 @@ func at(value any, names ...string) any {
 	return value
 }
 
-// counterparts are the types of this package by the names of their schemas.
+// counterparts maps the names of schemas to the types of this package.
 var counterparts = map[string]any{
 	"RunRequest": Request{}, "RunFile": File{}, "RunLimits": Limits{},
 	"RunDisplay": Display{}, "RunOutputFile": OutputFile{}, "DisplayEvent": displayEvent{},
@@ -111,8 +111,8 @@ func reachable(t *testing.T, doc map[string]any) map[string]bool {
 			visit(item)
 		}
 	}
-	visit(map[string]any{"$ref": "#/components/schemas/Event"}) // a stream is a string for OpenAPI
-	delete(found, "Event")                                      // one of the others
+	visit(map[string]any{"$ref": "#/components/schemas/Event"}) // OpenAPI describes a stream as a string, without its events
+	delete(found, "Event")                                      // a union of the other events, which has no type of its own
 	return found
 }
 
@@ -199,7 +199,7 @@ func compareFields(typ reflect.Type, schema any, where string) (differences []st
 	return differences
 }
 
-// The comparison means something only if it sees a difference.
+// compare must find each kind of difference. Otherwise the tests above prove nothing.
 func TestComparisonNoticesDifferences(t *testing.T) {
 	doc := document(t)
 	schema := func(name string) any { return at(doc, "components", "schemas", name) }
@@ -237,7 +237,7 @@ func TestComparisonNoticesDifferences(t *testing.T) {
 	}
 }
 
-// Each word of the document has a constant, and each problem of the service.
+// The package has a constant for each word in the document's enums, and for each problem of the service.
 func TestConstantsAreThoseOfTheDocument(t *testing.T) {
 	doc := document(t)
 	words := func(of string, property string) (list []string) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Types of problems. The path of a type on the service has an explanation.
+// Types of problems. A type is the path of a page of the service that explains it.
 const (
 	ProblemInvalidJSON          = "/problems/invalid-json"
 	ProblemUnknownHost          = "/problems/unknown-host"
@@ -43,17 +43,17 @@ type Problem struct {
 	Detail string       `json:"detail"`
 	Errors []FieldError `json:"errors,omitempty"` // for ProblemInvalidRequest: the fields that are wrong
 
-	RetryAfter time.Duration `json:"-"` // after which another try makes sense; 0 if the service does not say
-	RequestID  string        `json:"-"` // by which the operator finds the request in the log
+	RetryAfter time.Duration `json:"-"` // time after which the request can be repeated, in whole seconds; 0 if the service names none
+	RequestID  string        `json:"-"` // id of the request in the service's log; "" if the answer has none
 }
 
-// FieldError says what is wrong with a field of the request.
+// FieldError describes an error in a field of the request.
 type FieldError struct {
 	Pointer string `json:"pointer"` // JSON pointer (RFC 6901)
 	Detail  string `json:"detail"`
 }
 
-// Error says what is wrong: the title, the status and the detail, and each further field that is wrong.
+// Error returns the title, the status and the detail, and the error of each further field.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%d)", cmp.Or(p.Title, "The request failed"), p.Status)
@@ -71,7 +71,7 @@ const maxProblem = 64 << 10
 
 // problemOf makes a problem of an answer.
 func problemOf(response *http.Response) *Problem {
-	text, _ := io.ReadAll(io.LimitReader(response.Body, maxProblem)) // what can be read is better than nothing
+	text, _ := io.ReadAll(io.LimitReader(response.Body, maxProblem)) // a part of it is enough for a message
 	var p Problem
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if kind != typeProblem || json.Unmarshal(text, &p) != nil || p.Type == "" {

@@ -14,12 +14,12 @@ type Request struct {
 	Env         map[string]string `json:"env,omitempty"`         // environment variables
 	Files       []File            `json:"files,omitempty"`       // files in the working directory
 	Collect     []string          `json:"collect,omitempty"`     // patterns of files to return, such as out/**/*.csv
-	Environment string            `json:"environment,omitempty"` // the interpreter; "": the default one
-	Policy      string            `json:"policy,omitempty"`      // the policy of the scan; "": the one of the service
+	Environment string            `json:"environment,omitempty"` // the interpreter and its packages; "": the default of the service
+	Policy      string            `json:"policy,omitempty"`      // the policy of the scan; "": the default of the service
 	Limits      *Limits           `json:"limits,omitempty"`      // nil: the limits of the service
 }
 
-// validate returns an error for a text that is not UTF-8. JSON has no other text, and encoding/json would replace what is wrong.
+// validate returns an error for a text that is not UTF-8. JSON text is UTF-8, and encoding/json would replace invalid bytes.
 func (r Request) validate() error {
 	texts := map[string]string{"the code": r.Code, "the standard input": r.Stdin}
 	for i, arg := range r.Args {
@@ -52,7 +52,7 @@ type File struct {
 	Base64 []byte `json:"base64,omitempty"` // the content, as bytes
 }
 
-// MarshalJSON gives exactly one of text and base64, also for an empty file.
+// MarshalJSON encodes exactly one of text and base64, also for an empty file.
 func (f File) MarshalJSON() ([]byte, error) {
 	if f.Base64 != nil {
 		return json.Marshal(struct {
@@ -66,11 +66,12 @@ func (f File) MarshalJSON() ([]byte, error) {
 	}{f.Path, f.Text})
 }
 
-// Limits are limits that a run sets for itself. For a field that is 0, the limit of the service applies.
+// Limits are limits that a run sets for itself, within the bounds in Meta.Limits. For a field that is 0, the default of the service
+// applies.
 type Limits struct {
-	WallSeconds float64 `json:"wall_seconds,omitempty"`
-	CPUSeconds  float64 `json:"cpu_seconds,omitempty"` // of all processes together
-	MemoryBytes int64   `json:"memory_bytes,omitempty"`
-	Processes   int     `json:"processes,omitempty"`
-	OutputBytes int64   `json:"output_bytes,omitempty"` // of each stream
+	WallSeconds float64 `json:"wall_seconds,omitempty"` // wall-clock time of the program
+	CPUSeconds  float64 `json:"cpu_seconds,omitempty"`  // user and system time of all processes together
+	MemoryBytes int64   `json:"memory_bytes,omitempty"` // of all processes together, with the files that they write
+	Processes   int     `json:"processes,omitempty"`    // processes and threads at the same time, with the interpreter itself
+	OutputBytes int64   `json:"output_bytes,omitempty"` // kept of each stream; the rest is counted and dropped
 }

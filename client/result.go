@@ -1,20 +1,20 @@
 package client
 
-// Verdict says how a run ended.
+// Verdict is the way in which a run ended.
 type Verdict string
 
 // The verdicts.
 const (
 	Exited      Verdict = "exited"        // the program ended by itself, with Outcome.ExitCode
 	Signaled    Verdict = "signaled"      // a signal ended the program: Outcome.Signal
-	Timeout     Verdict = "timeout"       // the program ran for too long
-	OutOfMemory Verdict = "out_of_memory" // the program needed too much memory
-	CPULimit    Verdict = "cpu_limit"     // the program took too much CPU time
+	Timeout     Verdict = "timeout"       // the program exceeded its wall-clock time
+	OutOfMemory Verdict = "out_of_memory" // the program exceeded its memory limit
+	CPULimit    Verdict = "cpu_limit"     // the program exceeded its CPU time
 	Rejected    Verdict = "rejected"      // the policy forbids the program, which was not run: Outcome.Findings
 	Cancelled   Verdict = "cancelled"     // the run was cancelled
 )
 
-// Result is what came of a run.
+// Result has the outcome of a run and its output.
 type Result struct {
 	Outcome
 	Displays []Display    `json:"displays"` // pictures, tables and formulas that the program showed, in order
@@ -23,9 +23,9 @@ type Result struct {
 	Stderr   string       `json:"stderr"`
 }
 
-// Outcome is a Result without the streams.
+// Outcome is a Result without the output, displays and files.
 type Outcome struct {
-	ID        string    `json:"id"`
+	ID        string    `json:"id"` // of the run, for Client.Cancel and the service's log
 	Verdict   Verdict   `json:"verdict"`
 	ExitCode  *int      `json:"exit_code"` // for Exited, otherwise nil
 	Signal    *string   `json:"signal"`    // for Signaled, otherwise nil; such as SIGSEGV
@@ -38,8 +38,8 @@ type Outcome struct {
 	Isolation Isolation `json:"isolation"`
 }
 
-// Truncated has the number of bytes of each stream that the program wrote and that were dropped, and how many displays and files are
-// missing.
+// Truncated counts the bytes of each stream, the displays and the files that a Result does not contain, because of limits or because
+// they cannot be returned.
 type Truncated struct {
 	StdoutBytes int64 `json:"stdout_bytes"`
 	StderrBytes int64 `json:"stderr_bytes"`
@@ -50,7 +50,7 @@ type Truncated struct {
 // Display is one thing that a program showed.
 type Display struct {
 	MIMEType string `json:"mime_type"`        // such as image/png
-	Title    string `json:"title,omitempty"`  // for people who cannot see it
+	Title    string `json:"title,omitempty"`  // a description for people who cannot see the display
 	Text     string `json:"text,omitempty"`   // the content, of a type that is text
 	Base64   []byte `json:"base64,omitempty"` // the content, of any other type
 }
@@ -77,7 +77,7 @@ func content(text string, data []byte) []byte {
 	return []byte(text)
 }
 
-// Finding is a place in the source that a policy forbids.
+// Finding is a part of the source that a policy forbids.
 type Finding struct {
 	Rule      string `json:"rule"`
 	Message   string `json:"message"`
@@ -97,25 +97,25 @@ type Denial struct {
 // Usage has the resources that a run used.
 type Usage struct {
 	WallSeconds     float64 `json:"wall_seconds"`
-	CPUSeconds      float64 `json:"cpu_seconds"`
-	PeakMemoryBytes int64   `json:"peak_memory_bytes"` // 0 if it is not known
+	CPUSeconds      float64 `json:"cpu_seconds"`       // user and system time of all processes
+	PeakMemoryBytes int64   `json:"peak_memory_bytes"` // 0 if unknown
 }
 
 // Phases has the durations of the phases of a run.
 type Phases struct {
-	QueueSeconds float64 `json:"queue_seconds"`
-	SetupSeconds float64 `json:"setup_seconds"`
+	QueueSeconds float64 `json:"queue_seconds"` // until the run got a slot
+	SetupSeconds float64 `json:"setup_seconds"` // from then until the program started
 	RunSeconds   float64 `json:"run_seconds"`
 	Warm         bool    `json:"warm"` // whether a jail was waiting for the program
 }
 
-// Isolation says which layers of the isolation were in force.
+// Isolation describes the layers of the isolation during a run.
 type Isolation struct {
-	Enforced bool     `json:"enforced"`
-	Missing  []string `json:"missing"`
+	Enforced bool     `json:"enforced"` // whether all required layers were in force
+	Missing  []string `json:"missing"`  // layers that were not in force, also those that are not required
 }
 
-// Meta says what a service offers.
+// Meta has the environments, policies, limits and features that a service offers.
 type Meta struct {
 	Version            string     `json:"version"`
 	Environments       []string   `json:"environments"` // names for Request.Environment
@@ -123,7 +123,7 @@ type Meta struct {
 	Policies           []string   `json:"policies"` // names for Request.Policy
 	DefaultPolicy      string     `json:"default_policy"`
 	Limits             MetaLimits `json:"limits"`
-	Features           []string   `json:"features"` // parts of the API that an earlier version may lack
+	Features           []string   `json:"features"` // parts of the API that a service of an earlier version may not have
 }
 
 // MetaLimits has the bounds of each of Limits.

@@ -12,7 +12,7 @@ import (
 	"net/http"
 )
 
-// Kind says what an Event reports.
+// Kind is the kind of an Event.
 type Kind string
 
 // The kinds of events.
@@ -23,7 +23,7 @@ const (
 	Shown    Kind = "display"  // the program showed Event.Display
 	Finished Kind = "finished" // the run has ended, with Event.Outcome; the last event
 
-	failed Kind = "error" // Stream returns it as an error
+	failed Kind = "error" // the run failed; Stream returns the problem as an error
 )
 
 // Event is something that happens in a run.
@@ -32,7 +32,7 @@ type Event struct {
 	Seq       int64   // from 0, without a gap
 	AtSeconds float64 // since the program was started
 
-	ID        string       // of Started and Finished: the name of the run
+	ID        string       // of Started and Finished: the id of the run
 	Text      string       // of Stdout and Stderr: whole characters; bytes that are not UTF-8 are U+FFFD
 	LostBytes int64        // of Stdout and Stderr: bytes before Text that were lost, because this client read too slowly
 	Display   *Display     // of Shown
@@ -71,11 +71,11 @@ type (
 	}
 )
 
-// Stream runs a program and yields its events while it runs. After the last event or the first error, it ends. A loop that is
-// left early cancels the run, as the end of ctx does.
+// Stream runs a program and yields its events while it runs. It ends after the last event, or after the first error. If the caller
+// leaves the loop early, or ctx ends, the service cancels the run.
 //
-// A loop that takes its events slowly loses output: see Event.LostBytes. After 30 seconds in which it takes none, the service
-// ends the run.
+// If the caller handles events too slowly, output is lost: see Event.LostBytes. If it takes no event for 30 seconds, the service ends the
+// run.
 func (c *Client) Stream(ctx context.Context, request Request) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -106,11 +106,12 @@ func (c *Client) Stream(ctx context.Context, request Request) iter.Seq2[Event, e
 	}
 }
 
-// maxEvent is the length of the longest event, in bytes. The service sends at most 8 MiB of displays or files, and JSON makes text six
-// times as long at most.
+// maxEvent is the length of the longest event that is accepted, in bytes. An event has at most 8 MiB of displays or files, and JSON
+// encodes a byte of text in at most six bytes.
 const maxEvent = 64 << 20
 
-// eventReader reads server-sent events. Unlike lines of JSON, they have comments, by which proxies see that the run goes on.
+// eventReader reads server-sent events. The client prefers them to lines of JSON, because they can contain comments: the service sends
+// these regularly, so that proxies do not close a connection without output.
 type eventReader struct{ lines *bufio.Scanner }
 
 func newEventReader(from io.Reader) eventReader {
@@ -119,7 +120,7 @@ func newEventReader(from io.Reader) eventReader {
 	return eventReader{lines}
 }
 
-// next reads one event. The error of an event that reports one is its *Problem.
+// next reads one event. For an event of kind failed, it returns the event's *Problem as the error.
 func (r eventReader) next() (Event, error) {
 	var data []byte
 	for r.lines.Scan() {
@@ -127,7 +128,7 @@ func (r eventReader) next() (Event, error) {
 		if len(line) == 0 && len(data) > 0 {
 			return decodeEvent(data)
 		}
-		// Other fields repeat what the data has; comments begin with a colon.
+		// The other fields repeat parts of the data. Comments begin with a colon.
 		if value, found := bytes.CutPrefix(line, []byte("data:")); found {
 			if len(data)+len(value) > maxEvent {
 				return Event{}, fmt.Errorf("client: %w", ErrTooLong)

@@ -8,11 +8,11 @@
         if event.event == "stdout":
             print(event.text, end="")
 
-An error that the service reports is a Problem. Other errors are OSError and http.client.HTTPException, as the connection raises
-them, and Error for an answer that cannot be read.
+An error that the service reports is raised as a Problem. An answer that cannot be read is raised as an Error. A failure of the
+connection is raised as OSError or http.client.HTTPException.
 
-The file needs Python 3.9 or later and the standard library. Copy it next to your program. It ignores fields and events that it
-does not know, so that it works with later versions of the service. docs/api.md of sandboxd describes the API.
+The file needs Python 3.9 or later and only the standard library: copy it next to your program. It ignores fields and events that
+it does not know, so that it works with later versions of the service. docs/api.md of sandboxd describes the API.
 """
 
 import base64
@@ -30,23 +30,26 @@ __all__ = [
     "MetaNumber", "Outcome", "OutputFile", "Phases", "Problem", "Truncated", "Usage",
 ]
 
-MAX_ANSWER = 128 << 20  # bytes of an answer that is accepted
-MAX_EVENT = 64 << 20  # bytes of an event: the service sends 8 MiB of displays or files at most, and JSON makes text six times as long
+MAX_ANSWER = 128 << 20  # length in bytes of the longest answer that is accepted
+# Length in bytes of the longest event that is accepted. An event has at most 8 MiB of displays or files, and JSON encodes a byte of text
+# in at most six bytes.
+MAX_EVENT = 64 << 20
 
 
 class Limits(TypedDict, total=False):
-    """Limits that a run sets for itself. For the others, the limits of the service apply."""
+    """Limits that a run sets for itself, within the bounds in Meta.limits. For the others, the defaults of the service apply."""
 
-    wall_seconds: float
-    cpu_seconds: float  # of all processes together
-    memory_bytes: int
-    processes: int
-    output_bytes: int  # of each stream
+    wall_seconds: float  # wall-clock time of the program
+    cpu_seconds: float  # user and system time of all processes together
+    memory_bytes: int  # of all processes together, with the files that they write
+    processes: int  # processes and threads at the same time, with the interpreter itself
+    output_bytes: int  # kept of each stream; the rest is counted and dropped
 
 
 @dataclasses.dataclass(frozen=True)
 class Truncated:
-    """The number of bytes of each stream that the program wrote and that were dropped; how many displays and files are missing."""
+    """Counts of the bytes of each stream, the displays and the files that an Answer does not contain, because of limits or because they
+    cannot be returned."""
 
     stdout_bytes: int
     stderr_bytes: int
@@ -59,7 +62,7 @@ class Display:
     """One thing that a program showed: a picture, a table, a formula."""
 
     mime_type: str  # such as image/png
-    title: str  # for people who cannot see it
+    title: str  # a description for people who cannot see the display
     text: str  # the content, of a type that is text
     base64: str  # the content, of any other type
 
@@ -91,7 +94,7 @@ def _content(text: str, encoded: str) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A place in the source that a policy forbids."""
+    """A part of the source that a policy forbids."""
 
     rule: str
     message: str
@@ -115,33 +118,33 @@ class Usage:
     """The resources that a run used."""
 
     wall_seconds: float
-    cpu_seconds: float
-    peak_memory_bytes: int  # 0 if it is not known
+    cpu_seconds: float  # user and system time of all processes
+    peak_memory_bytes: int  # 0 if unknown
 
 
 @dataclasses.dataclass(frozen=True)
 class Phases:
     """The durations of the phases of a run."""
 
-    queue_seconds: float
-    setup_seconds: float
+    queue_seconds: float  # until the run got a slot
+    setup_seconds: float  # from then until the program started
     run_seconds: float
     warm: bool  # whether a jail was waiting for the program
 
 
 @dataclasses.dataclass(frozen=True)
 class Isolation:
-    """Which layers of the isolation were in force."""
+    """The layers of the isolation during a run."""
 
-    enforced: bool
-    missing: List[str]
+    enforced: bool  # whether all required layers were in force
+    missing: List[str]  # layers that were not in force, also those that are not required
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a run, without its output."""
+    """The outcome of a run, without its output, displays and files."""
 
-    id: str
+    id: str  # of the run, for Client.cancel and the service's log
     verdict: str  # exited, signaled, timeout, out_of_memory, cpu_limit, rejected or cancelled
     exit_code: Optional[int]  # for exited
     signal: Optional[str]  # for signaled, such as SIGSEGV
@@ -156,7 +159,7 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Answer(Outcome):
-    """What came of a run. Bytes of the output that are not UTF-8 are U+FFFD."""
+    """The outcome of a run and its output. Bytes of the output that are not UTF-8 are U+FFFD."""
 
     displays: List[Display]  # pictures, tables and formulas that the program showed, in order
     files: List[OutputFile]  # the files that collect names, sorted by path
@@ -171,12 +174,12 @@ class Event:
     event: str  # started, stdout, stderr, display or finished
     seq: int  # from 0, without a gap
     at_seconds: float  # since the program was started
-    id: str  # of started and finished: the name of the run
+    id: str  # of started and finished: the id of the run
     text: str  # of stdout and stderr: whole characters
     lost_bytes: int  # of stdout and stderr: bytes before the text that were lost, because this client read too slowly
     display: Optional[Display]  # of display
     outcome: Optional[Outcome]  # of finished, which is the last event
-    files: List[OutputFile]  # of finished: those that collect names
+    files: List[OutputFile]  # of finished: the files that collect names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +213,7 @@ class MetaLimits:
 
 @dataclasses.dataclass(frozen=True)
 class Meta:
-    """What a service offers."""
+    """The environments, policies, limits and features that a service offers."""
 
     version: str
     environments: List[str]  # names for the environment of a run
@@ -218,12 +221,12 @@ class Meta:
     policies: List[str]  # names for the policy of a run
     default_policy: str
     limits: MetaLimits
-    features: List[str]  # parts of the API that a service of an earlier version may lack
+    features: List[str]  # parts of the API that a service of an earlier version may not have
 
 
 @dataclasses.dataclass(frozen=True)
 class FieldError:
-    """What is wrong with a field of the request."""
+    """An error in a field of the request."""
 
     pointer: str  # JSON pointer (RFC 6901)
     detail: str
@@ -241,8 +244,8 @@ class Problem(Error):
     status: int  # of HTTP
     detail: str
     errors: List[FieldError]  # for /problems/invalid-request: the fields that are wrong
-    retry_after: Optional[int]  # seconds after which another try makes sense
-    request_id: Optional[str]  # by which the operator finds the request in the log
+    retry_after: Optional[int]  # seconds after which the request can be repeated
+    request_id: Optional[str]  # id of the request in the service's log
 
     def __init__(self, fields: Mapping[str, Any], retry_after: Optional[int] = None, request_id: Optional[str] = None) -> None:
         for name in ("type", "title", "status", "detail", "errors"):
@@ -261,17 +264,20 @@ class Client:
     """Calls one service, at a URL such as https://example.com or http://127.0.0.1:8000, or at a Unix socket: unix:/path.
 
     The key, if there is one, is sent with each request (Authorization: Bearer). Use it with https, a loopback address or a Unix
-    socket: plain HTTP shows the key to the network. timeout is how many seconds a call waits for the service without receiving
-    anything. A program that is silent makes run wait as long as it runs; stream receives a comment every 10 seconds.
+    socket: plain HTTP shows the key to the network.
 
-    A Client has no connection of its own. It is safe to use it in several threads.
+    timeout is the number of seconds that a call waits without receiving anything from the service; None means no limit. run receives
+    nothing until the program has ended, so its timeout must be longer than the run may wait and take. stream receives an event or a
+    comment at least every 10 seconds.
+
+    Each call opens its own connection, so several threads can use one Client.
     """
 
     def __init__(
         self, url: str, key: Optional[str] = None, *, timeout: Optional[float] = None, context: Optional[ssl.SSLContext] = None
     ) -> None:
         if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
-            raise ValueError("the key has characters that a header cannot have")  # without the key, which is secret
+            raise ValueError("the key has characters that a header cannot have")  # the message must not contain the key
         self._timeout, self._context = timeout, context
         self._headers = {} if key is None else {"Authorization": "Bearer " + key}
         self._socket: Optional[str] = None
@@ -290,8 +296,11 @@ class Client:
         files: Optional[Mapping[str, Union[str, bytes]]] = None, environment: Optional[str] = None, policy: Optional[str] = None,
         limits: Optional[Limits] = None, collect: Sequence[str] = (),
     ) -> Answer:
-        """Runs a program to its end. files are the files in its working directory: their contents by their paths. collect are patterns
-        of files to return, such as out/**/*.csv."""
+        """Runs a program to its end.
+
+        files maps the paths of files in the working directory to their contents. collect has patterns of files to return, such as
+        out/**/*.csv.
+        """
         request = _request(code, stdin, args, env, files, environment, policy, limits, collect)
         return _decode(Answer, self._call("POST", "/v1/runs", request))
 
@@ -300,10 +309,10 @@ class Client:
         files: Optional[Mapping[str, Union[str, bytes]]] = None, environment: Optional[str] = None, policy: Optional[str] = None,
         limits: Optional[Limits] = None, collect: Sequence[str] = (),
     ) -> Iterator[Event]:
-        """Runs a program and yields its events while it runs.
+        """Runs a program and yields its events while it runs. The parameters are those of run.
 
-        Closing the generator cancels the run. A loop that takes its events slowly loses output: see Event.lost_bytes. After 30
-        seconds in which it takes none, the service ends the run.
+        Closing the generator cancels the run. If the caller handles events too slowly, output is lost: see Event.lost_bytes. If it
+        takes no event for 30 seconds, the service ends the run.
         """
         request = _request(code, stdin, args, env, files, environment, policy, limits, collect)
         connection, response = self._send("POST", "/v1/runs", "text/event-stream", request)
@@ -313,15 +322,16 @@ class Client:
             connection.close()
 
     def cancel(self, id: str) -> None:
-        """Stops a run by its id, also one that waits for a slot. Whoever started the run gets the verdict cancelled.
+        """Stops the run with this id, also if it waits for a slot. The answer to the request that started the run has the verdict
+        cancelled.
 
-        If there is no such run, or it has ended, it raises a Problem of /problems/no-such-run.
+        If there is no such run, or it has ended, a Problem with the type /problems/no-such-run is raised.
         """
         connection, _ = self._send("DELETE", "/v1/runs/" + urllib.parse.quote(id, safe=""), "application/json", None)
         connection.close()
 
     def meta(self) -> Meta:
-        """Returns what the service offers."""
+        """Returns the environments, policies, limits and features that the service offers."""
         return _decode(Meta, self._call("GET", "/v1/meta"))
 
     def _call(self, method: str, path: str, body: Optional[Mapping[str, Any]] = None) -> Any:
@@ -396,14 +406,15 @@ def _request(
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[Event]:
-    """Reads server-sent events. Unlike lines of JSON, they have comments, by which proxies see that the run goes on."""
+    """Reads server-sent events. Unlike lines of JSON, these can contain comments. The service sends comments regularly, so that proxies do
+    not close a connection without output."""
     following, data = 0, b""
     while True:
         line = response.readline(MAX_EVENT + 1)
         if not line.endswith(b"\n"):
             raise Error("the events end before the run" if len(line) <= MAX_EVENT else f"an event is longer than {MAX_EVENT} bytes")
         line = line.rstrip(b"\r\n")
-        if line.startswith(b"data:"):  # other fields repeat what the data has; comments begin with a colon
+        if line.startswith(b"data:"):  # the other fields repeat parts of the data; comments begin with a colon
             value = line[len(b"data:"):]
             data += (b"\n" if data else b"") + (value[1:] if value.startswith(b" ") else value)
             if len(data) > MAX_EVENT:
@@ -450,7 +461,7 @@ def _problem(response: http.client.HTTPResponse) -> Problem:
     if not isinstance(fields, dict) or not fields.get("type"):
         detail = " ".join(text.decode(errors="replace").split())
         fields = {"type": "about:blank", "title": response.reason, "detail": detail[:200] + ("…" if len(detail) > 200 else "")}
-        if response.headers.get("Location"):  # the key would go along
+        if response.headers.get("Location"):  # it is not followed, because that would send the key to another address
             fields["detail"] = f"the address redirects to {response.headers['Location']}"
     retry = response.headers.get("Retry-After", "")
     return Problem(
@@ -462,7 +473,7 @@ T = TypeVar("T")
 
 
 def _decode(kind: Type[T], value: Any) -> T:
-    """Makes a value of a type from JSON. Fields that are unknown are ignored; those that are missing are empty."""
+    """Makes a value of a type from JSON. Unknown fields are ignored, and missing ones get an empty value."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     decoded: Any
     if dataclasses.is_dataclass(kind):

@@ -20,7 +20,7 @@ URL = os.environ["SANDBOXD_URL"]
 DOCUMENT = json.load(urllib.request.urlopen(URL + "/openapi.json"))
 SCHEMAS = DOCUMENT["components"]["schemas"]
 
-# The classes of the client by the names of their schemas.
+# The names of schemas, and the classes of the client for them.
 CLASSES = {
     "RunDisplay": sandboxd.Display, "RunOutputFile": sandboxd.OutputFile,
     "RunAnswer": sandboxd.Answer, "RunTruncated": sandboxd.Truncated, "RunFinding": sandboxd.Finding, "RunDenial": sandboxd.Denial,
@@ -31,7 +31,7 @@ CLASSES = {
 
 
 def schema_type(schema):
-    """The type of the client for a schema."""
+    """Returns the type of the client for a schema."""
     if "$ref" in schema:
         return CLASSES[schema["$ref"].rsplit("/", 1)[1]]
     kind = schema["type"]
@@ -44,7 +44,7 @@ def schema_type(schema):
 
 
 def differences(kind, schema):
-    """The properties that a class and a schema do not have in common, with their types."""
+    """Returns the properties that only a class or only a schema has, or that have different types."""
     hints = set(typing.get_type_hints(kind).items())
     described = {(name, schema_type(property)) for name, property in schema["properties"].items()}
     return hints ^ described
@@ -119,7 +119,7 @@ class Runs(unittest.TestCase):
         self.client = sandboxd.Client(URL, timeout=60)
 
     def both(self, code, **more):
-        """Runs a program in both ways, which must agree."""
+        """Runs a program by run and by stream. Both must give the same result."""
         answer = self.client.run(code, **more)
         texts, last, displays = {"stdout": "", "stderr": ""}, None, []
         for n, event in enumerate(self.client.stream(code, **more)):
@@ -276,7 +276,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
 
 
 class OtherServices(unittest.TestCase):
-    """What no daemon of this version answers."""
+    """Tests with a server that gives answers which no daemon of this version gives."""
 
     def setUp(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
