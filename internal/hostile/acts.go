@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// act is one action of a program. how says where it is done: "inline" (in the first thread), "thread", "child", or "orphan" (in an
-// orphan in its own session). With "" any of these is chosen.
+// act is one action of a program. how names the place of the action: "inline" (in the first thread), "thread", "child", or "orphan" (in
+// an orphan that has its own session). If how is "", one of these is drawn.
 type act struct {
 	name, how string
 	code      func(d dice) string
 }
 
-// code returns the code of an act. text may have a %d for each bound, which is replaced by a random number below it.
+// code returns a function that returns the code of an act: text, with a random number from 0 to bound-1 for the %d of each bound.
 func code(text string, bounds ...int) func(dice) string {
 	return func(d dice) string {
 		numbers := make([]any, len(bounds))
@@ -23,7 +23,7 @@ func code(text string, bounds ...int) func(dice) string {
 	}
 }
 
-// either returns the code of an act that chooses one of several ways.
+// either returns a function that returns the code of one of several ways, drawn at random.
 func either(ways ...func(dice) string) func(dice) string {
 	return func(d dice) string { return ways[d.IntN(len(ways))](d) }
 }
@@ -85,7 +85,7 @@ var acts = []act{
 		code("f = open('/dev/shm/x', 'wb+')\nf.truncate(1 << 30)\nimport mmap\nm = mmap.mmap(f.fileno(), 1 << 30)\nfor i in range(0, 1 << 30, 4096): m[i] = %d\n", 256),
 		code("x = []\nwhile True: x = [x, bytearray(%d)]\n", 1<<16),
 	)},
-	{"memory of many", "inline", either( // each process is below the limit of a process; their parent waits for the wall clock
+	{"memory of many", "inline", either( // no process alone exceeds the limit; the first one waits until the timeout of the run
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nfor _ in range(30):\n    if attempt(os.fork) == 0:\n        x = bytearray(%d << 20)\n        time.sleep(30)\nos.wait()\n", 60),
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport mmap\nm = mmap.mmap(-1, 200 << 20)\nfor i in range(40):\n    if attempt(os.fork) == 0:\n        for n in range(0, %d << 20, 4096): m[n] = i\n        time.sleep(30)\nos.wait()\n", 200),
 		code("signal.setitimer(signal.ITIMER_REAL, 0)\nimport socket\nwhile True:\n    if attempt(os.fork) == 0:\n        kept = until_refused(socket.socketpair, 100)\n        for a, _ in kept:\n            a.setblocking(False)\n            attempt(lambda: a.send(bytes(%d)))\n        time.sleep(30)\n", 1<<18),
@@ -108,7 +108,7 @@ var acts = []act{
 			case 4:
 				fmt.Fprintf(&b, "function('madvise', %s, %#x, %d)\n", where, d.IntN(1<<18), d.IntN(110))
 			case 5:
-				b.WriteString("for i in range(3000): function('mmap', 0, 4096, 1 + i % 2, 0x22, -1, 0)\n") // different protections keep the kernel from merging them
+				b.WriteString("for i in range(3000): function('mmap', 0, 4096, 1 + i % 2, 0x22, -1, 0)\n") // the kernel does not merge neighbouring mappings with different protections
 			}
 		}
 		return b.String()

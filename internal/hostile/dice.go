@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// dice draws the random parts of an act. Arguments are Python expressions that use names of prelude.py.
+// dice draws the random parts of an act. The arguments that it draws are Python expressions, which use names of prelude.py.
 type dice struct {
 	*rand.Rand
 	calls Calls
@@ -18,6 +18,7 @@ func (d dice) between(low, high int) int { return low + d.IntN(high-low+1) }
 // chance returns true with a probability of 1/n.
 func (d dice) chance(n int) bool { return d.IntN(n) == 0 }
 
+// one draws one of the texts.
 func (d dice) one(of ...string) string { return of[d.IntN(len(of))] }
 
 // most is the highest system call number that is tried. The highest number of Linux 6.18 is 469.
@@ -63,6 +64,7 @@ func (d dice) argument() string {
 	}
 }
 
+// arguments draws n arguments, separated by commas.
 func (d dice) arguments(n int) string {
 	list := make([]string, n)
 	for i := range list {
@@ -82,7 +84,7 @@ func (d dice) bytes(n int) string {
 	return b.String()
 }
 
-// flags returns a random number with some of its lowest bits set.
+// flags returns a random number in which only some of the lowest bits are set.
 func (d dice) flags(bits int) string {
 	return fmt.Sprintf("%#x", d.Uint64()&d.Uint64()&(1<<bits-1))
 }

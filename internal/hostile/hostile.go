@@ -1,8 +1,8 @@
 // Package hostile generates hostile Python programs for tests.
 //
-// A program is a random sequence of acts and a way to end. Each act is drawn from a table and filled with random arguments. A program
-// depends only on a seed and an index, so every program can be generated again. It contains no random choices itself, only literals. To
-// reduce a program, remove acts from it.
+// A program is a random sequence of acts and a way to end. Each act comes from a table and gets random arguments. A seed and an index
+// determine a program, so it can be generated again. The program itself makes no random choice: its source contains only literals. To
+// reduce a program that shows a fault, remove acts from it.
 package hostile
 
 import (
@@ -27,7 +27,7 @@ type Program struct {
 //go:embed prelude.py
 var prelude string
 
-// mostActs is the maximum number of acts of a program, without its end.
+// mostActs is the maximum number of acts of a program, not counting its end.
 const mostActs = 6
 
 // New generates the program of a seed and an index.
@@ -36,7 +36,7 @@ func New(seed uint64, index int, calls Calls) Program {
 	p := Program{Seed: seed, Index: index}
 	var source strings.Builder
 	source.WriteString(prelude)
-	if !d.chance(4) { // a timer interrupts calls that block; in other programs only the wall clock does
+	if !d.chance(4) { // a timer interrupts calls that block; without it, only the timeout of the run ends them
 		source.WriteString("impatient()\n")
 	}
 	for range d.between(1, mostActs) {

@@ -1,3 +1,4 @@
+# This code precedes the acts of every generated program. It defines the names that the acts use.
 import ctypes, os, signal, sys, threading, time, traceback
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -11,14 +12,17 @@ for i, b in enumerate(BUFFERS[8:10]):  # pointers to pointers
 
 
 def at(i, offset=0):
+    """Return an address in a buffer."""
     return ctypes.addressof(BUFFERS[i]) + offset
 
 
 def long(n):
+    """Return the lowest 64 bits of a number, as a long of C."""
     return ctypes.c_long(n & (1 << 64) - 1)
 
 
 def call(nr, *arguments):
+    """Make a system call by its number."""
     try:
         return libc.syscall(long(nr), *map(long, arguments))
     except Stuck:
@@ -26,6 +30,7 @@ def call(nr, *arguments):
 
 
 def function(name, *arguments):
+    """Call a function of libc by its name."""
     try:
         return getattr(libc, name)(*map(long, arguments))
     except (AttributeError, Stuck):
@@ -33,7 +38,7 @@ def function(name, *arguments):
 
 
 class Stuck(Exception):
-    pass
+    """The timer of impatient interrupted a call."""
 
 
 def stuck(*_):
@@ -41,11 +46,13 @@ def stuck(*_):
 
 
 def impatient():
+    """Interrupt calls that block, every 0.2 seconds."""
     signal.signal(signal.SIGALRM, stuck)
     signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
 
 
 def until_refused(do, most=100000):
+    """Repeat a call until it fails, and keep the results, so that their resources stay in use."""
     kept = []
     try:
         for _ in range(most):
@@ -56,6 +63,7 @@ def until_refused(do, most=100000):
 
 
 def attempt(do):
+    """Make a call. Returns None if it fails."""
     try:
         return do()
     except (OSError, ValueError, OverflowError, MemoryError, RuntimeError, Stuck):
@@ -63,6 +71,7 @@ def attempt(do):
 
 
 def act(name, how):
+    """Return a decorator that calls a function at once, in the place that how names (act in acts.go)."""
     def done(f):
         try:
             f()

@@ -1,5 +1,5 @@
-// Package metrics defines all metrics of the daemon, in its own registry. The set of values of each label is closed: other values are
-// counted as "other".
+// Package metrics defines all metrics of the daemon, in a registry of its own. The set of values of each label is closed, so that the
+// number of series is bounded: other values are counted as "other".
 package metrics
 
 import (
@@ -30,20 +30,20 @@ const (
 
 // Reasons for refusing a request before there is a run or another answer, as values of the label reason.
 const (
-	QueueFull     = "queue_full"        // of the service
-	CallerFull    = "caller_queue_full" // of the caller
-	Draining      = "draining"
-	BodyTooLarge  = "body_too_large"
-	BodyMemory    = "body_memory"    // too many large bodies at once
-	AnswerMemory  = "answer_memory"  // too many answers that their clients do not read
-	BodyTimeout   = "body_timeout"   // the body came too slowly
-	InvalidBody   = "invalid_body"   // the body is not JSON, or not valid for the route
-	OriginRefused = "origin_refused" // from a web page that the configuration does not allow
-	HostRefused   = "host_refused"   // the Host header is not a name of the service
-	Unauthorized  = "unauthorized"   // the request has no valid key
-	RateLimited   = "rate_limited"   // the caller asks too often
-	NotOffered    = "not_offered"    // a header requests a feature or media type that is not offered
-	ClientGone    = "client_gone"    // the client closed the connection while it sent its body or waited in the queue
+	QueueFull     = "queue_full"        // the queue of the service is full
+	CallerFull    = "caller_queue_full" // the caller has as many waiting or running requests as it may have
+	Draining      = "draining"          // the daemon is about to end and accepts no run
+	BodyTooLarge  = "body_too_large"    // the body is longer than the route allows
+	BodyMemory    = "body_memory"       // the bodies of all requests use as much memory as they may
+	AnswerMemory  = "answer_memory"     // answers that their clients do not read use as much memory as they may
+	BodyTimeout   = "body_timeout"      // the body came too slowly
+	InvalidBody   = "invalid_body"      // the body is not JSON, or not valid for the route
+	OriginRefused = "origin_refused"    // from a web page that the configuration does not allow
+	HostRefused   = "host_refused"      // the Host header is not a name of the service
+	Unauthorized  = "unauthorized"      // the request has no valid key
+	RateLimited   = "rate_limited"      // the caller asks too often
+	NotOffered    = "not_offered"       // a header requests a feature or media type that is not offered
+	ClientGone    = "client_gone"       // the client closed the connection while it sent its body or waited in the queue
 )
 
 var reasons = []string{QueueFull, CallerFull, Draining, BodyTooLarge, BodyMemory, AnswerMemory, BodyTimeout, InvalidBody, OriginRefused, HostRefused, Unauthorized, RateLimited, NotOffered, ClientGone}
@@ -242,7 +242,7 @@ func (m *Metrics) StreamLost(stream string, bytes int64) {
 	m.streamLost.WithLabelValues(oneOf([]string{"stdout", "stderr"}, stream, other)).Add(float64(bytes))
 }
 
-// RunCancelled counts a run that its client gave up or cancelled before the program was started.
+// RunCancelled counts a run whose client cancelled it, or closed the connection, before the program was started.
 func (m *Metrics) RunCancelled() { m.runs.WithLabelValues(string(sandbox.Cancelled)).Inc() }
 
 // RunFailed counts a run whose sandbox failed at this stage.
@@ -251,12 +251,12 @@ func (m *Metrics) RunFailed(stage string) {
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
 }
 
-// RunLeftBehind counts a run that was answered, but whose sandbox could not be removed: it failed at this stage.
+// RunLeftBehind counts a run that was answered, but whose sandbox could not be removed. stage is the stage that failed.
 func (m *Metrics) RunLeftBehind(stage string) {
 	m.setupErrors.WithLabelValues(oneOf(m.stages, stage, other)).Inc()
 }
 
-// SpansExported counts spans that were sent to the collector of traces, or could not be.
+// SpansExported counts n spans. sent reports whether the collector of traces has received them.
 func (m *Metrics) SpansExported(n int, sent bool) {
 	result := "failed"
 	if sent {
@@ -265,13 +265,13 @@ func (m *Metrics) SpansExported(n int, sent bool) {
 	m.spans.WithLabelValues(result).Add(float64(n))
 }
 
-// ScanAbandoned counts a scan that gave up.
+// ScanAbandoned counts a scan that gave up because the source needed too much work.
 func (m *Metrics) ScanAbandoned() { m.scansAbandoned.Inc() }
 
 // Queued records how long a run waited for its slot.
 func (m *Metrics) Queued(wait time.Duration) { m.queueWait.Observe(wait.Seconds()) }
 
-// RequestRejected counts a refused request. reason is one of the constants above.
+// RequestRejected counts a refused request. reason is one of the constants from QueueFull to ClientGone.
 func (m *Metrics) RequestRejected(reason string) {
 	m.rejected.WithLabelValues(oneOf(reasons, reason, other)).Inc()
 }
@@ -281,7 +281,8 @@ func (m *Metrics) RunRefused(logged bool) {
 	m.refusals.WithLabelValues(strconv.FormatBool(logged)).Inc()
 }
 
-// Request counts an answered HTTP request. The caller keeps the set of routes closed.
+// Request counts an answered HTTP request. d is the time from its header to the end of the answer. The caller keeps the set of routes
+// closed.
 func (m *Metrics) Request(route string, code int, d time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(code)).Inc()
 	m.requestSeconds.WithLabelValues(route).Observe(d.Seconds())
@@ -293,7 +294,7 @@ func (m *Metrics) SetLayer(layer, state string) {
 	m.layers.WithLabelValues(layer, state).Set(1)
 }
 
-// Gate is the part of admission.Gate that the metrics read.
+// Gate is the part of admission.Gate that the metrics read. Its methods must be safe for concurrent use.
 type Gate interface {
 	Slots() int
 	Room() int
@@ -327,7 +328,7 @@ func (m *Metrics) WatchTemplates(read func() (started, failed int)) {
 	count("failed", func() int { _, failed := read(); return failed })
 }
 
-// Connections is the part of connlimit.Listener that the metrics read.
+// Connections is the part of connlimit.Listener that the metrics read. Its methods must be safe for concurrent use.
 type Connections interface {
 	Open() int
 	ClosedForRoom() int
