@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// counted are the events that the kernel counts for a process and its descendants. Their number is the same on all machines, while their
-// cost differs: a page fault takes half a microsecond on one machine and twenty on another.
+// counted are the events that the kernel counts for a process and its descendants. Their number is nearly the same on all machines, while
+// their cost differs: a page fault takes half a microsecond on one machine and twenty on another.
 var counted = []struct {
 	name  string
 	event uint64 // perf_event_open(2)
@@ -25,7 +25,8 @@ var counted = []struct {
 	{"context switches", unix.PERF_COUNT_SW_CONTEXT_SWITCHES},
 }
 
-// hold is a command that waits for a line on standard input and then executes another command. The counters are attached while it waits.
+// hold is a command that waits for a line on standard input, and then executes another command in its place. The counters are attached
+// while it waits.
 var hold = []string{"sh", "-c", `read -r _ && exec "$@"`, "sh"}
 
 // counters are the counters of one process tree.
@@ -75,7 +76,7 @@ func (c counters) close() (err error) {
 func counts(ctx context.Context, b *bench) error {
 	n := max(b.n/4, 10)
 	for _, w := range b.ways {
-		if w.Absent != "" || w.hides { // its counts do not contain the program
+		if w.Absent != "" || w.hides { // it does not wait for the program, so its counts do not contain it
 			continue
 		}
 		taken, err := w.counted(ctx, n)
@@ -115,7 +116,7 @@ func (w *way) counted(ctx context.Context, n int) (mean [2]float64, err error) {
 		}
 		defer func() { err = errors.Join(err, held.stop(), c.close()) }()
 		for i := range n + n/2 {
-			if i == n/2 { // let the daemon make waiting jails for those that were taken
+			if i == n/2 { // the daemon makes new waiting jails
 				time.Sleep(10 * pause)
 				if before, err = c.read(); err != nil {
 					return mean, err

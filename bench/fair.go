@@ -16,7 +16,7 @@ const (
 	floodRate  = "20"                   // runs per second that the daemon starts for one caller, --rate
 	floodTurns = 6                      // turns with the flood, and as many without
 	floodTurn  = 4 * time.Second        // one turn
-	floodLead  = time.Second            // of the flood before a turn: it uses up the burst, which has refilled in a turn without
+	floodLead  = time.Second            // flood before a turn with it: uses up the burst, which refills in a turn without it
 	ownPause   = 100 * time.Millisecond // mean pause between two requests of the measured caller
 )
 
@@ -26,8 +26,8 @@ func from(address string) *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64, MaxConnsPerHost: 64}}
 }
 
-// fair measures the latency of one caller alone, and while another caller sends 1,000 requests per second, with a rate for each caller.
-// The burst that the rate allows to a caller who was silent before is not part of it.
+// fair measures the latency of one caller alone, and beside another caller that sends 1,000 requests per second. The daemon limits the
+// rate of each caller. The measurement begins when the other caller has used up its burst.
 func fair(ctx context.Context, b *bench) error {
 	var failed error
 	for _, w := range b.ways {

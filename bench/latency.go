@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// drawn returns a source of random numbers. It is the same in each execution, so that results can be compared.
+// drawn returns a source of random numbers with a fixed seed, so that the results of two executions can be compared.
 func drawn() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
 
 // alternate calls turn for every way in each of n rounds, in a random order. A way that fails is reported and gets no further turn. alternate
@@ -33,11 +33,11 @@ func (b *bench) alternate(ctx context.Context, part string, n int, ways []*way, 
 }
 
 // pause is the time between two turns. In that time the kernel removes the namespaces of the last run, and a warm daemon makes another
-// jail. This must not be counted for the next way.
+// waiting jail. This work must not slow the next turn down.
 const pause = 30 * time.Millisecond
 
-// latency measures one client that makes one run at a time, and the CPU time of a run. Neither contains work of the kernel in its own
-// threads, such as removing a namespace.
+// latency measures the latency for one client that makes one run at a time, and the CPU time of a run. The CPU time does not contain work
+// that the kernel does in its own threads, such as the removal of a namespace.
 func latency(ctx context.Context, b *bench) error {
 	for _, p := range programs {
 		took := map[*way][]time.Duration{}

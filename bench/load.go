@@ -14,7 +14,7 @@ import (
 
 const (
 	slice = 800 * time.Millisecond // duration of the load in one turn
-	turns = 3                      // turns of each way
+	turns = 3                      // for each way
 	busy  = 8                      // clients that keep all cores of a small machine busy
 
 	places = 8 + 64 // slots and queue of a daemon with the default settings on at most 4 CPUs
@@ -43,8 +43,8 @@ func throughput(ctx context.Context, b *bench) error {
 	return ctx.Err()
 }
 
-// ask lets several clients run a program repeatedly, and returns the runs per second. Runs that have begun are completed and counted, so
-// that slow runs count as much as fast ones.
+// ask lets several clients run a program repeatedly for some time, and returns the runs per second. Runs that are in progress at the end
+// of that time are completed and counted, because otherwise slow runs would count less than fast ones.
 func (w *way) ask(ctx context.Context, p program, clients int, d time.Duration) (perSecond float64, err error) {
 	var all sync.WaitGroup
 	counts, errs := make([]int, clients), make([]error, clients)

@@ -116,7 +116,7 @@ func (w *way) sleep(ctx context.Context, n int, apart time.Duration, until time.
 		})
 	}
 	all.Wait()
-	return spans, cmp.Or(errs...) // one error is enough
+	return spans, cmp.Or(errs...) // the first error
 }
 
 const crowd = 1000

@@ -273,7 +273,7 @@ func (r *report) others() string {
 	return b.String()
 }
 
-// text returns the report as Markdown. The cost of the settings comes last.
+// text returns the report as Markdown. The table of settings comes last.
 func (r *report) text() string {
 	var aims, notes strings.Builder
 	for _, j := range r.Aims {

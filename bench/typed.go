@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// drawing draws a picture. Bare python3 writes it to a file; a run returns it.
+// drawing draws a picture. Under bare python3 it writes the picture to /dev/null. A run returns it as a display.
 var drawing = program{name: "picture", template: "data", source: `import matplotlib
 import matplotlib.pyplot as plt
 plt.plot([n * n for n in range(100)])
@@ -27,14 +27,14 @@ else:
 print("drawn")
 `, want: "drawn\n"}
 
-// telling prints when it prints, and goes on for a while.
+// telling prints the time at which it prints, and then runs on for 30 ms.
 var telling = program{name: "first byte", source: `import time
 print(time.time(), flush=True)
 time.sleep(.03)
 `}
 
-// typed compares the typed API with the old route, with the same program on the same daemon; measures a picture that comes back; and how
-// long printed text takes to reach a client that follows the run.
+// typed makes three measurements. It compares the typed API with the old route, by the same program on the same daemon. It measures runs
+// that return a picture. And it measures the time until printed text reaches a client that reads the events of the run.
 func typed(ctx context.Context, b *bench) error {
 	before, fresh := map[*way][]time.Duration{}, map[*way][]time.Duration{}
 	served := b.served()
@@ -141,7 +141,7 @@ func (w *way) runTyped(ctx context.Context, p program) (a answer, err error) {
 	return a, err
 }
 
-// firstByte returns how long after it was printed a line has reached this client.
+// firstByte returns the time from the printing of a line to its arrival at this client.
 func (w *way) firstByte(ctx context.Context) (time.Duration, error) {
 	response, err := w.typedRequest(ctx, telling, "application/jsonl")
 	if err != nil {

@@ -24,12 +24,12 @@ import (
 type way struct {
 	Name   string `json:"name"`
 	Label  string `json:"label"`
-	Absent string `json:"absent,omitempty"` // why it is not measured
+	Absent string `json:"absent,omitempty"` // the reason if it cannot be measured
 
 	command []string // the source is appended
 	server  []string
 	env     []string
-	ours    bool
+	ours    bool // sandboxd
 	forks   bool // engine fork: a request selects a template
 	hides   bool // it does not wait for the program, so the CPU time of the program is unknown
 	waiting bool // it keeps waiting jails, and makes another one after each run
