@@ -36,9 +36,10 @@ import (
 // The attacks are testdata/escape/FAMILY/NAME.py, one each, with a head of comments:
 //
 //	# expect: held [END|END...]   how the run may end: exit=N, signal=SIGNAME, timeout, oom, any; exit=0 by default
-//	# a description, with the CVE or the project from which it comes
+//	# a description: the action of the program, its purpose if that is not obvious, what must happen if the output does not show it, and
+//	# the CVE or the project from which the attack comes
 //	# weakened: oom               another end that is allowed in a jail without some layers (optional)
-//	# layers: mounts seccomp      the layers each of which stops it alone; see layers_test.go
+//	# layers: mounts seccomp      the layers, each of which stops it alone; see layers_test.go
 //	# arch: amd64                 the only architecture on which it exists (optional)
 //	# limits: wall=1s memory=64MiB cpu=0.5 pids=20 scratch=4MiB inodes=100 output=1KiB   (optional)
 //
@@ -88,7 +89,7 @@ func loadAttacks(t *testing.T) (attacks []attack) {
 			ends:   []string{"exit=0"},
 		}
 		if !strings.HasPrefix(a.source, "# expect: held") {
-			t.Fatalf("%s: the first line says no expectation", file)
+			t.Fatalf("%s: the first line does not begin with \"# expect: held\"", file)
 		}
 		for line := range strings.Lines(a.source) {
 			comment, is := strings.CutPrefix(line, "# ")
@@ -114,7 +115,7 @@ func loadAttacks(t *testing.T) (attacks []attack) {
 			}
 		}
 		if len(a.layers) == 0 {
-			t.Fatalf("%s: no layer is said to stop it", file)
+			t.Fatalf("%s: the head names no layer", file)
 		}
 		for _, name := range a.layers {
 			if layerNamed(name) == nil {
