@@ -1,6 +1,6 @@
 # expect: held
-# The program moves and remaps pages, reserves a protection key, gives pages to a pipe, and asks which pages are in memory: for a shared
-# file that shows what others have used (CVE-2019-5489).
+# The program moves and remaps pages, reserves a protection key, gives pages to a pipe, creates secret memory, and asks which pages are in
+# memory: for a shared file that shows what others have used (CVE-2019-5489).
 # layers: seccomp
 libc.mmap.restype = ctypes.c_void_p
 at = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))

@@ -1,5 +1,6 @@
 # expect: held
-# The program uses names and paths of the maximum length and longer ones, and names with control characters.
+# The program uses names and paths of the maximum length and longer ones, and names with control characters, invalid UTF-8, options and
+# format strings.
 # layers: kernel
 open("/tmp/" + "x" * 255, "w").close()
 refused("256 bytes", lambda: open("/tmp/" + "x" * 256, "w"), errno.ENAMETOOLONG)
