@@ -10,7 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail"
 	"github.com/sandboxd/sandboxd/internal/jailtest"
@@ -152,21 +155,108 @@ sys.exit(7)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd, dir := bareWith(t, tt.program)
-			var stdout, stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			_ = cmd.Run() // the error is the exit status, which is compared below
-			status := fmt.Sprintf("exit=%d", cmd.ProcessState.ExitCode())
-			there := strings.NewReplacer(dir+"/main.py", "main.py", dir, "/home/sandbox")
-			if end(r) != status || string(r.Stdout.Kept) != there.Replace(stdout.String()) || string(r.Stderr.Kept) != there.Replace(stderr.String()) {
-				t.Errorf("inside: %s\n%s\n%s\noutside: %s\n%s\n%s", end(r), r.Stdout.Kept, r.Stderr.Kept, status, &stdout, &stderr)
+			compareWithBareProgram(t, r, jailtest.Python, tt.program)
+		})
+	}
+}
+
+// compareWithBareProgram compares a result with that of the same program outside of a jail.
+func compareWithBareProgram(t *testing.T, r *jail.Result, python string, program sandbox.Program) {
+	t.Helper()
+	cmd, dir := bareWith(t, python, program)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run() // the error is the exit status, which is compared below
+	status := ended(unix.WaitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus)))
+	there := strings.NewReplacer(dir+"/main.py", "main.py", dir, "/home/sandbox")
+	if end(r) != status || string(r.Stdout.Kept) != there.Replace(stdout.String()) || string(r.Stderr.Kept) != there.Replace(stderr.String()) {
+		t.Errorf("inside: %s\n%s\n%s\noutside: %s\n%s\n%s", end(r), r.Stdout.Kept, r.Stderr.Kept, status, &stdout, &stderr)
+	}
+}
+
+// When the compiler warns of a program, Python 3.13 imports the module warnings from the program's directory. Python 3.11 does not. The
+// program behaves as under `python3 main.py` of the same version. A virtual environment without the packages of the system is used,
+// because one of those may import that module before the program starts.
+func TestModulesThatTheCompilerImports(t *testing.T) {
+	underEngines(t, testModulesThatTheCompilerImports, "exec", "exec, warm", "fork", "fork, warm")
+}
+
+func testModulesThatTheCompilerImports(t *testing.T, edit func(*jail.Config)) {
+	python := virtualEnvironmentBelow(t, "/var/tmp", nil)
+	j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Python = python; c.Limits.Wall *= 12 }) // the lab computes slowly
+	const warned = `
+import os, sys
+from _frozen_importlib_external import PathFinder
+if 5 is 5: print(sys.path[:1], sorted({"warnings", "linecache", "tokenize", "token", "re"} & set(sys.modules)))
+print(os.path.exists("main.py"), PathFinder.find_spec("main") is not None)
+`
+	for _, tt := range []struct{ name, source, path, module string }{
+		{"none", warned, "other.py", ""},
+		{"one that prints", warned, "warnings.py", "print('mine', __name__)"},
+		{"one that changes the path", warned, "warnings.py", `
+import sys
+print(sys.path[0])
+sys.path[:0] = ["a", "b"]
+`},
+		{"one that clears the path", warned, "warnings.py", "import sys; sys.path.clear()"},
+		{"one that fails", warned, "warnings.py", `
+def fail():
+    1/0
+fail()
+`},
+		{"one that fails for another reason", warned, "warnings.py", `
+try:
+    1/0
+except ArithmeticError:
+    raise KeyError(1)
+`},
+		{"one that exits", warned, "warnings.py", "raise SystemExit(3)"},
+		{"one that is interrupted", warned, "warnings.py", "raise KeyboardInterrupt"},
+		{"one that does not compile", warned, "warnings.py", "x = ("},
+		{"one that cannot be imported", warned, "warnings.py", "import nothing"},
+		{"one that reports errors itself", warned, "warnings.py", `
+import sys
+sys.excepthook = lambda kind, error, tb: print("mine:", kind, error, tb.tb_lineno, tb.tb_next, error.__traceback__ is tb)
+1/0
+`},
+		{"one that registers a function for the end", warned, "warnings.py", `
+import atexit
+atexit.register(print, "the end")
+1/0
+`},
+		{"one that prints, and a program that does not compile", "if 5 is 5: pass\nx = (", "warnings.py", "print('mine')"},
+		{"one that fails, and a program that does not compile", "if 5 is 5: pass\nx = (", "warnings.py", "1/0"},
+		{"one that is imported by warnings", warned, "linecache.py", "print('mine')"},
+		{"one that fails and is imported by warnings", warned, "token.py", "1/0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			program := sandbox.Program{Source: []byte(tt.source), Files: []sandbox.File{{Path: tt.path, Data: []byte(tt.module)}}}
+			r, err := j.Run(t.Context(), program, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareWithBareProgram(t, r, python, program)
+
+			// A check runs no module of the program.
+			program.Check = true
+			r, err = j.Run(t.Context(), program, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status := "exit=0"
+			if tt.source != warned {
+				status = "exit=1"
+			}
+			if said := string(r.Stdout.Kept) + string(r.Stderr.Kept); end(r) != status || strings.Contains(said, "mine") || strings.Contains(said, "Traceback") {
+				t.Errorf("compiled only, it ended with %s and said %s", end(r), said)
 			}
 		})
 	}
 }
 
-// bareWith runs the same program with python3 outside of a jail, in its own directory.
-func bareWith(t *testing.T, program sandbox.Program) (cmd *exec.Cmd, dir string) {
+// bareWith runs the same program with a python3 outside of a jail, in its own directory.
+func bareWith(t *testing.T, python string, program sandbox.Program) (cmd *exec.Cmd, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	put := func(path string, data []byte) string {
@@ -183,7 +273,7 @@ func bareWith(t *testing.T, program sandbox.Program) (cmd *exec.Cmd, dir string)
 	for _, f := range program.Files {
 		put(f.Path, f.Data)
 	}
-	cmd = exec.Command(jailtest.Python, slices.Concat([]string{"main.py"}, program.Args)...)
+	cmd = exec.Command(python, slices.Concat([]string{"main.py"}, program.Args)...)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=/home/sandbox"}
 	for name, value := range program.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)

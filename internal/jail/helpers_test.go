@@ -319,20 +319,21 @@ func table(t *testing.T, page, header string) (rows [][]string) {
 	return rows
 }
 
-// virtualEnvironment makes a virtual environment with additional modules, given as source by name, or as other files by their names.
+// virtualEnvironment makes a virtual environment with additional modules, given as source by name, or as other files by their names. It
+// has the packages of the system.
 func virtualEnvironment(t *testing.T, modules map[string]string) (python string) {
 	t.Helper()
-	return virtualEnvironmentBelow(t, "/var/tmp", modules) // not /tmp: see TestNewRefuses
+	return virtualEnvironmentBelow(t, "/var/tmp", modules, "--system-site-packages") // not /tmp: see TestNewRefuses
 }
 
-func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]string) (python string) {
+func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]string, options ...string) (python string) {
 	t.Helper()
 	dir, err := os.MkdirTemp(parent, "sandboxd-test-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if out, err := exec.Command(jailtest.Python, "-m", "venv", "--without-pip", "--system-site-packages", dir+"/v").CombinedOutput(); err != nil {
+	if out, err := exec.Command(jailtest.Python, slices.Concat([]string{"-m", "venv", "--without-pip", dir + "/v"}, options)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	packages, _ := filepath.Glob(dir + "/v/lib/python3*/site-packages")

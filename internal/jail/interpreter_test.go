@@ -24,7 +24,7 @@ func TestInterpreterAnywhere(t *testing.T) {
 			if _, err := os.Stat(parent); err != nil {
 				t.Skip("this machine has no such directory")
 			}
-			python := virtualEnvironmentBelow(t, parent, map[string]string{"mine": "x = 7"})
+			python := virtualEnvironmentBelow(t, parent, map[string]string{"mine": "x = 7"}, "--system-site-packages")
 			config := jailtest.Config(t)
 			config.Python, config.Fork = python, n%2 == 1
 			for _, missing := range doctor.Missing(doctor.Probe(t.Context(), config)) {

@@ -7,6 +7,7 @@
 # stack, and tracebacks and line numbers are the same as outside.
 import _signal
 import _thread
+import _warnings
 import marshal
 import os
 import sys
@@ -322,14 +323,20 @@ class Main:
     at the moment when the source can replace the compiled code.
     """
 
-    def __init__(self, source, check):
+    def __init__(self, source, check, names):
+        self.home = os.path.dirname(os.path.abspath(SOURCE))
+        self.path = [self.home] + sys.path  # as the interpreter sets it before it opens the file
         try:
-            code = compile(source, SOURCE, "exec", dont_inherit=True)
-        except Exception:
-            if check:
-                sys.addaudithook(run_no_program)
-            self.refuse()
-            return
+            code = compile(source, SOURCE, "exec", dont_inherit=True) if check else self.compile(source)
+        except BaseException as error:
+            below = error.__traceback__.tb_next
+            below = below and below.tb_next  # the frames below the calls above
+            if not below and getattr(error, "filename", None) in (None, SOURCE):  # the compiler has refused the program
+                if check:
+                    sys.addaudithook(run_no_program)
+                self.refuse()
+                return
+            code = self.fail(error, below, names)
         if check:
             os._exit(0)
         os.rename(SOURCE, ASIDE)
@@ -337,8 +344,21 @@ class Main:
         self.real = _frozen_importlib_external.SourcelessFileLoader
         _frozen_importlib_external.SourcelessFileLoader = self.loader
 
+    def compile(self, source):
+        """Compile the program. Since Python 3.13, a warning of the compiler makes the interpreter import modules, which it first looks for
+        beside main.py."""
+        before = sys.path[:]
+        sys.path[:] = self.path
+        try:
+            return compile(source, SOURCE, "exec", dont_inherit=True)
+        finally:
+            self.path = sys.path[:]  # such a module may have changed it
+            sys.path[:] = before
+            sys.path_importer_cache.pop(self.home, None)  # it may list .main.py
+
     def loader(self, name, path):
         _frozen_importlib_external.SourcelessFileLoader = self.real
+        sys.path[:] = self.path
         if was_interrupted():  # the interpreter has not read the file yet
             self.put(compile("raise KeyboardInterrupt", SOURCE, "exec"))
         os.rename(ASIDE, SOURCE)
@@ -348,11 +368,10 @@ class Main:
     def put(code):
         put(SOURCE, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
 
-    def refuse(self):
+    @staticmethod
+    def refuse():
         """Leave the source in main.py. The interpreter cannot compile it either, and reports the error as it does for a file. Interrupts
         stay blocked, so that the report is complete."""
-        import warnings
-
         def say(kind, error, traceback):
             path = os.path.abspath(SOURCE)
             if isinstance(error, SyntaxError) and error.msg:
@@ -361,15 +380,25 @@ class Main:
                     error.filename = SOURCE
             sys.__excepthook__(kind, error, traceback)
 
-        warnings.simplefilter("ignore")  # the first compilation has already shown them
+        # The first compilation has already shown the warnings. This is the list of the module warnings, which may be the program's own.
+        _warnings.filters.insert(0, ("ignore", None, Warning, None, 0))
         sys.excepthook = say
+
+    @staticmethod
+    def fail(error, below, names):
+        """Return code that ends with an error of a module that the compiler has imported. The report has no frame of this code. Only
+        SystemExit is raised again: KeyboardInterrupt would end the process by a signal, which it does not during a compilation."""
+        show = sys.excepthook
+        sys.excepthook = lambda *_: show(type(error), error.with_traceback(below), below)
+        names["error"] = error if isinstance(error, SystemExit) else Exception
+        return compile("raise error", SOURCE, "exec")
 
 
 def run_no_program(event, arguments):
     """An audit hook for a program that compile() has refused and that must not run. The interpreter may be able to compile the file:
-    before Python 3.12 it ignores a NUL byte in a file. Then the hook ends the process before the code runs. It ignores code of the standard
-    library, because the interpreter may import a codec to read the file."""
-    if event == "exec" and not arguments[0].co_filename.startswith(os.path.dirname(os.__file__) + "/"):
+    before Python 3.12 it ignores a NUL byte in a file. Then the hook ends the process before the code of the file runs. It ignores all
+    other code: the interpreter may import a codec to read the file, and since Python 3.13 it imports modules to print the error."""
+    if event == "exec" and arguments[0].co_filename == os.path.abspath(SOURCE):
         os._exit(0)
 
 
@@ -434,7 +463,7 @@ def launch():
     sys.path_importer_cache[os.path.abspath(SOURCE)] = None
 
     end.main = new_main(nulled)
-    Main(source, check=what == b"check")
+    Main(source, what == b"check", end.main)
 
 
 def is_first():
