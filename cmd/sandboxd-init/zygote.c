@@ -36,9 +36,26 @@ static int serve(void)
 	return answered;
 }
 
+/*
+ * reset_signals stops to ignore and to block signals. execve(2) keeps both, so a daemon that a script started in the background
+ * would pass on that SIGINT is ignored, and no program could be interrupted.
+ */
+static void reset_signals(void)
+{
+	struct {
+		uint64_t handler, flags, restorer, mask;
+	} usual = { 0 }; /* SIG_DFL */
+	uint64_t none = 0;
+
+	for (int n = 1; n <= 64; n++) /* fails for SIGKILL and SIGSTOP */
+		syscall6(__NR_rt_sigaction, n, (long)&usual, 0, sizeof usual.mask, 0, 0);
+	syscall6(__NR_rt_sigprocmask, SIG_SETMASK, (long)&none, 0, sizeof none, 0, 0);
+}
+
 __attribute__((noreturn, used)) static void start(void)
 {
 	syscall6(__NR_prctl, PR_SET_NAME, (long)"sandboxd-zygote", 0, 0, 0, 0);
+	reset_signals();
 	/*
 	 * Close the descriptor of this program and all that the daemon passed on. STATUS stays open, so that requests get
 	 * higher numbers: see become.

@@ -3,7 +3,9 @@ package jail_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +90,37 @@ func TestZygotesHaveNoDescriptorOfTheDaemon(t *testing.T) {
 			t.Errorf("process %d is of session %d (%v)", pid, session, err)
 		}
 	}
+}
+
+// A program does not inherit the signals that the daemon ignores or blocks.
+func TestSignalsThatTheDaemonIgnores(t *testing.T) {
+	const child = "SANDBOXD_TEST_IGNORES"
+	if os.Getenv(child) == "" {
+		executable, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("env", "--ignore-signal=HUP,INT,QUIT", "--block-signal=USR1", executable, "-test.run=^"+t.Name()+"$", "-test.v")
+		cmd.Env = append(os.Environ(), child+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	for _, name := range []string{"SigIgn", "SigBlk"} {
+		if set, err := strconv.ParseUint(status(t, os.Getpid())[name], 16, 64); err != nil || set == 0 {
+			t.Fatalf("%s is %x (%v), so nothing is tried", name, set, err)
+		}
+	}
+	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
+		j := jailtest.New(t, edit)
+		got := jailtest.Output(t, j, `
+import signal
+print(signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGQUIT), signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+`)
+		if got != "0 0 True\nset()\n" {
+			t.Errorf("got %q", got)
+		}
+	}, "exec", "exec, warm", "fork", "fork, warm")
 }
