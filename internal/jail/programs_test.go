@@ -83,12 +83,13 @@ func (p program) missing() []string {
 	})
 }
 
-var mainFile = regexp.MustCompile(`File "(/home/sandbox/)?main\.py"`)
+// mainFile matches the program's file in a traceback and at the beginning of a warning.
+var mainFile = regexp.MustCompile(`(?m)(File "|^)/home/sandbox/main\.py("|:\d+: )`)
 
 // compared splits a stream into the text that must be the same inside and outside, and the lines that must differ. Text that varies is
 // removed.
 func (p program) compared(text string) (same string, other []string) {
-	text = mainFile.ReplaceAllString(text, `File "main.py"`)
+	text = mainFile.ReplaceAllString(text, "${1}main.py${2}")
 	for _, pattern := range p.varies {
 		text = pattern.ReplaceAllString(text, "…")
 	}
