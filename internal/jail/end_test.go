@@ -20,6 +20,16 @@ func testEnd(t *testing.T, edit func(*jail.Config)) {
 class A:
   def __del__(self): print('gone', __name__, A.__name__)
 `
+	// Python 3.12 and later have sys.monitoring.
+	const monitor = `
+import sys
+m = getattr(sys, 'monitoring', None)
+if m:
+  m.use_tool_id(3, 'mine')
+  m.register_callback(3, m.events.PY_START, lambda code, at, out=print: out('start', code.co_name))
+  m.register_callback(3, m.events.CALL, lambda code, at, called, argument, out=print: out('call', called))
+  m.set_events(3, m.events.PY_START | m.events.CALL)
+`
 	for name, source := range map[string]string{
 		"a last comment": "print(1)  # that was it",
 		"a last line that is indented": `
@@ -316,6 +326,12 @@ a = A()
 sys.settrace(lambda frame, event, arg, out=print: out(event, frame.f_code.co_name))
 print('end')
 `,
+		"a monitor": monitor + "print('end')",
+		"a monitor and a destructor": monitor + `
+class A:
+  def __del__(self): print('gone')
+a = A()
+print('end')`,
 		"a profiler": `
 import sys
 sys.setprofile(lambda frame, event, arg: print(event, frame.f_code.co_name))

@@ -3,6 +3,7 @@ package jail_test
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"testing"
 
@@ -13,11 +14,14 @@ import (
 const canaryHost = "sandboxd-canary-host"
 
 // TestMain gives the tests a session key ring and, if they may, a host name. Both belong to a thread, and
-// are inherited by what it executes: itself, so that all of its threads, and whatever they start, have them.
+// are inherited by what it executes: itself, so that all of its threads, and whatever they start, have them. It also
+// handles the signals that a script ignores in processes that it starts in the background: execve(2) resets a signal that is handled,
+// and keeps one that is ignored. Otherwise a program outside of a jail could not be interrupted.
 func TestMain(m *testing.M) {
 	const done = "SANDBOXD_TEST_CANARIES"
 	if os.Getenv(done) == "" {
 		runtime.LockOSThread()
+		signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP)
 		// On a kernel without keyrings, the tests that need one fail with a message.
 		_, _ = unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) // 0: anonymous
 		if unix.Unshare(unix.CLONE_NEWUTS) == nil {

@@ -19,9 +19,8 @@ import atexit
 import gc
 from _collections import deque
 from _frozen_importlib_external import MAGIC_NUMBER
-from _functools import partial
 from _weakref import ReferenceType
-from itertools import islice
+from itertools import islice, repeat
 
 for name in set(sys.modules) - before:
     del sys.modules[name]  # a program must not find modules that only the launcher imported
@@ -186,13 +185,21 @@ class End:
         self.streams = sys.stdout, sys.stderr
         self.exit = None  # exit() of a template's module, which also flushes the streams of C; None with engine exec
         self.tracer, self.profiler = [], []
-        # atexit calls these in reverse order: save and remove the tracer and the profiler, leave(), and restore the profiler. Except for
-        # leave(), all calls are of C functions, so that the program's tracer sees no frame of the launcher.
-        atexit.register(partial(deque, map(sys.setprofile, self.profiler), 0))
+        tools, events = [], []  # of sys.monitoring
+        # atexit calls these in reverse order: save and remove the events, the tracer and the profiler, leave(), and restore the profiler
+        # and the events. Except for leave(), all calls are of C functions, so that nothing of the program sees a frame of the launcher.
+        monitoring = getattr(sys, "monitoring", None)  # since Python 3.12
+        if monitoring:
+            atexit.register(deque, map(monitoring.set_events, tools, events), 0)
+        atexit.register(deque, map(sys.setprofile, self.profiler), 0)
         atexit.register(self.leave)
         for get, set, was in ((sys.getprofile, sys.setprofile, self.profiler), (sys.gettrace, sys.settrace, self.tracer)):
             atexit.register(set, None)
             atexit.register(was.extend, islice(iter(get, self), 1))
+        if monitoring:
+            atexit.register(deque, map(monitoring.set_events, tools, repeat(0)), 0)
+            atexit.register(events.extend, map(monitoring.get_events, tools))
+            atexit.register(tools.extend, filter(monitoring.get_tool, range(6)))
 
     def keep(self):
         """Remember the modules and objects that exist now as python3's own, and not the program's."""
