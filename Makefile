@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman test-debian13
 
 PREFIX  ?= /usr/local
 BINARY  ?= bin/sandboxd
@@ -51,7 +51,7 @@ run: build ## install what is missing, build, and serve on 127.0.0.1:8000 (ARGS=
 test: ## lint, run the tests here, and those in the lab that need it
 test-all: ## the same with every case in every way, all programs, all of CPython's tests and short fuzzing
 test-all: export SANDBOXD_TEST_ALL := 1
-test-all: MORE := test-release programs regrtest fuzz-short test-containers
+test-all: MORE := test-release programs regrtest fuzz-short test-containers test-debian13
 test-all: LAB := lab-all
 
 test test-all:
@@ -185,6 +185,9 @@ screenshots: build deps-test ## take pictures of the playground page in .cache/s
 	@mkdir -p .cache/screenshots
 	SANDBOXD_SCREENSHOTS=$(CURDIR)/.cache/screenshots go test -count=1 -run='^TestPlayground' ./cmd/sandboxd
 	@cp .cache/screenshots/playground-1200-light.png docs/playground.png
+
+test-debian13: init ## run the tests of the jail with Python 3.13 and the packages of Debian 13, on this kernel
+	@scripts/fresh jail trixie
 
 fresh: ## try make run in a minimal Debian 12 and a minimal Debian 13 that have only make
 	@scripts/fresh
