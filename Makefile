@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman test-debian13
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman test-debian13 deps-lab
 
 PREFIX  ?= /usr/local
 BINARY  ?= bin/sandboxd
@@ -73,7 +73,7 @@ lint: deps ## gofmt, go vet, staticcheck, revive, govulncheck (GOVULNDB=URL), sh
 	go vet -C tools/dashboard .
 	go tool -modfile=tools/revive/go.mod revive -config tools/revive/revive.toml ./... ./tools/cyclonedx
 	@scripts/vulnerabilities
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/* packaging/deb/* packaging/rpm/* lab/image lab/payload lab/run lab/*.sh .ci/run; \
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* packaging/deb/* packaging/rpm/* lab/foreign lab/image lab/payload lab/run lab/*.sh .ci/run; \
 		else echo "no shellcheck: shell scripts not checked"; fi
 
 test-lint: deps ## check that make lint fails if the daemon has a known vulnerability, and says if it could not check
@@ -148,18 +148,22 @@ escape: build ## attack the complete jail and each layer alone; print the result
 		{ grep -vE '^ *(===|--- PASS)' .cache/escape-browser; exit 1; }
 	@grep -E '^(Attacks|  browser|ok)' .cache/escape-browser
 
-lab: deps-test ## run the tests in a virtual machine with systemd and cgroup v2 (LAB_SYSTEM=debian13; SANDBOXD_TEST_ALL=1: every test)
+deps-lab: deps-test
+	@case "$(LAB_SYSTEM)" in *-arm64) scripts/need qemu-system-arm kmod cpio ;; esac
+
+lab: deps-lab ## run the tests in a virtual machine with systemd and cgroup v2 (LAB_SYSTEM=debian13; SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
 	@lab/run
 
-lab-all: deps-test ## the same in each system: Debian 12, Debian 13, and Debian 13 with the newest kernel of its backports
+lab-all: deps-test ## the same in each system: Debian 12, Debian 13, Debian 13 with the newest kernel of its backports, Debian 12 for arm64
 	@lab/payload .cache/lab/payload
 	@for system in debian12 debian13 debian13-backports; do echo "lab: $$system"; LAB_SYSTEM=$$system lab/run || exit; done
+	@echo "lab: debian12-arm64"; $(MAKE) --no-print-directory lab LAB_SYSTEM=debian12-arm64
 
-lab-image: deps-test # build that machine's disk if it does not exist
+lab-image: deps-lab # build that machine's disk if it does not exist
 	@lab/run image
 
-lab-shell: deps-test ## open that machine's console
+lab-shell: deps-lab ## open that machine's console
 	@lab/payload .cache/lab/payload
 	@lab/run shell
 

@@ -63,11 +63,13 @@ echo "=== Debian $(cat /etc/debian_version), Linux $(uname -r), $(systemctl --ve
 # With the default setting this small machine refuses to allocate 10 GB (MemoryError). The cgroup should kill the program instead.
 sysctl -q vm.overcommit_memory=1
 
-# The package first: it leaves nothing behind.
-begin=$SECONDS
-# shellcheck disable=SC1091 # it is checked by itself
-. lab/package.sh
-echo "=== package: $((SECONDS - begin)) s"
+# The package first: it leaves nothing behind. A Debian that was only unpacked has no database of packages to install it.
+if [ -d packages ]; then
+	begin=$SECONDS
+	# shellcheck disable=SC1091 # it is checked by itself
+	. lab/package.sh
+	echo "=== package: $((SECONDS - begin)) s"
+fi
 
 cp -a install/. /
 walls 60s # some checks wait for programs, and the processor is emulated
@@ -144,7 +146,7 @@ check "ready" ready
 status() { systemctl show -P StatusText sandboxd | grep -qx "$1"; }
 check "the status shows the address" status "Serving $url, isolation required"
 check "a run" says '{"stdout":"Hello, World!\n","stderr":""}' "print('Hello, World!')"
-check "numpy" says '"stdout":"6\n"' 'import numpy; print(numpy.arange(4).sum())'
+[ ! -d /usr/lib/python3/dist-packages/numpy ] || check "numpy" says '"stdout":"6\n"' 'import numpy; print(numpy.arange(4).sum())'
 denied() {
 	execute 'import fcntl; fcntl.fcntl(0, fcntl.F_NOTIFY, 0)'
 	curl -sSf $url/metrics >/tmp/metrics && grep '^sandboxd_seccomp_denials_total{syscall="fcntl"} 1$' /tmp/metrics
@@ -164,7 +166,8 @@ sees() { # DIRECTORY NAME...
 	got=$(find "/proc/$pid/root$1" -mindepth 1 -maxdepth 1 ! -name payload -printf '%f\n' | LC_ALL=C sort | tr '\n' ' ')
 	[ "$got" = "${*:2} " ] || { echo "$1 has $got"; return 1; }
 }
-check "the daemon has its own root" sees / bin dev etc lib lib64 proc root run sbin sys tmp uncovered usr var
+# shellcheck disable=SC2046 # no word if there is no such directory, as on arm64
+check "the daemon has its own root" sees / bin dev etc lib $([ ! -e /lib64 ] || echo lib64) proc root run sbin sys tmp uncovered usr var
 few=()
 for file in alternatives fonts ld.so.cache localtime matplotlibrc mime.types protocols sandboxd services ssl/openssl.cnf; do
 	[ ! -e "/etc/$file" ] || few+=("${file%/*}") # those of the unit that this system has
@@ -445,7 +448,7 @@ no_drop_in sandboxd.service
 check "doctor as the service's user" as_user / /usr/local/bin/sandboxd doctor
 check "doctor as that user with own uids" as_own / /usr/local/bin/sandboxd doctor
 # The cost of settings that few other machines support.
-[ "$(cat tests/environment)" != SANDBOXD_TEST_ALL=1 ] || as_root / /payload/bin/bench -daemon /usr/local/bin/sandboxd -only settings -n 20 -out "" 2>&1 | tail -n 2
+[ ! -e bin/bench ] || [ "$(cat tests/environment)" != SANDBOXD_TEST_ALL=1 ] || as_root / /payload/bin/bench -daemon /usr/local/bin/sandboxd -only settings -n 20 -out "" 2>&1 | tail -n 2
 check "doctor as root" as_root / /usr/local/bin/sandboxd doctor
 [ ! -d containers ] || check "containers" lab/containers.sh
 echo "=== service: $SECONDS s"

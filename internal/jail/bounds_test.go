@@ -43,7 +43,7 @@ import threading, time
 started = 0
 try:
     for started in range(40):
-        threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+        threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
 except RuntimeError:
     pass
 print("few" if started < 5 else "some" if started < 10 else "many" if started < 25 else "all")
