@@ -22,6 +22,8 @@ const (
 
 // TestDefaultProfileAnswers makes each of these calls under the default profile. If the filter allows a call, its arguments make the
 // kernel refuse it (EBADF, EFAULT, EINVAL), so that it has no effect.
+//
+//lab:arm64 root
 func TestDefaultProfileAnswers(t *testing.T) {
 	const (
 		afUnix, afInet, afInet6   = unix.AF_UNIX, unix.AF_INET, unix.AF_INET6
@@ -261,6 +263,8 @@ func TestDefaultProfileAnswers(t *testing.T) {
 }
 
 // At each of these numbers the process is killed, or gets the answer of an unknown number.
+//
+//lab:arm64 root
 func TestUnknownSystemCallNumbers(t *testing.T) {
 	f := defaultFilter(t)
 	tests := []struct {
@@ -294,6 +298,8 @@ func TestUnknownSystemCallNumbers(t *testing.T) {
 var x32Numbers = map[string]int{"amd64": 548}[runtime.GOARCH]
 
 // 64-bit programs can make 32-bit calls by int 0x80. Number 20 is getpid there, but writev for 64-bit calls.
+//
+//lab:arm64 root
 func TestForeignArchitectureKillsTheProcess(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Log("int 0x80 is of amd64; elsewhere the compiled program was asked, see verify")
@@ -317,6 +323,8 @@ ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code))
 }
 
 // The programs in testdata/tour do what an ordinary run may do. They run under the default profile as nobody, in their own directory.
+//
+//lab:arm64 root
 func TestPythonWorks(t *testing.T) {
 	f := defaultFilter(t)
 	for _, tt := range []struct {
@@ -363,6 +371,8 @@ func TestPythonWorks(t *testing.T) {
 }
 
 // Shell tools that programs call through os.system and subprocess.
+//
+//lab:arm64 root
 func TestShellToolsWork(t *testing.T) {
 	const script = `set -e
 mkdir -p a/b; echo x > a/f; cp a/f a/g; cp a/f a/h; mv a/g a/b/; seq 30000 | sort -R | sort -n | tail -1 >/dev/null; chmod 600 a/f 2>/dev/null || true

@@ -37,6 +37,8 @@ func patient(c *jail.Config) { c.Limits.Wall = time.Minute }
 
 // A call that an outer filter denies, such as that of a systemd unit, is not counted by the daemon. So these tests use only calls that
 // systemd/sandboxd.service allows.
+//
+//lab:arm64 user
 func TestDenialsAreCountedByName(t *testing.T) {
 	j := jailtest.New(t, patient)
 	for _, tt := range []struct {
@@ -164,6 +166,8 @@ p.plot([1, 2]); p.savefig('x.png')
 }
 
 // The daemon answers denied calls with the same errnos that the kernel returns under the same filter without a listener.
+//
+//lab:arm64 user
 func TestAnswersAreThoseOfTheKernel(t *testing.T) {
 	filter, err := seccompprofiles.Compile(seccompprofiles.Default)
 	if err != nil {
@@ -196,6 +200,7 @@ func TestAnswersAreThoseOfTheKernel(t *testing.T) {
 	}
 }
 
+//lab:arm64 user
 func TestKilledByTheFilter(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Log("x32 is of amd64")

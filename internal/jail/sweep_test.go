@@ -48,6 +48,8 @@ var sweepProgram string
 // The sweep makes every system call to find out which ones reach the kernel. It uses the default filter, but replaces each errno with one
 // that the kernel never returns, so that answers of the filter are recognized. This also works under the filter of a systemd unit: of two
 // filters that return an errno, the one that was installed last counts (seccomp(2)).
+//
+//lab:arm64 user
 func TestSystemCallSweep(t *testing.T) {
 	var attempts [][]int64
 	for number := int64(sweepFirst); number <= sweepLast; number++ {
@@ -96,6 +98,8 @@ func TestSystemCallSweep(t *testing.T) {
 }
 
 // The filter denies the system calls of kernel subsystems that public exploits have used. Each case makes the calls of one subsystem.
+//
+//lab:arm64 user
 func TestSubsystemsAreOutOfReach(t *testing.T) {
 	const cloneUser = unix.CLONE_NEWUSER | int64(unix.SIGCHLD)
 	type call []int64

@@ -12,7 +12,7 @@ import (
 
 // Every directive must have the form that lab/payload understands. Otherwise the lab would skip its test silently.
 func TestDirectivesAreUnderstood(t *testing.T) {
-	understood := regexp.MustCompile(`(?m)^//lab:(as|all)( (user|own|root))+\n(//lab:all( (own|root))+\n)?func Test\w+\(t \*testing\.T\)`)
+	understood := regexp.MustCompile(`(?m)^//lab:((as|all)( (user|own|root))+\n(//lab:all( (own|root))+\n)?|arm64( (user|own|root))+\n)func Test\w+\(t \*testing\.T\)`)
 	written := regexp.MustCompile(`(?m)^\s*//\s*lab:.*$`)
 	total := 0
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {

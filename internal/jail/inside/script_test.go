@@ -92,6 +92,8 @@ func replay(t *testing.T, a *assembler, cut int) (out string, said []byte, statu
 }
 
 // A zygote ends when it receives a malformed request. The daemon then starts another one.
+//
+//lab:arm64 user
 func TestZygoteIsAskedForNonsense(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -182,6 +184,8 @@ func (a *assembler) say(text string) *call {
 func (a *assembler) exit(status int) { a.call("exit", unix.SYS_EXIT_GROUP, num(status)) }
 
 // The init executes each element of a script as the assembler defines it.
+//
+//lab:arm64 user
 func TestReplay(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
