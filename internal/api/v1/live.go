@@ -57,7 +57,7 @@ func (a *API) Live(w http.ResponseWriter, r *http.Request, call Call) error {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
-		return &Error{Kind: UpgradeRequired, Detail: "This path speaks WebSocket only"}
+		return &Error{Kind: UpgradeRequired, Detail: "This path accepts WebSocket connections only"}
 	}
 	// InsecureSkipVerify: package api has checked the origin.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})

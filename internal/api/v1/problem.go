@@ -25,7 +25,7 @@ var (
 	NotOffered = &Kind{"not-offered", http.StatusBadRequest, "The request asks for a feature that is not offered",
 		"A header, such as Idempotency-Key, asks for a feature that this version does not have. Leave the header out."}
 	Unauthorized = &Kind{"unauthorized", http.StatusUnauthorized, "The request has no valid key",
-		"The service wants an API key, as Authorization: Bearer or as X-API-Key. The operator of the service makes keys."}
+		"The service requires an API key, as Authorization: Bearer or as X-API-Key. The operator of the service makes keys."}
 	ForeignPage = &Kind{"foreign-page", http.StatusForbidden, "Pages of this origin may not use the service",
 		"A web page of another origin sent the request. The operator allows origins with --cors-origin."}
 	NotFound = &Kind{"not-found", http.StatusNotFound, "There is no such path",
@@ -37,12 +37,12 @@ var (
 	NotAcceptable = &Kind{"not-acceptable", http.StatusNotAcceptable, "None of the accepted media types is offered",
 		"Accept application/json, text/event-stream or application/jsonl."}
 	BodyTimeout = &Kind{"body-timeout", http.StatusRequestTimeout, "The body did not arrive in time",
-		"The body came too slowly. Send it at once."}
+		"The body came too slowly. Send it without pauses."}
 	TooLarge = &Kind{"too-large", http.StatusRequestEntityTooLarge, "The body is too large",
 		"The body is longer than the limit, which the detail names. Send less, or smaller files."}
 	UnsupportedMediaType = &Kind{"unsupported-media-type", http.StatusUnsupportedMediaType, "The Content-Type is not JSON",
 		"Send Content-Type: application/json."}
-	UpgradeRequired = &Kind{"upgrade-required", http.StatusUpgradeRequired, "The path speaks WebSocket only",
+	UpgradeRequired = &Kind{"upgrade-required", http.StatusUpgradeRequired, "The path accepts WebSocket connections only",
 		"The path is for WebSockets (RFC 6455). Send Upgrade: websocket, as a WebSocket client does."}
 	InvalidRequest = &Kind{"invalid-request", http.StatusUnprocessableEntity, "The request cannot be carried out",
 		"Fields are missing, unknown, of the wrong type or out of range. Each of the errors has the JSON pointer of a field."}

@@ -7,5 +7,5 @@ if os.fork() == 0:
     os.write(w, b"x")
     while True: os.write(2, b"still here\n")
 os.read(r, 1)
-held("its writer dies with it")
+held("its writer has ended with the run")
 os._exit(0)
