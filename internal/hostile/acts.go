@@ -2,7 +2,19 @@ package hostile
 
 import (
 	"fmt"
+	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
+)
+
+// Numbers of system calls, and the dynamic linker of the C library, on this architecture.
+var (
+	clone     = strconv.Itoa(syscall.SYS_CLONE)
+	addKey    = strconv.Itoa(syscall.SYS_ADD_KEY)
+	keyctl    = strconv.Itoa(syscall.SYS_KEYCTL)
+	exitGroup = strconv.Itoa(syscall.SYS_EXIT_GROUP)
+	linker    = map[string]string{"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}[runtime.GOARCH]
 )
 
 // act is one action of a program. how names the place of the action: "inline" (in the first thread), "thread", "child", or "orphan" (in
@@ -65,7 +77,7 @@ var acts = []act{
 		code("until_refused(lambda: os.posix_spawn('/bin/sleep', ['sleep', '30'], {}), %d)\n", 100),
 		code("import subprocess\nfor _ in range(%d): subprocess.Popen(['/bin/sh', '-c', 'sleep 30 & sleep 30 & exec sleep 30'])\n", 30),
 		func(d dice) string {
-			return fmt.Sprintf("for _ in range(20):\n    if call(56, %s | 17, 0, 0, 0, 0) == 0: time.sleep(30)\n", d.flags(32)) // 56 is clone on amd64
+			return fmt.Sprintf("for _ in range(20):\n    if call(%s, %s | 17, 0, 0, 0, 0) == 0: time.sleep(30)\n", clone, d.flags(32))
 		},
 	)},
 	{"threads", "", either(
@@ -237,7 +249,7 @@ var acts = []act{
 		code("for n in range(%d): function('shmget', n, 1 << 20, 0o1777); function('semget', n, 100, 0o1777); function('msgget', n, 0o1777); function('shmat', n, 0, 0)\n", 500),
 		code("from multiprocessing import shared_memory\nuntil_refused(lambda: shared_memory.SharedMemory(create=True, size=1 << 20), %d)\n", 200),
 		code("for n in range(%d): function('mq_open', at(10), 0o102, 0o777, 0); function('sem_open', at(10), 0o100, 0o777, n)\n", 300),
-		code("for n in range(30): call(248, at(13), at(13), at(8), %d, -3); call(250, n, -3, at(0), 100)\n", 4096),
+		code("for n in range(30): call("+addKey+", at(13), at(13), at(8), %d, -3); call("+keyctl+", n, -3, at(0), 100)\n", 4096),
 	)},
 
 	{"output", "", either(
@@ -279,14 +291,14 @@ var acts = []act{
 // ends are ways to end a program.
 var ends = []act{
 	{"runs off", "", code("pass\n")},
-	{"exits", "", either(code("sys.exit(%d)\n", 300), code("os._exit(%d)\n", 300), code("sys.exit('x' * %d)\n", 100000), code("call(231, %d)\n", 1000))},
+	{"exits", "", either(code("sys.exit(%d)\n", 300), code("os._exit(%d)\n", 300), code("sys.exit('x' * %d)\n", 100000), code("call("+exitGroup+", %d)\n", 1000))},
 	{"aborts", "", either(code("os.abort()\n"), code("ctypes.string_at(%d)\n", 4096), code("function('raise', %d)\n", 65), code("function('free', %d + at(3))\n", 100))},
 	{"signals itself", "", code("signal.signal(%[1]d %% 64 + 1, 0) if %[1]d %% 64 + 1 not in (9, 19, 32, 33) else 0\nos.kill(0, %[1]d %% 64 + 1)\n", 64)},
 	{"becomes a shell", "", code("os.execv('/bin/sh', ['sh', '-c', ['while :; do :; done', 'while :; do echo x; done', ':(){ :|:& };:', 'kill -9 -1; exit 3', 'exec sleep 60', 'sleep 60 & sleep 60 & exit 0', 'ulimit -a; cat /proc/self/status; exec cat'][%d]])\n", 7)},
 	{"becomes another", "", either(
 		code("os.execv('/proc/self/exe', ['x', '-c', 'while True: pass'][:%d])\n", 4),
 		code("function('execve', at(12), 0, %d)\n", 2),
-		code("import shutil\nshutil.copy('/bin/sleep', '/tmp/sleep')\nos.chmod('/tmp/sleep', 0o6755)\nattempt(lambda: os.execv('/tmp/sleep', ['sleep', '6%d']))\nos.execv('/lib64/ld-linux-x86-64.so.2', ['ld', '/tmp/sleep', '60'])\n", 9),
+		code("import shutil\nshutil.copy('/bin/sleep', '/tmp/sleep')\nos.chmod('/tmp/sleep', 0o6755)\nattempt(lambda: os.execv('/tmp/sleep', ['sleep', '6%d']))\nos.execv('"+linker+"', ['ld', '/tmp/sleep', '60'])\n", 9),
 	)},
 	{"leaves orphans", "", code("for _ in range(%d):\n    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            os.closerange(0, 10)\n            while True: attempt(os.fork) or time.sleep(0.01)\n        os._exit(0)\nos._exit(0)\n", 10)},
 	{"leaves its streams open to others", "", code("if os.fork() == 0:\n    os.setsid()\n    while True: os.write(1, b'x' * %d)\nos._exit(7)\n", 65536)},

@@ -94,6 +94,6 @@ func (d dice) path() string {
 	return "'" + d.one("/", "/proc/self/mem", "/proc/1/root", "/proc/self/exe", "/proc/self/fd/1", "/proc/self/ns/user", "/proc/sys/kernel/core_pattern",
 		"/proc/sysrq-trigger", "/proc/self/oom_score_adj", "/proc/self/uid_map", "/proc/self/attr/current", "/proc/self/timers", "/proc/self/coredump_filter",
 		"/sys/kernel", "/sys/fs/cgroup", "/dev/null", "/dev/zero", "/dev/full", "/dev/shm", "/dev/ptmx", "/dev/tty", "/dev/mem", "/dev/kmsg", "/tmp", "/tmp/../../..",
-		"/run", "/etc/passwd", "/etc/shadow", "/usr/bin/python3", "/usr/lib", "/home/sandbox", "/home/sandbox/main.py", "/lib64/ld-linux-x86-64.so.2",
+		"/run", "/etc/passwd", "/etc/shadow", "/usr/bin/python3", "/usr/lib", "/home/sandbox", "/home/sandbox/main.py", linker,
 		"/var/run/docker.sock", "/root/.ssh", strings.Repeat("../", 40)+"etc", strings.Repeat("x", 300), strings.Repeat("/tmp", 2000), "") + "'"
 }
