@@ -158,7 +158,7 @@ lab: deps-lab ## run the tests in a virtual machine with systemd and cgroup v2 (
 lab-all: deps-test ## the same in each system: Debian 12, Debian 13, Debian 13 with the newest kernel of its backports, Debian 12 for arm64
 	@lab/payload .cache/lab/payload
 	@for system in debian12 debian13 debian13-backports; do echo "lab: $$system"; LAB_SYSTEM=$$system lab/run || exit; done
-	@echo "lab: debian12-arm64"; $(MAKE) --no-print-directory lab LAB_SYSTEM=debian12-arm64
+	@echo "lab: debian12-arm64"; LAB_TIMEOUT=$${LAB_TIMEOUT:-14400} $(MAKE) --no-print-directory lab LAB_SYSTEM=debian12-arm64
 
 lab-image: deps-lab # build that machine's disk if it does not exist
 	@lab/run image

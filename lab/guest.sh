@@ -118,7 +118,7 @@ results='/^=== (RUN|PAUSE|CONT|NAME)|^PASS$/ { next }
 run_tests() { # WHO DIRECTORY PATTERN FLAG...
 	local who=$1 directory=$2 begin=$SECONDS result=ok
 	# There is no browser here. The tests of the tests' own programs run elsewhere.
-	"as_$who" "/payload/$directory" "/payload/tests/$(basename "$directory").test" -test.v -test.timeout=2400s \
+	"as_$who" "/payload/$directory" "/payload/tests/$(basename "$directory").test" -test.v -test.timeout=7200s \
 		-test.run="$3" -test.skip='InABrowser$|AreCorrectPython$|^TestAttacksGet|^TestNeighbours' "${@:4}" 2>&1 | awk "$results"
 	[ "${PIPESTATUS[0]}" = 0 ] || { result=FAIL; echo "$directory ($who)" >>/tmp/tests-failed; }
 	printf '%s\tgithub.com/sandboxd/sandboxd/%s\t%s.0s (lab, %s)\n' \
