@@ -65,9 +65,9 @@ import time
 time.sleep(3.3)
 print(1)
 `, sandbox.Bounds{Wall: time.Minute}, "exit=0", "1\n"},
-		{"the memory of all runs", strings.ReplaceAll(holds, "64", "128"), sandbox.Bounds{}, "oom", ""},
-		{"more memory", memory, sandbox.Bounds{Memory: 256 << 20}, "exit=0", "134217728\n"},
-		{"less memory", holds, sandbox.Bounds{Memory: 48 << 20}, "oom", ""},
+		{"the memory of all runs", strings.ReplaceAll(holds, "64", "128"), sandbox.Bounds{Wall: time.Minute}, "oom", ""},
+		{"more memory", memory, sandbox.Bounds{Wall: time.Minute, Memory: 256 << 20}, "exit=0", "134217728\n"},
+		{"less memory", holds, sandbox.Bounds{Wall: time.Minute, Memory: 48 << 20}, "oom", ""},
 		{"the processes of all runs", processes, sandbox.Bounds{Wall: time.Minute}, "exit=0", "some\n"},
 		{"more processes", processes, sandbox.Bounds{Wall: time.Minute, Pids: 24}, "exit=0", "many\n"},
 		{"fewer processes", processes, sandbox.Bounds{Wall: time.Minute, Pids: 4}, "exit=0", "few\n"},
