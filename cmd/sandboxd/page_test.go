@@ -180,15 +180,17 @@ func TestPlaygroundRuns(t *testing.T) {
 		p.write(t, "import time\nfor i in range(1_000_000): print(i)\ntime.sleep(2)\nprint('end')")
 		p.js(t, `window.longest = 0; window.last = performance.now();
 			window.ticks = setInterval(() => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; }, 10); 0`, nil)
+		begin := time.Now()
 		p.click(t, "#run")
 		_, output := p.ends(t)
+		took := time.Since(begin)
 		var longest float64
 		p.js(t, `clearInterval(ticks); longest`, &longest)
 		if !strings.HasSuffix(output, "\nend\n") || strings.Count(output, "\n") > 3000 {
 			t.Errorf("%d lines are shown, the last are %q", strings.Count(output, "\n"), output[max(0, len(output)-30):])
 		}
-		if longest > 2000 {
-			t.Errorf("the page did not answer for %.0f ms", longest)
+		if most := max(2*time.Second, took/4); longest > float64(most.Milliseconds()) { // a page that shows all lines does not answer at all
+			t.Errorf("the page did not answer for %.0f ms, while the run took %v", longest, took)
 		}
 		var note string
 		p.js(t, `document.querySelector("#output .note").textContent`, &note)
