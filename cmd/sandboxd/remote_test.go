@@ -176,8 +176,8 @@ func TestRemoteRunIsCancelledBySignals(t *testing.T) {
 // A reader that takes its time loses nothing: neither output, nor the run after the patience of the service.
 func TestRemoteRunWaitsForItsReader(t *testing.T) {
 	d := start(t, "--wall=1m", "--output-limit=32MiB")
-	const pieces, size = 80, 256 << 10
-	cmd := command(t, "run", "--remote", d.url, programFile(t, fmt.Sprintf("import time\nfor i in range(%d):\n    print('x' * %d, end='', flush=True)\n    time.sleep(0.03)", pieces, size)))
+	const pieces, size = 80, 256 << 10 // slow enough for a client under the race detector beside other tests: it has to read, although its reader waits
+	cmd := command(t, "run", "--remote", d.url, programFile(t, fmt.Sprintf("import time\nfor i in range(%d):\n    print('x' * %d, end='', flush=True)\n    time.sleep(0.1)", pieces, size)))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
