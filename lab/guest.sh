@@ -66,7 +66,7 @@ sysctl -q vm.overcommit_memory=1
 # The package first: it leaves nothing behind. A Debian that was only unpacked has no database of packages to install it.
 if [ -d packages ]; then
 	begin=$SECONDS
-	# shellcheck disable=SC1091 # it is checked by itself
+	# shellcheck disable=SC1091 # make lint checks package.sh as a file of its own
 	. lab/package.sh
 	echo "=== package: $((SECONDS - begin)) s"
 fi

@@ -37,8 +37,9 @@ static int serve(void)
 }
 
 /*
- * reset_signals stops to ignore and to block signals. execve(2) keeps both, so a daemon that a script started in the background
- * would pass on that SIGINT is ignored, and no program could be interrupted.
+ * reset_signals gives each signal its default action and unblocks all signals. execve(2) keeps ignored and blocked signals. A
+ * shell script that starts the daemon in the background makes it ignore SIGINT. Without the reset, the programs would inherit that,
+ * and could not be interrupted.
  */
 static void reset_signals(void)
 {
