@@ -301,7 +301,7 @@ func TestRunsAsStreams(t *testing.T) { underEachEngine(t, testRunsAsStreams) }
 func testRunsAsStreams(t *testing.T, flags ...string) {
 	r := startRuns(t, append(flags, "--policy=off", "--wall=30s")...)
 	t.Run("what it prints, while it runs", func(t *testing.T) {
-		const code = "import sys, time\nprint('a', end='')\nsys.stdout.flush()\ntime.sleep(1)\nprint('é', file=sys.stderr)\ntime.sleep(1)\nsys.exit(4)"
+		const code = "import sys, time\nprint('a', end='')\nsys.stdout.flush()\ntime.sleep(2)\nprint('é', file=sys.stderr)\ntime.sleep(2)\nsys.exit(4)"
 		var said []string
 		at := map[string]time.Duration{}
 		begin := time.Now()
@@ -312,14 +312,15 @@ func testRunsAsStreams(t *testing.T, flags ...string) {
 				name += " " + text.(string)
 			}
 			said = append(said, name)
-			if name == "finished" && (e["exit_code"] != 4.0 || e["at_seconds"].(float64) < 2 || e["stdout"] != nil) {
+			if name == "finished" && (e["exit_code"] != 4.0 || e["at_seconds"].(float64) < 4 || e["stdout"] != nil) {
 				t.Errorf("%v", e)
 			}
 		})
 		if !slices.Equal(said, []string{"started", "stdout a", "stderr é\n", "finished"}) {
 			t.Errorf("%q", said)
 		}
-		if at["stderr"]-at["stdout"] < 800*time.Millisecond || at["finished"]-at["stderr"] < 800*time.Millisecond {
+		// Of the 2 s between two events a slow machine takes some; all of them, if what was printed is held back.
+		if at["stderr"]-at["stdout"] < time.Second || at["finished"]-at["stderr"] < time.Second {
 			t.Errorf("it came at %v", at)
 		}
 	})
