@@ -94,7 +94,7 @@ func (p *playground) click(t *testing.T, selector string) {
 
 // TestPlaygroundRuns runs programs on the page, and checks what it shows of them.
 func TestPlaygroundRuns(t *testing.T) {
-	p := openPlayground(t, "--policy=off", "--wall=30s", "--max-output=16M", "--output-limit=16M")
+	p := openPlayground(t, "--policy=off", "--wall=2m", "--max-output=16M", "--output-limit=16M")
 
 	t.Run("by the button", func(t *testing.T) {
 		p.write(t, "print('one')\nprint('two')")
@@ -105,7 +105,7 @@ func TestPlaygroundRuns(t *testing.T) {
 		}
 		var usage string
 		p.js(t, `document.querySelector("#usage").innerText`, &usage)
-		for _, want := range []string{"Wall clock", "of 30 s", "CPU time", "Memory", "MiB"} {
+		for _, want := range []string{"Wall clock", "of 120 s", "CPU time", "Memory", "MiB"} {
 			if !strings.Contains(usage, want) {
 				t.Errorf("no %q in %q", want, usage)
 			}

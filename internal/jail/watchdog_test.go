@@ -215,7 +215,11 @@ end()`, false},
 			{"by reading into it", `
 splinter(32 * MIB)
 def fill(i):
-    with open("/dev/zero", "rb", buffering=0) as zero: libc.read(zero.fileno(), reserve(100 * MIB), 100 * MIB)
+    at, left = reserve(100 * MIB), 100 * MIB
+    with open("/dev/zero", "rb", buffering=0) as zero:
+        while left > 0:  # a read may end early
+            n = libc.read(zero.fileno(), at, left)
+            at, left = at + n, left - n
 go = children(16, fill)
 ready()
 os.write(go, b"x" * 16)

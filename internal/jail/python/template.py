@@ -147,22 +147,28 @@ def leaves_nothing(what, before):
 
 
 def draw_once():
-    """Draw a figure and drop it, if matplotlib is imported. The first figure of a process imports modules, reads the fonts and fills caches:
-    a fifth of its time, which each child would spend again. pyplot is not used, so it has no figure and no backend afterwards."""
+    """Draw a figure and drop it, if matplotlib is imported. Return True if one was drawn. The first figure of a process imports modules,
+    reads the fonts and fills caches: a fifth of its time, which each child would spend again. pyplot is not used, so it has no figure and
+    no backend afterwards."""
     if "matplotlib.figure" not in sys.modules:
-        return
+        return False
     from io import BytesIO
     from matplotlib import font_manager
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # A font keeps its file open, and children would share the file's position. Another matplotlib may keep its fonts elsewhere.
+    forget_fonts = getattr(getattr(font_manager, "_get_font", None), "cache_clear", None)
+    if forget_fonts is None:
+        return False
     figure = Figure()
     axes = figure.subplots()
     axes.plot([0, 1], label="line")
     axes.set_title("title")
     axes.legend()
     FigureCanvasAgg(figure).print_png(BytesIO())
-    font_manager._get_font.cache_clear()  # a font keeps its file open, and children would share the file's position
+    forget_fonts()
+    return True
 
 
 def serve(names, report, end):
@@ -180,9 +186,9 @@ def serve(names, report, end):
         leaves_nothing(f"module {name!r}", before)
     if "PIL.Image" in sys.modules:
         sys.modules["PIL.Image"].preinit()  # the first picture that is written would import these formats
-    draw_once()
-    gc.collect()
-    leaves_nothing("a figure of matplotlib", before)
+    if draw_once():
+        gc.collect()
+        leaves_nothing("a figure of matplotlib", before)
     sys.stdout.flush()
     sys.stderr.flush()
     end.keep()  # gc.freeze: a child that collects garbage does not write to, and so copy, shared memory
