@@ -319,7 +319,7 @@ func testRunsAsStreams(t *testing.T, flags ...string) {
 		if !slices.Equal(said, []string{"started", "stdout a", "stderr é\n", "finished"}) {
 			t.Errorf("%q", said)
 		}
-		// Of the 2 s between two events a slow machine takes some; all of them, if what was printed is held back.
+		// The program pauses for 2 s. On a slow machine the client sees a shorter pause. If output were held back, it would see none.
 		if at["stderr"]-at["stdout"] < time.Second || at["finished"]-at["stderr"] < time.Second {
 			t.Errorf("it came at %v", at)
 		}

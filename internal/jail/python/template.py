@@ -152,22 +152,24 @@ def draw_once():
     no backend afterwards."""
     if "matplotlib.figure" not in sys.modules:
         return False
-    from io import BytesIO
     from matplotlib import font_manager
+
+    # matplotlib keeps the files of its fonts open, and children would share the position in each file. If this version of matplotlib
+    # offers no way to close the files, no figure is drawn.
+    close_fonts = getattr(getattr(font_manager, "_get_font", None), "cache_clear", None)
+    if close_fonts is None:
+        return False
+    from io import BytesIO
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # A font keeps its file open, and children would share the file's position. Another matplotlib may keep its fonts elsewhere.
-    forget_fonts = getattr(getattr(font_manager, "_get_font", None), "cache_clear", None)
-    if forget_fonts is None:
-        return False
     figure = Figure()
     axes = figure.subplots()
     axes.plot([0, 1], label="line")
     axes.set_title("title")
     axes.legend()
     FigureCanvasAgg(figure).print_png(BytesIO())
-    forget_fonts()
+    close_fonts()
     return True
 
 

@@ -1,5 +1,5 @@
 # expect: held signal=SIGSYS|signal=SIGSEGV
-# The same as int80, but the program makes the call itself. It must not return.
+# The same as int80, but the program makes the call itself. It must not return. A child tries first whether this kernel has the entry.
 # layers: seccomp
 # arch: amd64
 import mmap
