@@ -19,6 +19,7 @@ import (
 
 	seccomp "github.com/seccomp/libseccomp-golang"
 
+	"github.com/sandboxd/sandboxd/internal/jailtest"
 	"github.com/sandboxd/sandboxd/internal/testenv"
 )
 
@@ -243,7 +244,7 @@ func (u daemonUser) start(t *testing.T, flags ...string) *sandboxd {
 // readableSelf returns a copy of the test binary that everybody may execute. go test keeps it in a private directory.
 func readableSelf(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
+	dir, err := os.MkdirTemp("/var/tmp", jailtest.NamePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

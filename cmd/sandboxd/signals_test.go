@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sandboxd/sandboxd/internal/jailtest"
 )
 
 // harmless are the signals that the daemon ignores.
@@ -192,7 +194,7 @@ func TestStopDuringImports(t *testing.T) {
 // pythonWith returns the interpreter of a virtual environment that has one additional module.
 func pythonWith(t testing.TB, module, source string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
+	dir, err := os.MkdirTemp("/var/tmp", jailtest.NamePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -329,7 +329,7 @@ func virtualEnvironment(t *testing.T, modules map[string]string) (python string)
 
 func virtualEnvironmentBelow(t *testing.T, parent string, modules map[string]string, options ...string) (python string) {
 	t.Helper()
-	dir, err := os.MkdirTemp(parent, "sandboxd-test-")
+	dir, err := os.MkdirTemp(parent, jailtest.NamePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

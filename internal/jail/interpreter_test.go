@@ -51,7 +51,7 @@ func TestInterpreterWithoutADirectoryOfItsOwn(t *testing.T) {
 			if _, err := os.Stat(parent); err != nil {
 				t.Skip("this machine has no such directory")
 			}
-			link := filepath.Join(parent, "sandboxd-test-python3")
+			link := filepath.Join(parent, jailtest.NamePrefix+"python3")
 			if err := os.Symlink(jailtest.Python, link); err != nil {
 				t.Fatal(err)
 			}

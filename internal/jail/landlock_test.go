@@ -72,7 +72,7 @@ def run(path):
 // hostDirectory creates a directory on the host's root file system with a file that everybody may read.
 func hostDirectory(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "sandboxd-test-")
+	dir, err := os.MkdirTemp("/var/tmp", jailtest.NamePrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

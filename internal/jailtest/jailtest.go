@@ -27,6 +27,10 @@ import (
 // Python is the interpreter of all tests: that of the distribution, with its packages.
 const Python = "/usr/bin/python3"
 
+// NamePrefix starts the name of everything that a test makes in a shared directory of the host. A test that looks for changes of the
+// host leaves these names out.
+const NamePrefix = "sandboxd-test-"
+
 // Without removes stages of the init from the runs of a jail, and with them the layers that they set up. To remove the filter, set
 // Config.Filter instead.
 func Without(c *jail.Config, stages ...string) {
