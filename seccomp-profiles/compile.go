@@ -74,10 +74,14 @@ func compileFor(text []byte, m machine) (*Filter, error) {
 	if f.Program, err = assemble(f, m); err != nil {
 		return nil, fmt.Errorf("libseccomp: %w", err)
 	}
-	if n := len(f.Program); n > maxInstructions {
+	if n := len(f.Program) + announceInstructions; n > maxInstructions {
 		return nil, fmt.Errorf("the filter has %d instructions, more than the kernel's %d", n, maxInstructions)
 	}
-	return f, verify(f, p)
+	if err := verify(f, p); err != nil {
+		return nil, err
+	}
+	f.Program = announce(f, m)
+	return f, nil
 }
 
 // assemble lets libseccomp write the program.

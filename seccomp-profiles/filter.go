@@ -14,8 +14,8 @@ import (
 type Filter struct {
 	// Program is the program for seccomp(2), in the byte order of the machine, with at most BPF_MAXINSNS (4,096)
 	// instructions. For a denial that is counted it returns SECCOMP_RET_USER_NOTIF with the errno as its data. The kernel
-	// ignores the data: the process that serves the listener must answer with that errno. Without a listener the kernel
-	// returns ENOSYS, unless inside.Silence has put the errno in.
+	// ignores the data: the process that serves the listener must answer with that errno. Data 0 is an announcement: see
+	// announce. Without a listener the kernel returns ENOSYS for both, unless inside.Silence has changed the program.
 	Program []unix.SockFilter
 	// Fallback is the action for a call that no rule matches.
 	Fallback Action
@@ -81,8 +81,8 @@ func (f *Filter) Allowed() []string {
 	return names
 }
 
-// Decide runs the program for a call and returns the action of the profile. A counted errno is returned as an ordinary errno. arch is an
-// AUDIT_ARCH_* constant.
+// Decide runs the program for a call and returns the action of the profile. A counted errno is returned as an ordinary errno, and an
+// announcement as SECCOMP_RET_ALLOW. arch is an AUDIT_ARCH_* constant.
 func (f *Filter) Decide(arch, number uint32, args [6]uint64) (Action, error) {
 	a, err := run(f.Program, arch, number, args)
 	return a.silent(), err
@@ -124,8 +124,11 @@ func (a Action) counted() Action {
 	return a
 }
 
-// silent returns the action in which the kernel gives the errno, if there is one.
+// silent returns the action that is the same for the program and has no notification.
 func (a Action) silent() Action {
+	if a == announcement {
+		return unix.SECCOMP_RET_ALLOW
+	}
 	if errno := a.Errno(); errno != 0 {
 		return unix.SECCOMP_RET_ERRNO | Action(errno)
 	}

@@ -18,6 +18,9 @@
 /* The descriptors of a request, in this order. CGROUP comes only with CLONE_INTO_CGROUP. An init has the others from 1 on. */
 enum { OUTPUT, ERRORS, HANDOFF, END, CGROUP, DESCRIPTORS };
 
+/* The descriptors of a request for a visitor: the socket from which it gets its scripts, and the pidfd of the process that it visits. */
+enum { SCRIPT, VISITED, OF_VISITOR };
+
 /* Who writes the id maps of the init. */
 enum {
 	BY_DAEMON,        /* the daemon */
@@ -31,7 +34,7 @@ struct request {
 		uint32_t inside, outside;
 	} uid, gid;
 	uint32_t maps;
-	uint32_t unused;
+	uint32_t visitor; /* 1: not an init, but a process that replays scripts in namespaces of another one; only zygotes make it */
 };
 
 struct answer {
@@ -51,6 +54,7 @@ union control {
  */
 static int receive_request(int socket, struct request *request, int fds[DESCRIPTORS])
 {
+	int want;
 	union control control;
 	struct iovec data = { request, sizeof *request };
 	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
@@ -59,7 +63,8 @@ static int receive_request(int socket, struct request *request, int fds[DESCRIPT
 	if (syscall6(__NR_recvmsg, socket, (long)&message, MSG_CMSG_CLOEXEC, 0, 0, 0) != sizeof *request || message.msg_controllen == 0)
 		return 0;
 	given = (int)((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	if (given != (request->flags & CLONE_INTO_CGROUP ? DESCRIPTORS : CGROUP))
+	want = request->visitor ? OF_VISITOR : request->flags & CLONE_INTO_CGROUP ? DESCRIPTORS : CGROUP;
+	if (given != want)
 		return 0;
 	for (int n = 0; n < given; n++)
 		fds[n] = ((const int *)CMSG_DATA(&control.header))[n];

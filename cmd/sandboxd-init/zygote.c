@@ -1,6 +1,7 @@
 /*
  * sandboxd-init: a static executable without a C library. Each zygote of the daemon executes it. A zygote clones inits, which
- * are children of the daemon (CLONE_PARENT). The init replays a script that ends with the execve of python3.
+ * are children of the daemon (CLONE_PARENT). The init replays a script that ends with the execve of python3. A zygote also clones
+ * visitors, which replay scripts in the namespaces of a run.
  */
 #include <linux/prctl.h>
 #include "replay.h"
@@ -15,7 +16,21 @@ __attribute__((noreturn)) static void become(const int *fds)
 	leave(1);
 }
 
-/* serve clones one init. It returns 0 if the daemon is gone, or does not get the answer. The daemon writes the id maps. */
+/*
+ * visit replays scripts until one fails, or the daemon closes the socket. The first one begins by entering namespaces of the process
+ * whose pidfd is STATUS.
+ */
+__attribute__((noreturn)) static void visit(const int *fds)
+{
+	syscall6(__NR_dup3, fds[SCRIPT], CHANNEL, 0, 0, 0, 0);
+	syscall6(__NR_dup3, fds[VISITED], STATUS, 0, 0, 0, 0);
+	syscall6(__NR_close_range, STATUS + 1, ~0U, 0, 0, 0, 0);
+	while (replay(CHANNEL, 0) == 0)
+		;
+	leave(0);
+}
+
+/* serve clones one process. It returns 0 if the daemon is gone, or does not get the answer. The daemon writes the id maps of inits. */
 static int serve(void)
 {
 	struct request request;
@@ -26,6 +41,8 @@ static int serve(void)
 	if (given == 0 || request.maps != BY_DAEMON)
 		return 0;
 	pid = clone_init(&request, fds, CLONE_PARENT, 0, &pidfd); /* its exit signal is the zygote's own (clone(2)) */
+	if (pid == 0 && request.visitor)
+		visit(fds);
 	if (pid == 0)
 		become(fds);
 	answered = send_answer(CHANNEL, pid < 0 ? (int)-pid : 0, pid, pidfd);

@@ -27,7 +27,7 @@ const (
 	adminConnections = 64
 
 	// descriptorsPerRun is the number of the daemon's descriptors that one run needs: its leaf, the hand-off socket, pipes, the
-	// other ends of the pipes until the init has them, a pidfd, and the filter's listener.
+	// other ends of the pipes until the init has them, a pidfd, the filter's listener, and those for a visitor (package spawn).
 	descriptorsPerRun = 16
 )
 

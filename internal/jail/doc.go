@@ -52,14 +52,14 @@
 //	python    the interpreter, the launcher and the template module
 //	inside    the steps inside a jail, in order, compiled to a script
 //	spawn     the first process of a jail: by a zygote, by a template
-//	denials   the system calls that the filter denies
+//	denials   the system calls that the filter denies; the announcements of new processes
 //	output    the streams of a program
 //	display   the displays of a program, as they come over the hand-off socket
 //	collect   the files that a run returns
 //	kernfs    small files of /proc and of cgroups
 //
-// Read the files of this package in this order: runner, host, environment, jail (the steps of a run), process, handoff, pool, keeper,
-// template; then verdict, watchdog, footprint, reserve, stop and janitor. Package doctor tries every layer before the daemon serves.
+// Read the files of this package in this order: runner, host, environment, jail (the steps of a run), process, handoff, children, pool,
+// keeper, template; then verdict, watchdog, footprint, reserve, stop and janitor. Package doctor tries every layer before the daemon serves.
 //
 // # Trust
 //

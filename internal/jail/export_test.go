@@ -141,6 +141,7 @@ const (
 	HostReserve   = hostReserve
 	WatchInterval = watchInterval
 	LongestRest   = longestRest
+	MostGreeted   = mostGreeted
 )
 
 // HoldsLocks reports whether the daemon holds all locks on inodes that runs share. Another daemon of the machine may hold some of them.

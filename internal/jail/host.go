@@ -25,6 +25,7 @@ type host struct {
 	pace    *rate.Limiter // of the answers to denied system calls
 	zygotes *spawn.Zygotes
 	janitor *janitor
+	blind   sync.Once // logs that child processes cannot get their files of /proc
 
 	namespaces uintptr // of each run; see the constant
 

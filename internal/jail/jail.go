@@ -31,6 +31,8 @@ type jail struct {
 	streams *output.Streams   // nil until the program has been handed over
 	mounts  *os.File          // its mount namespace; see janitor
 	denials *denials.Listener // nil until the filter is loaded, and if denials are not counted
+	visitor *spawn.Visitor    // gives child processes their files of /proc; nil before the first of them. Of the listener's goroutine
+	greeted map[int]bool      // process ids inside of such child processes; likewise
 
 	displays *display.Collector // nil if the caller wants no displays
 	collect  []string           // patterns of the files to collect
@@ -78,7 +80,7 @@ func (j *jail) lap(part *time.Duration) {
 // getReady returns when the init has built the jail and python3 has started in it.
 func (j *jail) getReady(ctx context.Context, script *inside.Script) error {
 	err := j.process.getReady(ctx, script, j.env.host.cfg.SetUpPatience, func(fd int) (err error) {
-		j.denials, err = denials.Listen(fd, j.env.cfg.Filter, j.env.host.pace)
+		j.denials, err = denials.Listen(fd, j.env.cfg.Filter, j.env.host.pace, j.greet)
 		return err
 	})
 	j.lap(&j.timing.Setup)
@@ -276,7 +278,7 @@ func (j *jail) clear(patience time.Duration) {
 		j.env.host.janitor.release(j.mounts)
 		j.env.host.giveID(j.id)
 		p.close()
-		return errors.Join(atStage(StageWait, p.reaped), atStage(StageTeardown, j.leaf.Remove(j.env.host.cfg.KillPatience)))
+		return errors.Join(atStage(StageWait, errors.Join(p.reaped, j.visitor.Close())), atStage(StageTeardown, j.leaf.Remove(j.env.host.cfg.KillPatience)))
 	}
 	if p.gone(patience) {
 		j.goneBy = release()

@@ -37,6 +37,7 @@ var added = []addition{
 	{"sandboxd: processes in new namespaces, started in the cgroup of their run", []string{"clone3", "unshare"}},
 	{"sandboxd: the root file system of a jail", []string{
 		"fsconfig", "fsmount", "fsopen", "mount", "mount_setattr", "move_mount", "open_tree", "pivot_root", "umount2"}},
+	{"sandboxd: files of /proc for child processes of a run, mounted by a process that enters its namespaces", []string{"setns"}},
 	{"sandboxd: the host name of a jail", []string{"setdomainname", "sethostname"}},
 	{"sandboxd: a session keyring for each run", []string{"keyctl"}},
 }

@@ -4,6 +4,9 @@
 // (seccomp_unotify(2)). The answer is the errno that the filter has for the call's number and arguments, which the kernel
 // has copied, so the program cannot change them meanwhile. If the daemon dies, the kernel closes the listener, and all
 // calls that wait or come later return ENOSYS.
+//
+// Over the same listener, new processes of a run announce themselves by a call that the filter allows (announce.go of package
+// seccompprofiles). Such a call waits until a function of the caller has returned.
 package denials
 
 import (
@@ -35,6 +38,7 @@ type Listener struct {
 	file    *os.File // in Go's poller
 	filter  seccompprofiles.Filter
 	pace    *rate.Limiter
+	greet   func(pidfd int)
 	stopped chan struct{} // closed by Stop
 	done    chan struct{} // closed when the goroutine has ended
 
@@ -42,8 +46,9 @@ type Listener struct {
 }
 
 // Listen starts to answer the calls that wait at a listener's descriptor, which it takes over. program is the filter of the
-// run. The caller must call Stop.
-func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, error) {
+// run. greet is called for each process that announces itself, one at a time; the pidfd is valid until it returns, and the process
+// waits for that. The caller must call Stop.
+func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter, greet func(pidfd int)) (*Listener, error) {
 	if err := unix.SetNonblock(fd, true); err != nil { // os.NewFile uses Go's poller only for a non-blocking descriptor
 		return nil, errors.Join(os.NewSyscallError("fcntl of the listener", err), unix.Close(fd))
 	}
@@ -51,6 +56,7 @@ func Listen(fd int, program []unix.SockFilter, pace *rate.Limiter) (*Listener, e
 		file:    os.NewFile(uintptr(fd), "seccomp listener"),
 		filter:  seccompprofiles.Filter{Program: program},
 		pace:    pace,
+		greet:   greet,
 		stopped: make(chan struct{}),
 		done:    make(chan struct{}),
 		counts:  make(map[string]int),
@@ -108,6 +114,11 @@ func (l *Listener) answer(fd uintptr, buffers notifBuffers) (answered, ended boo
 		return false, true
 	}
 	action, err := l.filter.Decide(n.arch, n.number, n.args)
+	if err == nil && action.Allows() {
+		l.announced(fd, buffers, n)
+		err = buffers.proceed(fd, n.id)
+		return true, err != nil && !errors.Is(err, unix.ENOENT)
+	}
 	errno := action.Errno()
 	if err != nil || errno == 0 { // impossible: this filter has sent the notification
 		errno = unix.EPERM
@@ -119,6 +130,18 @@ func (l *Listener) answer(fd uintptr, buffers notifBuffers) (answered, ended boo
 	l.counts[name]++
 	err = buffers.refuse(fd, n.id, errno)
 	return true, err != nil && !errors.Is(err, unix.ENOENT)
+}
+
+// announced calls greet, unless the call came from a thread that is not the first of its process.
+func (l *Listener) announced(fd uintptr, buffers notifBuffers, n notification) {
+	pidfd, err := unix.PidfdOpen(n.pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(pidfd)
+	if buffers.waits(fd, n.id) { // if not, the pidfd may be that of a later process with the same id
+		l.greet(pidfd)
+	}
 }
 
 // Stop ends the answers. It returns how often each system call was denied, by name. A nil Listener has counted nothing and

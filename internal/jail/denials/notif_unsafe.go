@@ -13,6 +13,7 @@ import (
 // followed.
 type notification struct {
 	id     uint64
+	pid    int // of the thread, in the pid namespace of the process that receives; 0: it is in none of its own
 	number uint32
 	arch   uint32 // AUDIT_ARCH_*
 	args   [6]uint64
@@ -21,7 +22,8 @@ type notification struct {
 // Offsets in struct seccomp_notif, and the sizes of the structs in Linux 5.0. A newer kernel may have larger structs.
 const (
 	notifID     = 0
-	notifNumber = 16 // after pid and flags
+	notifPID    = 8
+	notifNumber = 16 // after flags
 	notifArch   = 20
 	notifArgs   = 32 // after the instruction pointer
 	notifSize   = 80
@@ -54,6 +56,7 @@ func (b notifBuffers) receive(listener uintptr) (n notification, err error) {
 		return n, err
 	}
 	n.id = binary.NativeEndian.Uint64(b.notif[notifID:])
+	n.pid = int(binary.NativeEndian.Uint32(b.notif[notifPID:]))
 	n.number = binary.NativeEndian.Uint32(b.notif[notifNumber:])
 	n.arch = binary.NativeEndian.Uint32(b.notif[notifArch:])
 	for i := range n.args {
@@ -62,8 +65,22 @@ func (b notifBuffers) receive(listener uintptr) (n notification, err error) {
 	return n, nil
 }
 
-// refuse makes a call return an errno, from 1 to 4095. It never uses SECCOMP_USER_NOTIF_FLAG_CONTINUE, because the program may change
-// the arguments in memory before the kernel continues (seccomp_unotify(2)). The error is ENOENT if the caller was killed in the meantime.
+// waits reports whether a call still waits for its answer. If it does, the process id that came with it still belongs to the caller.
+func (b notifBuffers) waits(listener uintptr, id uint64) bool {
+	return ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, binary.NativeEndian.AppendUint64(nil, id)) == nil
+}
+
+// proceed lets the kernel execute a call. The program may change memory to which arguments point before the kernel continues
+// (seccomp_unotify(2)), so this is only for calls that the filter allows with any memory. The error is ENOENT if the caller was killed
+// in the meantime.
+func (b notifBuffers) proceed(listener uintptr, id uint64) error {
+	clear(b.answer)
+	binary.NativeEndian.PutUint64(b.answer, id)
+	binary.NativeEndian.PutUint32(b.answer[20:], unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE)
+	return ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_SEND, b.answer)
+}
+
+// refuse makes a call return an errno, from 1 to 4095. The error is ENOENT if the caller was killed in the meantime.
 func (b notifBuffers) refuse(listener uintptr, id uint64, errno unix.Errno) error {
 	clear(b.answer)
 	binary.NativeEndian.PutUint64(b.answer, id)

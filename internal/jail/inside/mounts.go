@@ -197,8 +197,8 @@ func (b builder) scratchDirectory(n Node) {
 	b.attach(mount, n.Path)
 }
 
-func (b builder) openTree(object string, to cell, directory, path arg, recursive uint) {
-	b.call(object, unix.SYS_OPEN_TREE, directory, path, num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|recursive)).to(to)
+func (b builder) openTree(object string, to cell, directory, path arg, flags uint) {
+	b.call(object, unix.SYS_OPEN_TREE, directory, path, num(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags)).to(to)
 }
 
 // attach attaches a detached mount in the new root and closes its descriptor.

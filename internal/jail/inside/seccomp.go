@@ -56,14 +56,18 @@ func (a *assembler) loadFilter(program []byte, listen, say bool) {
 }
 
 // Silence returns the filter without notifications: the kernel itself returns the errno of each denied call. The data of
-// SECCOMP_RET_USER_NOTIF contains the errno.
+// SECCOMP_RET_USER_NOTIF contains the errno, or 0 if the call is allowed.
 func Silence(program []byte) []byte {
 	program = slices.Clone(program)
 	for rest := program; len(rest) > 0; rest = rest[filterInstructionSize:] {
 		code := binary.NativeEndian.Uint16(rest)
 		k := binary.NativeEndian.Uint32(rest[4:])
 		if code == unix.BPF_RET|unix.BPF_K && k&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
-			binary.NativeEndian.PutUint32(rest[4:], unix.SECCOMP_RET_ERRNO|k&unix.SECCOMP_RET_DATA)
+			silent := unix.SECCOMP_RET_ERRNO | k&unix.SECCOMP_RET_DATA
+			if k&unix.SECCOMP_RET_DATA == 0 {
+				silent = unix.SECCOMP_RET_ALLOW
+			}
+			binary.NativeEndian.PutUint32(rest[4:], silent)
 		}
 	}
 	return program

@@ -44,6 +44,7 @@ const (
 	Failure = 'F'
 	Ready   = 'R'
 	Started = 'S'
+	Done    = 'D' // of a visitor: it has replayed a script
 )
 
 const reportSize = 3 * 4 // bytes
@@ -68,7 +69,7 @@ func ReadReport(from io.Reader) (Report, error) {
 	}
 	kind := binary.NativeEndian.Uint32(wire[:])
 	r := Report{byte(kind), binary.NativeEndian.Uint32(wire[4:]), unix.Errno(binary.NativeEndian.Uint32(wire[8:]))}
-	if kind > 255 || !strings.ContainsRune(string([]byte{Built, Go, Failure, Ready, Started}), rune(kind)) {
+	if kind > 255 || !strings.ContainsRune(string([]byte{Built, Go, Failure, Ready, Started, Done}), rune(kind)) {
 		return Report{}, errMalformed
 	}
 	return r, nil

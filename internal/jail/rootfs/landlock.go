@@ -43,11 +43,11 @@ const (
 		unix.LANDLOCK_ACCESS_FS_REFER | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 )
 
-// ofItself are the files of /proc/self that describe only the program itself. The other files stay closed: smaps and pagemap
+// OfItself are the files of /proc/self that describe only the process itself. The other files stay closed: smaps and pagemap
 // show whether another process maps a page, net/softnet_stat and autogroup show what all runs do together. A Landlock rule is for
-// an inode, so the same files of the program's children stay closed, too. If the kernel drops such an inode because memory is
-// short, the file comes back with another inode and is closed.
-var ofItself = []string{"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps",
+// an inode. So there is one for each file of the program, and the files of its child processes are mounted in inside.OwnFiles. If
+// the kernel drops the inode of a file of the program because memory is short, the file comes back with another inode and is closed.
+var OfItself = []string{"auxv", "cgroup", "cmdline", "comm", "environ", "limits", "maps",
 	"mountinfo", "mounts", "stat", "statm", "status", "uid_map", "gid_map"}
 
 // landlockABI returns the kernel's version of Landlock, 1 or more.
@@ -88,13 +88,16 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 		if n.Op == inside.Cover && strings.HasPrefix(n.Path, "/proc/") { // the rule for /proc gives no right to read
 			rule(n.Path, mayRead)
 		}
+		if n.Path == inside.OwnFiles {
+			rule(n.Path, mayRead)
+		}
 		if n.Path == "/dev/null" {
 			// Standard input. Programs ask by ioctl whether it is a terminal, and expect ENOTTY of the driver, not EACCES of
 			// Landlock. The driver has no requests of its own.
 			rule(n.Path, unix.LANDLOCK_ACCESS_FS_IOCTL_DEV)
 		}
 		if n.Op == inside.Proc {
-			for _, name := range ofItself {
+			for _, name := range OfItself {
 				rule(n.Path+"/self/"+name, mayRead)
 			}
 		}

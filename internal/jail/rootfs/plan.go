@@ -6,7 +6,7 @@
 //	/etc               some files of the host, and files made for the jail: see etc.go
 //	/dev               null, zero, full, random, urandom; shm is in the scratch space
 //	/proc              of the new pid namespace, read-only: processes, and files that describe the run's limits
-//	/sandbox           the launcher
+//	/sandbox           the launcher; files of child processes (package inside, ownfiles.go)
 //	/home/sandbox      main.py and what the program writes  ┐ one tmpfs, the scratch space, with one quota
 //	/tmp /dev/shm /run writable                             ┘
 package rootfs
@@ -72,6 +72,8 @@ func Plan(python Python, limits sandbox.Limits) []inside.Node {
 		inside.Node{Op: inside.Scratch, Path: Run, Mode: 0o700},
 		inside.Node{Op: inside.Dir, Path: Launcher, Mode: 0o755},
 		inside.Node{Op: inside.File, Path: Launcher + "/sitecustomize.pyc", Data: string(python.Launcher)},
+		inside.Node{Op: inside.Dir, Path: inside.Own, Mode: 0o555},
+		inside.Node{Op: inside.Dir, Path: inside.OwnFiles, Mode: 0o555},
 	)
 	for _, prefix := range python.Prefixes {
 		for _, dir := range parents(prefix) {

@@ -6,6 +6,8 @@
 //     zygotes, and so do the templates of engine fork.
 //   - A template is a python3 in a jail of its own, which forks inits that are its own children.
 //
+// For a run that starts child processes, a zygote also clones a visitor (visitor.go).
+//
 // An init waits for its script on the hand-off socket. It ends when the other end of that socket is closed.
 package spawn
 

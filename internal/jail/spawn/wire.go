@@ -27,11 +27,16 @@ type request struct {
 	flags    uint64
 	uid, gid idMap
 	maps     uint32
+	visitor  bool
 }
 
 func (r request) encode() []byte {
 	wire := binary.NativeEndian.AppendUint64(nil, r.flags)
-	for _, field := range []uint32{r.uid.inside, r.uid.outside, r.gid.inside, r.gid.outside, r.maps, 0} {
+	var visitor uint32
+	if r.visitor {
+		visitor = 1
+	}
+	for _, field := range []uint32{r.uid.inside, r.uid.outside, r.gid.inside, r.gid.outside, r.maps, visitor} {
 		wire = binary.NativeEndian.AppendUint32(wire, field)
 	}
 	return wire

@@ -1,5 +1,4 @@
 # packages: python3-sklearn python3-psutil
-# fails: each worker process of joblib reads its own memory use from /proc by psutil, and Landlock does not let a child process open its files of /proc (seccomp-profiles/README.md)
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
