@@ -66,7 +66,7 @@ func TestNamesOfCountedCalls(t *testing.T) {
 			t.Errorf("%s counted: %v", name, !want)
 		}
 	}
-	for _, name := range []string{"read", "rseq", "clone3", "lsetxattr", "", "execve", "mseal", "landlock_add_rule"} {
+	for _, name := range []string{"read", "rseq", "clone3", "lsetxattr", "", "execve", "mseal", "landlock_add_rule", "prlimit64"} {
 		if slices.Contains(counted, name) {
 			t.Errorf("%q is among what is counted", name)
 		}
