@@ -68,6 +68,8 @@ if [ -d packages ]; then
 	begin=$SECONDS
 	# shellcheck disable=SC1091 # make lint checks package.sh as a file of its own
 	. lab/package.sh
+	# shellcheck disable=SC1091 # likewise
+	[ -z "$(find packages -name '*.rpm')" ] || . lab/rpm.sh
 	echo "=== package: $((SECONDS - begin)) s"
 fi
 
