@@ -448,6 +448,7 @@ type claim struct {
 // claims compares the view from inside with the limits and the plan.
 func (i view) claims(limits sandbox.Limits, plan []inside.Node) []claim {
 	unplanned := i.Root.unplanned(plan)
+	more := i.Nproc - int64(limits.Pids+jail.OwnProcesses) // than the program's and the run's own
 	return []claim{
 		{LayerRoot, i.RootWrite == "Read-only file system" && len(unplanned) == 0,
 			fmt.Sprintf("unplanned files %v; writing to /: %q", unplanned, i.RootWrite)},
@@ -459,7 +460,7 @@ func (i view) claims(limits sandbox.Limits, plan []inside.Node) []claim {
 		{LayerNoNewPrivs, i.NoNewPrivs == "1", "NoNewPrivs " + i.NoNewPrivs},
 		{LayerLandlock, i.Smaps == "Permission denied", fmt.Sprintf("opening /proc/self/smaps: %q", i.Smaps)},
 		{LayerSeccomp, i.Seccomp == "2", fmt.Sprintf("Seccomp mode %s; denials are counted: %t", i.Seccomp, i.counted)},
-		{LayerRlimits, i.Nproc == int64(limits.Pids+jail.OwnProcesses), fmt.Sprintf("at most %d processes", i.Nproc-jail.OwnProcesses)},
+		{LayerRlimits, more == 0 || more == jail.Visitors, fmt.Sprintf("at most %d processes", i.Nproc-jail.OwnProcesses)},
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 
 // A run with its own limits has these limits, also in a waiting jail. They do not apply to the next run.
 //
-//lab:as user own
+//lab:as user
+//lab:all own
 func TestLimitsOfARun(t *testing.T) {
 	underEngines(t, testLimitsOfARun, "exec", "exec, warm", "fork", "fork, warm")
 }

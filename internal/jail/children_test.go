@@ -116,6 +116,30 @@ print((b"".join(answers)).decode(), mounts() == before)
 	}
 }
 
+// Another process finds all files of a child process, or finds them closed. It never finds empty ones.
+func TestFilesOfAChildAppearAtOnce(t *testing.T) {
+	j := jailtest.New(t, func(c *jail.Config) { c.Limits.Wall *= 10 })
+	if got := jailtest.Output(t, j, `
+import os
+found = set()
+for _ in range(100):
+    r, w = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.read(r, 1); os._exit(0)
+    while True:
+        try:
+            with open(f"/proc/{child}/uid_map") as f: size = len(f.read())
+            found.add("own" if size else "empty")
+            break
+        except PermissionError: found.add("closed")
+    os.write(w, b"x"); os.close(r); os.close(w); os.wait()
+print(sorted(found))
+`); got != "['closed', 'own']\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // If the daemon cannot give child processes their files, they stay closed, the log says so once, and programs go on.
 func TestFilesOfChildrenStayClosed(t *testing.T) {
 	var log strings.Builder

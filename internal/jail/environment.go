@@ -117,7 +117,7 @@ func (e *environment) order(r *root) *inside.Order {
 		Scratch:    rootfs.ScratchOptions(e.cfg.Limits),
 		Landlock:   r.files,
 		CPU:        e.cpu,
-		Rlimits:    rlimits(e.most()),
+		Rlimits:    rlimits(e.most(), e.processes(e.most().Pids)),
 		SmallPages: !e.host.tree.Has("memory"), // the watchdog counts pages
 		Argv:       e.python.Argv(),
 		Env:        python.Environment(),

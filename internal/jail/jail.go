@@ -155,7 +155,7 @@ func (j *jail) bound(limits sandbox.Limits) error {
 	if pid == 0 { // python3 has died; prlimit(0) would change the daemon's own limits
 		return errDied
 	}
-	n := uint64(limits.Pids + OwnProcesses)
+	n := j.env.processes(limits.Pids)
 	err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: n}, nil)
 	return atStage(inside.StageRlimits, os.NewSyscallError("prlimit", err))
 }

@@ -24,8 +24,8 @@ import (
 
 func short(c *jail.Config) { c.Limits.Wall = time.Second }
 
-//lab:as user own
-//lab:all root
+//lab:as user
+//lab:all own root
 func TestTimeout(t *testing.T) { underEngines(t, testTimeout) }
 
 func testTimeout(t *testing.T, edit func(*jail.Config)) {
@@ -385,8 +385,8 @@ time.sleep(1)
 	}
 }
 
-//lab:as user own
-//lab:all root
+//lab:as user
+//lab:all own root
 func TestNothingIsLeftBehind(t *testing.T) { underEngines(t, testNothingIsLeftBehind, "exec", "fork") }
 
 func testNothingIsLeftBehind(t *testing.T, edit func(*jail.Config)) {

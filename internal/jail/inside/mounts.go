@@ -49,8 +49,11 @@ type builder struct {
 const empty = "empty"
 
 // assemble attaches a mount at Assembly, on top of what is mounted there.
-func (b builder) assemble(object string, mount cell) {
-	b.call(object, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), num(unix.AT_FDCWD), b.text(Assembly), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
+func (b builder) assemble(object string, mount cell) { b.moveTo(Assembly, object, mount) }
+
+// moveTo attaches a mount, or moves it, to an absolute path.
+func (b builder) moveTo(path, object string, mount cell) {
+	b.call(object, unix.SYS_MOVE_MOUNT, mount.value(), b.text(""), num(unix.AT_FDCWD), b.text(path), num(unix.MOVE_MOUNT_F_EMPTY_PATH))
 }
 
 func (b builder) make(n Node) {

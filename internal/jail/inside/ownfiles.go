@@ -29,8 +29,8 @@ var (
 // those with these names. The process must wait meanwhile. first is set for the first script of a visitor.
 //
 // A Landlock rule is for an inode, and the inodes of these files do not exist before the process. So the files are mounted in
-// OwnFiles, for which there is a rule, and that is mounted over /proc/PID. The kernel removes the mounts when the process has
-// been waited for (proc_flush_pid).
+// OwnFiles, for which there is a rule. When all are there, the directory above is moved over /proc/PID, so that other processes of the
+// run do not see a part of the files. The kernel removes the mounts when the process has been waited for (proc_flush_pid).
 func ShowOwnFiles(pid int, files []string, first bool) *Script {
 	a := &assembler{stage: stageOwnFiles}
 	b := builder{assembler: a, root: a.cell()}
@@ -38,27 +38,30 @@ func ShowOwnFiles(pid int, files []string, first bool) *Script {
 		a.call("setns", unix.SYS_SETNS, fd(Visited), num(unix.CLONE_NEWUSER|unix.CLONE_NEWNS))
 		a.call("close", unix.SYS_CLOSE, fd(Visited))
 	}
-	over, process := fmt.Sprintf("/proc/%d", pid), a.cell()
+	process, over := a.cell(), fmt.Sprintf("/proc/%d", pid)
 	a.call("open /proc/PID", unix.SYS_OPENAT, num(unix.AT_FDCWD), a.text(over), num(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)).to(process)
 	a.call("enter /proc/PID", unix.SYS_FCHDIR, process.value())
 	b.openTree("open_tree "+Own, b.root, num(unix.AT_FDCWD), a.text(Own), 0)
 	if first {
 		b.fillOwn(files)
 	}
-	a.call("move_mount /proc/PID", unix.SYS_MOVE_MOUNT, b.root.value(), a.text(""), num(unix.AT_FDCWD), a.text(over),
-		num(unix.MOVE_MOUNT_F_EMPTY_PATH))
-	// The working directory is the directory below the mount.
+	b.moveTo(Own, "attach "+Own, b.root) // because Linux 6.1 refuses to mount into a detached tree (EINVAL)
+	// The working directory is /proc/PID.
+	bind := func(name, at string) {
+		a.call("bind "+name, unix.SYS_MOUNT, a.text(name), a.text(Own+"/"+at), num(0), num(unix.MS_BIND), num(0))
+	}
 	for _, name := range files {
-		a.call("bind "+name, unix.SYS_MOUNT, a.text(name), a.text(over+"/files/"+name), num(0), num(unix.MS_BIND), num(0))
+		bind(name, "files/"+name)
 	}
 	for _, name := range ownDirectories {
-		a.call("bind "+name, unix.SYS_MOUNT, a.text(name), a.text(over+"/"+name), num(0), num(unix.MS_BIND), num(0))
+		bind(name, name)
 	}
 	for _, name := range ownLinks { // mount(2) would follow them
 		mount := a.cell()
 		b.openTree("open_tree "+name, mount, num(unix.AT_FDCWD), a.text(name), unix.AT_SYMLINK_NOFOLLOW)
 		b.attach(mount, name)
 	}
+	b.moveTo(over, "move_mount /proc/PID", b.root)
 	a.close(b.root)
 	a.close(process)
 	a.call("leave /proc/PID", unix.SYS_CHDIR, a.text("/"))
