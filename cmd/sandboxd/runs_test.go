@@ -295,7 +295,7 @@ func testRunsThatAreRefused(t *testing.T, flags ...string) {
 	}
 }
 
-//lab:as user
+//lab:all user
 func TestRunsAsStreams(t *testing.T) { underEachEngine(t, testRunsAsStreams) }
 
 func testRunsAsStreams(t *testing.T, flags ...string) {
