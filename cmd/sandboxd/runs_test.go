@@ -295,7 +295,6 @@ func testRunsThatAreRefused(t *testing.T, flags ...string) {
 	}
 }
 
-//lab:all user
 func TestRunsAsStreams(t *testing.T) { underEachEngine(t, testRunsAsStreams) }
 
 func testRunsAsStreams(t *testing.T, flags ...string) {

@@ -387,7 +387,6 @@ time.sleep(60)
 // Regular files below the working directory come back, whatever else a program leaves there.
 //
 //lab:as own
-//lab:all user
 func TestCollectedFiles(t *testing.T) {
 	underEngines(t, func(t *testing.T, edit func(*jail.Config)) {
 		j := jailtest.New(t, func(c *jail.Config) { edit(c); c.Limits.Wall *= 4 })
