@@ -25,15 +25,16 @@ for config in "$dir"/*/config.json; do
 done
 
 # The daemon divides the container's cgroup. The kernel then allows processes only in the child cgroups (cgroups(7), "no internal processes"),
-# so crun must start the health check in one of them.
+# so crun must start the health check in one of them. A check before that would be a process beside the daemon, and the daemon would not start:
+# Docker and Kubernetes wait before the first one.
 crun run --bundle $dir/serve --pid-file $dir/pid serve >$dir/log 2>&1 &
 container=$!
 healthy() {
 	crun exec serve /usr/bin/python3 -I -S -c "import urllib.request as r; r.urlopen('http://127.0.0.1:8001/readyz', timeout=8)" >$dir/health 2>&1
 }
 for ((n = 0; ; n++)); do
-	! healthy || break
-	if [ $n = 60 ] || ! kill -0 $container; then fail "serve: not ready: $(cat $dir/log $dir/health)"; fi
+	! grep -q 'msg=serving' $dir/log || ! healthy || break
+	if [ $n = 120 ] || ! kill -0 $container; then fail "serve: not ready: $(cat $dir/log $dir/health)"; fi
 	sleep 0.5
 done
 said=$(nsenter --net --target "$(cat $dir/pid)" curl -sS -m 60 -H 'Content-Type: application/json' -d '{"code":"print(6*7)"}' \

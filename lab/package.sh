@@ -12,6 +12,10 @@ traces() {
 	getent group
 	systemctl list-unit-files --no-legend --no-pager
 }
+nothing_left() {
+	traces | LC_ALL=C sort >/tmp/after
+	diff /tmp/before /tmp/after
+}
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dir::Etc::SourceList=/dev/null -o APT::Sandbox::User=root "$@"; }
 traces | LC_ALL=C sort >/tmp/before
 
@@ -59,9 +63,5 @@ check "the service has ended" sh -c '! pgrep -x sandboxd'
 check "connections are refused" refused
 check "the configuration stays" test -e /etc/sandboxd/config.yaml -a -e /etc/sandboxd/keys
 check "apt purges the package" apt purge sandboxd
-nothing_left() {
-	traces | LC_ALL=C sort >/tmp/after
-	diff /tmp/before /tmp/after
-}
 check "nothing is left" nothing_left
 check "AppArmor has no profile of it" sh -c "! grep -q sandboxd $profiles"

@@ -238,12 +238,11 @@ func TestEachAddedCallIsNeeded(t *testing.T) {
 	root, all := needed(t, "SANDBOXD_TEST_ROOT"), controllers(t)
 	for _, a := range added {
 		for _, name := range a.names {
+			if name == "setns" { // no layer needs it: see TestFilesOfChildren
+				continue
+			}
 			t.Run(name, func(t *testing.T) {
-				var fewer []addition
-				for _, a := range added {
-					fewer = append(fewer, addition{names: slices.DeleteFunc(slices.Clone(a.names), func(n string) bool { return n == name })})
-				}
-				without := bundle{name: "without-" + name, change: func(s *specs.Spec) { s.Linux.Seccomp = makeProfile(fewer).spec() }}
+				without := bundle{name: "without-" + name, change: func(s *specs.Spec) { s.Linux.Seccomp = profileWithout(name).spec() }}
 				dir := t.TempDir()
 				if err := writeBundle(without, root, dir); err != nil {
 					t.Fatal(err)
@@ -257,6 +256,40 @@ func TestEachAddedCallIsNeeded(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestFilesOfChildren lets a child process of a program open its own files of /proc, for which the daemon needs setns. Without setns they stay
+// closed, and the daemon says so.
+func TestFilesOfChildren(t *testing.T) {
+	root := needed(t, "SANDBOXD_TEST_ROOT")
+	for name, want := range map[string]string{"": "cat\n", "setns": "Permission denied"} {
+		t.Run("without "+name, func(t *testing.T) {
+			b := bundle{name: "children-" + name, change: func(s *specs.Spec) {
+				s.Linux.Seccomp = profileWithout(name).spec()
+				s.Process.Args = []string{"/usr/local/bin/sandboxd", "run", "--isolation=best-effort", "--policy=off", "-"}
+			}}
+			dir := t.TempDir()
+			if err := writeBundle(b, root, dir); err != nil {
+				t.Fatal(err)
+			}
+			cmd := private("crun", "run", "--bundle", filepath.Join(dir, b.name), fmt.Sprintf("sandboxd-%s-%d", b.name, os.Getpid()))
+			cmd.Stdin = strings.NewReader(`import subprocess; subprocess.run(["cat", "/proc/self/comm"])`)
+			said, _ := cmd.CombinedOutput()
+			warned := strings.Contains(string(said), "child processes of programs cannot open their files in /proc")
+			if !strings.Contains(string(said), want) || warned != (name != "") {
+				t.Errorf("%s", said)
+			}
+		})
+	}
+}
+
+// profileWithout returns the profile of the container without an added call.
+func profileWithout(name string) profile {
+	var fewer []addition
+	for _, a := range added {
+		fewer = append(fewer, addition{names: slices.DeleteFunc(slices.Clone(a.names), func(n string) bool { return n == name })})
+	}
+	return makeProfile(fewer)
 }
 
 // TestKernelSettings shows what systempaths=unconfined gives to an attacker who controls the daemon: the machine's kernel settings, such as
