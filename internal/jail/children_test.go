@@ -134,8 +134,8 @@ for _ in range(100):
             break
         except PermissionError: found.add("closed")
     os.write(w, b"x"); os.close(r); os.close(w); os.wait()
-print(sorted(found))
-`); got != "['closed', 'own']\n" {
+print("own" in found, "empty" in found)
+`); got != "True False\n" {
 		t.Errorf("got %q", got)
 	}
 }
