@@ -1,6 +1,10 @@
 package seccompprofiles
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // announcement is the action for a call that is allowed, and that waits until the listener has prepared something for the process.
 const announcement Action = unix.SECCOMP_RET_USER_NOTIF
@@ -17,10 +21,11 @@ const announceInstructions = 13
 // Other calls like it are rare, and cost a round trip to the daemon. If there is no listener, the call fails with ENOSYS, and both
 // callers go on with a default. A profile that does not allow the call has no announcements.
 func announce(f *Filter, m machine) []unix.SockFilter {
-	number, found := callNumber(f, "prlimit64")
-	if !found {
+	i := slices.IndexFunc(f.Syscalls, func(s Syscall) bool { return s.Name == "prlimit64" })
+	if i < 0 {
 		return f.Program
 	}
+	number := f.Syscalls[i].Number
 	if action, err := f.Decide(m.audit, number, [6]uint64{1: unix.RLIMIT_STACK}); err != nil || !action.Allows() {
 		return f.Program
 	}
@@ -37,14 +42,4 @@ func announce(f *Filter, m machine) []unix.SockFilter {
 	}
 	block = append(block, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: uint32(announcement)})
 	return append(block, f.Program...)
-}
-
-// callNumber returns the number of a system call that has a rule.
-func callNumber(f *Filter, name string) (number uint32, found bool) {
-	for _, s := range f.Syscalls {
-		if s.Name == name {
-			return s.Number, true
-		}
-	}
-	return 0, false
 }

@@ -1,10 +1,8 @@
 package jail
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jail/kernfs"
@@ -14,9 +12,6 @@ import (
 // mostGreeted bounds the child processes of a run that get their own files of /proc. When such a process ends, the kernel removes some
 // twenty mounts, and waits for the other processors.
 const mostGreeted = 200
-
-// programPID is the process id of the program in its pid namespace. The init is process 1.
-const programPID = 2
 
 // greet gives a new process of the run its own files of /proc. It is called for one process at a time, which waits for it.
 func (j *jail) greet(pidfd int) {
@@ -54,12 +49,5 @@ func (j *jail) showOwnFiles(pidfd, pid int) (err error) {
 // /proc (ProtectProc= of systemd), but it sees its own descriptor.
 func insidePID(pidfd int) int {
 	info, _ := kernfs.Read(fmt.Sprintf("/proc/self/fdinfo/%d", pidfd))
-	_, rest, _ := bytes.Cut(info, []byte("\nNSpid:"))
-	line, _, _ := bytes.Cut(rest, []byte("\n"))
-	ids := bytes.Fields(line)
-	if len(ids) == 0 {
-		return 0
-	}
-	pid, _ := strconv.Atoi(string(ids[len(ids)-1]))
-	return max(0, pid)
+	return ownPID(info)
 }

@@ -193,8 +193,7 @@ func (p *process) program() int {
 }
 
 // programInLeaf does the same as program if the daemon cannot read the files of the init in /proc. The init is not dumpable, so it is
-// hidden under hidepid=invisible (proc(5)), which systemd's ProtectProc=invisible sets. The program is process 2 of its pid namespace
-// (NSpid in proc_pid_status(5)).
+// hidden under hidepid=invisible (proc(5)), which systemd's ProtectProc=invisible sets.
 func (p *process) programInLeaf() int {
 	if p.leaf == nil {
 		return 0
@@ -202,13 +201,27 @@ func (p *process) programInLeaf() int {
 	pids, _ := p.leaf.Procs()
 	for _, pid := range pids {
 		status, _ := kernfs.Read(fmt.Sprintf("/proc/%d/status", pid))
-		_, rest, _ := bytes.Cut(status, []byte("\nNSpid:"))
-		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		if ids := bytes.Fields(line); len(ids) > 0 && string(ids[len(ids)-1]) == "2" {
+		if ownPID(status) == programPID {
 			return pid
 		}
 	}
 	return 0
+}
+
+// programPID is the process id of the program in its pid namespace. The init is process 1.
+const programPID = 2
+
+// ownPID returns the process id of a process in its own pid namespace: the last one after NSpid in /proc/PID/status, or in
+// /proc/self/fdinfo of a pidfd. It returns 0 if there is none, because the process has ended.
+func ownPID(info []byte) int {
+	_, rest, _ := bytes.Cut(info, []byte("\nNSpid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	ids := bytes.Fields(line)
+	if len(ids) == 0 {
+		return 0
+	}
+	pid, _ := strconv.Atoi(string(ids[len(ids)-1]))
+	return max(0, pid)
 }
 
 // signalProgram sends a signal to the program and to no other process. It reports whether the signal was sent.

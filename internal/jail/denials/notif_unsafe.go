@@ -13,7 +13,7 @@ import (
 // followed.
 type notification struct {
 	id     uint64
-	pid    int // of the thread, in the pid namespace of the process that receives; 0: it is in none of its own
+	pid    int // of the thread, in the pid namespace of the process that receives; 0 if that does not contain it
 	number uint32
 	arch   uint32 // AUDIT_ARCH_*
 	args   [6]uint64
@@ -71,7 +71,7 @@ func (b notifBuffers) waits(listener uintptr, id uint64) bool {
 }
 
 // proceed lets the kernel execute a call. The program may change memory to which arguments point before the kernel continues
-// (seccomp_unotify(2)), so this is only for calls that the filter allows with any memory. The error is ENOENT if the caller was killed
+// (seccomp_unotify(2)), so this is only for calls that the filter allows whatever that memory contains. The error is ENOENT if the caller was killed
 // in the meantime.
 func (b notifBuffers) proceed(listener uintptr, id uint64) error {
 	clear(b.answer)

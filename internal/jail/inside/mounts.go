@@ -231,7 +231,11 @@ func (b builder) makeMount(fs, to cell, prefix, fstype string, attributes uint64
 }
 
 func (b builder) setAttributes(object string, mount cell, attributes uint64, recursive uint) {
+	b.changeAttributes(object, mount, attributes, 0, recursive)
+}
+
+func (b builder) changeAttributes(object string, mount cell, set, cleared uint64, recursive uint) {
 	const size = 4 * 8 // struct mount_attr: set, clear, propagation, user namespace
 	b.call(object, unix.SYS_MOUNT_SETATTR, mount.value(), b.text(""), num(unix.AT_EMPTY_PATH|recursive),
-		at(b.words(attributes, 0, 0, 0)), num(size))
+		at(b.words(set, cleared, 0, 0)), num(size))
 }

@@ -72,13 +72,11 @@ func ShowOwnFiles(pid int, files []string, first bool) *Script {
 
 // fillOwn makes the places where files are mounted, in a mount that is a copy of a read-only one. An earlier visitor may have made them.
 func (b builder) fillOwn(files []string) {
-	const size = 4 * 8 // struct mount_attr: set, clear, propagation, user namespace
 	// New files need an owner that exists in the user namespace. With another real uid, the visitor would count as a process of the run.
 	const same = -1
 	b.call("setresgid", unix.SYS_SETRESGID, num(same), num(GID), num(same))
 	b.call("setresuid", unix.SYS_SETRESUID, num(same), num(UID), num(same))
-	b.call("writable "+Own, unix.SYS_MOUNT_SETATTR, b.root.value(), b.text(""), num(unix.AT_EMPTY_PATH),
-		at(b.words(0, unix.MOUNT_ATTR_RDONLY, 0, 0)), num(size))
+	b.changeAttributes("writable "+Own, b.root, 0, unix.MOUNT_ATTR_RDONLY, 0)
 	place := func(name string) {
 		b.call("mknod "+name, unix.SYS_MKNODAT, b.root.value(), b.text(name), num(unix.S_IFREG|0o444), num(0))
 		b.tolerate(unix.EEXIST)

@@ -455,8 +455,8 @@ def launch():
         rehearse()
         end.keep()
         what = receive()
-    # A new process announces itself to the daemon, which waits for this call (_SC_ARG_MAX asks for the limit of the stack), and gets
-    # its own files of /proc. A method is no Python code, so a program that traces itself does not see it.
+    # By this call a forked process announces itself to the daemon, because _SC_ARG_MAX asks for the limit of the stack. The call returns
+    # when the process has its own files of /proc. A bound method has no Python code, so a program that traces itself does not see it.
     os.register_at_fork(after_in_child=type(end.keep)(os.sysconf, os.sysconf_names["SC_ARG_MAX"]))
     nulled = [name for name in receive().decode().split(",") if name]
     source = receive()

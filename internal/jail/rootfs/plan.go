@@ -6,7 +6,7 @@
 //	/etc               some files of the host, and files made for the jail: see etc.go
 //	/dev               null, zero, full, random, urandom; shm is in the scratch space
 //	/proc              of the new pid namespace, read-only: processes, and files that describe the run's limits
-//	/sandbox           the launcher; files of child processes (package inside, ownfiles.go)
+//	/sandbox           the launcher; the directory in which files of child processes are mounted
 //	/home/sandbox      main.py and what the program writes  ┐ one tmpfs, the scratch space, with one quota
 //	/tmp /dev/shm /run writable                             ┘
 package rootfs

@@ -27,7 +27,7 @@ func (z *Zygotes) Visit(pidfd int) (*Visitor, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	got, err := z.clone(request{visitor: true}, []int{int(theirs.Fd()), pidfd})
+	got, err := z.clone(request{visitor: 1}, []int{int(theirs.Fd()), pidfd})
 	if err != nil {
 		return nil, errors.Join(err, ours.Close())
 	}

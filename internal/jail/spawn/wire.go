@@ -27,16 +27,12 @@ type request struct {
 	flags    uint64
 	uid, gid idMap
 	maps     uint32
-	visitor  bool
+	visitor  uint32 // 1: a visitor, and not an init
 }
 
 func (r request) encode() []byte {
 	wire := binary.NativeEndian.AppendUint64(nil, r.flags)
-	var visitor uint32
-	if r.visitor {
-		visitor = 1
-	}
-	for _, field := range []uint32{r.uid.inside, r.uid.outside, r.gid.inside, r.gid.outside, r.maps, visitor} {
+	for _, field := range []uint32{r.uid.inside, r.uid.outside, r.gid.inside, r.gid.outside, r.maps, r.visitor} {
 		wire = binary.NativeEndian.AppendUint32(wire, field)
 	}
 	return wire
