@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # variables of guest.sh
+# shellcheck shell=bash disable=SC2154,SC2317 # variables of guest.sh; upgrades calls rpm
 # rpm.sh: guest.sh sources it with SANDBOXD_TEST_ALL=1, after package.sh, whose functions it uses. It installs the .rpm of an older version,
 # upgrades it while a run is in progress, and removes it. Debian has rpm, but not Fedora's packages: so this tests the files and the
 # scripts of the package, and not its dependencies.
@@ -9,27 +9,7 @@ check "rpm installs the package" rpm --install packages/*0.0.1*.rpm
 check "the presets of this system enable the service and the socket" systemctl is-enabled sandboxd.socket sandboxd.service
 check "they start" systemctl start sandboxd.socket sandboxd.service
 check "the .rpm's service is ready" ready
-check "it is the older version" sh -c 'sandboxd version | grep -q "^sandboxd v0.0.1 "'
-walls 5m
-check "the service restarts with another setting" systemctl restart sandboxd
-check "a run" says '"stdout":"1\n"' 'print(1)'
-
-pid=$(main_pid)
-execute "${until_told}print(45)" >/tmp/drained &
-client=$!
-check "a run is in progress" until_true waits 1
-rpm --upgrade packages/*0.0.2*.rpm >/tmp/upgrade 2>&1 &
-upgrade=$!
-check "the listener closes" until_true closed
-go
-wait $upgrade
-check "the upgrade succeeds: $(tail -n 3 /tmp/upgrade | tr '\n' ' ')" test $? = 0
-wait $client
-check "the run in progress finished" grep -q '"stdout":"45\\n"' /tmp/drained
-check "a run after the upgrade" says '"stdout":"46\n"' 'print(46)'
-check "another daemon answered it" test "$pid" != "$(main_pid)"
-check "it is the newer version" sh -c 'sandboxd version | grep -q "^sandboxd v0.0.2 "'
-check "the changed setting is kept" grep -qx 'wall: 5m' /etc/sandboxd/config.yaml
+upgrades rpm --upgrade packages/*0.0.2*.rpm
 
 check "rpm removes the package" rpm --erase sandboxd
 check "the service has ended" sh -c '! pgrep -x sandboxd'
