@@ -13,7 +13,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/jail/inside"
 	"github.com/sandboxd/sandboxd/internal/jail/rootfs"
@@ -70,11 +73,56 @@ var notItsOwn = []string{"/", "/boot", "/dev", "/dev/shm", "/etc", "/home", root
 const Patience = 30 * time.Second
 
 // Inspect runs inspect.py with the interpreter at an absolute path, to find its directories and to compile the daemon's modules. It fails
-// for versions before 3.9, and for an interpreter that a jail cannot show.
+// for versions before 3.9, and for an interpreter that a jail cannot show. An interpreter that has not changed is not run again, because
+// a daemon inspects its interpreter several times when it starts.
 func Inspect(ctx context.Context, path string) (Interpreter, error) {
 	if !filepath.IsAbs(path) {
 		return Interpreter{}, fmt.Errorf("python %q: not an absolute path", path)
 	}
+	now := identify(path)
+	if known, ok := inspected.Load(now); ok {
+		return known.(Interpreter), nil
+	}
+	i, err := inspect(ctx, path)
+	if err == nil {
+		inspected.Store(now, i)
+	}
+	return i, err
+}
+
+// inspected has the Interpreter of each identity.
+var inspected sync.Map
+
+// identity changes if an interpreter changes. A virtual environment is a link to an interpreter, and a file that names it.
+type identity struct {
+	path                      string
+	link, interpreter, config stamp
+}
+
+// stamp identifies the content of a file. It is zero if there is no such file.
+type stamp struct {
+	device, inode uint64
+	changed       unix.Timespec
+}
+
+func identify(path string) identity {
+	return identity{
+		path:        path,
+		link:        stampOf(unix.Lstat, path),
+		interpreter: stampOf(unix.Stat, path),
+		config:      stampOf(unix.Stat, filepath.Join(filepath.Dir(path), "..", "pyvenv.cfg")),
+	}
+}
+
+func stampOf(stat func(string, *unix.Stat_t) error, path string) stamp {
+	var s unix.Stat_t
+	if err := stat(path, &s); err != nil {
+		return stamp{}
+	}
+	return stamp{s.Dev, s.Ino, s.Ctim}
+}
+
+func inspect(ctx context.Context, path string) (Interpreter, error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-I", "-c", inspectProgram) // without -S: the module site recognizes a virtual environment
