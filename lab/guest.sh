@@ -126,22 +126,21 @@ run_tests() { # WHO DIRECTORY PATTERN FLAG...
 	printf '%s\tgithub.com/sandboxd/sandboxd/%s\t%s.0s (lab, %s)\n' \
 		$result "$directory" $((SECONDS - begin)) "$who"
 }
-# tests: runs the tests of tests/list. Attacks on a jail without its layers, and beside neighbours, need too many jails for this machine;
-# they run on the host.
+# tests: runs the tests that its standard input lists. Attacks on a jail without its layers, and beside neighbours, need too many jails for
+# this machine; they run on the host.
 tests() {
-	local begin=$SECONDS directory who pattern flags
+	local directory who pattern flags
 	while read -r directory who pattern; do
 		flags=()
 		[[ $directory != internal/scan ]] || flags=(-test.short) # the result does not depend on the machine
-		run_tests "$who" "$directory" "$pattern" "${flags[@]}"
-	done <tests/list
-	echo "=== tests: $((SECONDS - begin)) s"
+		run_tests "$who" "$directory" "$pattern" "${flags[@]}" </dev/null
+	done
 }
 
-# The tests and the checks of the service are independent, so both run at once, on the two processors. The output of the tests is printed
-# after the checks.
+# The tests and the checks of the service are independent, so both run at once, on the two processors. The tests of the daemon follow the
+# checks, so that both processors are busy until the end. The output of the other tests is printed after them.
 : >/tmp/tests-failed
-tests </dev/null >/tmp/tests 2>&1 &
+grep -v '^cmd/' tests/list | tests >/tmp/tests 2>&1 &
 tests=$!
 
 check "ready" ready
@@ -454,8 +453,11 @@ check "doctor as that user with own uids" as_own / /usr/local/bin/sandboxd docto
 check "doctor as root" as_root / /usr/local/bin/sandboxd doctor
 [ ! -d containers ] || check "containers" lab/containers.sh
 echo "=== service: $SECONDS s"
+tests < <(grep '^cmd/' tests/list)
+echo "=== tests of the daemon: $SECONDS s"
 tail -n +1 -f --pid=$tests /tmp/tests
 wait $tests
+echo "=== tests: $SECONDS s"
 
 # The machine's table of open files is full (ENFILE). Root may still open files, but the daemon may not. It answers with an error, or the
 # client waits to be accepted. Nothing is left of such a run.
