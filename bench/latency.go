@@ -88,7 +88,8 @@ func latency(ctx context.Context, b *bench) error {
 }
 
 // inside compares the speed of a program in a jail and outside. The program measures the time itself, so the difference is the cost of the
-// filter and the cgroup.
+// filter and the cgroup. It compares the fastest rounds: other work on the machine makes a computation slower, never faster, and it does so
+// by more than the cost that is looked for.
 func inside(ctx context.Context, b *bench) error {
 	for _, p := range []program{computing, calling, talking} {
 		took := map[*way][]float64{}
@@ -102,7 +103,7 @@ func inside(ctx context.Context, b *bench) error {
 			return err
 		})
 		for _, w := range ways {
-			b.report.add("inside", p.name, "p50", w, "ms", quantile(took[w], .5))
+			b.report.add("inside", p.name, "fastest", w, "ms", slices.Min(took[w]))
 		}
 	}
 	return ctx.Err()
