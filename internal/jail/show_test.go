@@ -3,8 +3,10 @@ package jail_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"image"
 	"image/png"
 	"os"
 	"slices"
@@ -139,6 +141,49 @@ display(pandas.DataFrame({'a': [1, 2]}))
 			}
 		})
 	}, "exec", "exec, warm", "fork")
+}
+
+// The picture of a figure has the pixels and the resolution of the file that savefig() writes, whatever the settings of savefig().
+func TestPictureIsThatOfSavefig(t *testing.T) {
+	jailtest.RequireModules(t, "matplotlib", "PIL")
+	j := jailtest.New(t, long)
+	for name, settings := range map[string]string{
+		"usual":       ``,
+		"transparent": `{"savefig.transparent": True}`,
+		"resolution":  `{"savefig.dpi": 37}`,
+		"tight":       `{"savefig.bbox": "tight"}`,
+		"of a figure": `{"figure.dpi": 33.3, "figure.facecolor": (1, 0, 0, 0.5)}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := shows(t, j, `
+import hashlib, io, matplotlib, matplotlib.pyplot as plt
+from PIL import Image
+matplotlib.rcParams.update(`+settings+`)
+plt.figure(figsize=(3, 2))
+plt.scatter(range(9), range(9), c=range(9), alpha=0.5)
+file = io.BytesIO()
+plt.savefig(file, format="png")
+print(hashlib.sha256(Image.open(file).convert("RGBA").tobytes()).hexdigest(), file.getvalue().split(b"pHYs")[1][:9].hex())
+plt.show()
+`)
+			if len(r.Displays) != 1 {
+				t.Fatalf("%d displays, stderr %s", len(r.Displays), r.Stderr.Kept)
+			}
+			data := r.Displays[0].Data
+			decoded, err := png.Decode(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			picture, ok := decoded.(*image.NRGBA)
+			if !ok {
+				t.Fatalf("the picture is a %T", decoded)
+			}
+			_, resolution, _ := bytes.Cut(data, []byte("pHYs"))
+			if got := fmt.Sprintf("%x %x\n", sha256.Sum256(picture.Pix), resolution[:9]); got != string(r.Stdout.Kept) {
+				t.Errorf("the display is %s\nsavefig wrote %s%s", got, r.Stdout.Kept, r.Stderr.Kept)
+			}
+		})
+	}
 }
 
 // Displays work if the template has already imported the packages that show pictures.
