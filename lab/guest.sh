@@ -21,7 +21,7 @@ until_true() {
 	local end=$((SECONDS + 240))
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || { echo "still not after four minutes: $*"; return 1; }
-		sleep 0.1
+		sleep 0.3 # each look takes processor time from the tests
 	done
 }
 
