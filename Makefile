@@ -1,7 +1,7 @@
 # For GNU make. `make` builds bin/sandboxd, `make help` lists the other targets.
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-payload lab-guest lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman test-debian13 deps-lab
+.PHONY: regrtest screenshots build run test test-all lint test-native programs sweep arm64 many escape soak lab lab-all lab-image lab-shell fuzz fuzz-short bench fresh install uninstall test-install clean help init page deps deps-test test-lint release test-release dashboard proxies test-containers seccomp-container deb rpm test-packages test-podman test-debian13 deps-lab
 
 PREFIX  ?= /usr/local
 BINARY  ?= bin/sandboxd
@@ -54,10 +54,8 @@ test-all: export SANDBOXD_TEST_ALL := 1
 test-all: MORE := test-release programs regrtest fuzz-short test-containers test-debian13
 test-all: LAB := lab-all
 
-# The virtual machine uses what the other stages leave of the processors: most native tests wait longer than they compute.
-test: FIRST := lab-payload "lab-guest&"
 test test-all:
-	@MAKE="$(MAKE)" scripts/stages deps-test "proxies&" $(FIRST) lint test-lint arm64 test-install test-packages test-native $(MORE) $(LAB)
+	@MAKE="$(MAKE)" scripts/stages deps-test "lab-image&" "proxies&" lint test-lint arm64 test-install "test-packages&" test-native $(MORE) $(or $(LAB),lab)
 
 deps-test: deps
 	@scripts/need mmdebstrap qemu-system-x86 e2fsprogs debian-archive-keyring \
@@ -153,19 +151,20 @@ escape: build ## attack the complete jail and each layer alone; print the result
 deps-lab: deps-test
 	@case "$(LAB_SYSTEM)" in *-arm64) scripts/need qemu-system-arm kmod cpio ;; esac
 
-lab: lab-payload lab-guest ## run the tests in a virtual machine with systemd and cgroup v2 (LAB_SYSTEM=debian13; SANDBOXD_TEST_ALL=1: every test)
-
-lab-payload: deps-lab # put together what the virtual machine runs
+lab: deps-lab ## run the tests in a virtual machine with systemd and cgroup v2 (LAB_SYSTEM=debian13; SANDBOXD_TEST_ALL=1: every test)
 	@lab/payload .cache/lab/payload
-
-lab-guest: # run it there
 	@lab/run
 
-lab-all: lab-payload ## the same in each system: Debian 12, Debian 13, Debian 13 with the newest kernel of its backports, Debian 12 for arm64
+lab-all: deps-test ## the same in each system: Debian 12, Debian 13, Debian 13 with the newest kernel of its backports, Debian 12 for arm64
+	@lab/payload .cache/lab/payload
 	@for system in debian12 debian13 debian13-backports; do echo "lab: $$system"; LAB_SYSTEM=$$system lab/run || exit; done
 	@echo "lab: debian12-arm64"; LAB_TIMEOUT=$${LAB_TIMEOUT:-14400} $(MAKE) --no-print-directory lab LAB_SYSTEM=debian12-arm64
 
-lab-shell: lab-payload ## open that machine's console
+lab-image: deps-lab # build that machine's disk if it does not exist
+	@lab/run image
+
+lab-shell: deps-lab ## open that machine's console
+	@lab/payload .cache/lab/payload
 	@lab/run shell
 
 fuzz: init ## fuzz the code that parses hostile input, each target for FUZZTIME=30s
