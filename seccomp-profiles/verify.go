@@ -15,7 +15,7 @@ import (
 const x32Bit = 0x40000000
 
 // maxSamples is the maximum number of calls that verify tries for one system call.
-const maxSamples = 1 << 10
+const maxSamples = 1 << 12
 
 // verify runs the program on calls with arguments around every value in the profile, and compares the results with the rules. libseccomp
 // has had bugs with several conditions on one call, and a wrong filter must not be loaded.
