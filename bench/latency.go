@@ -88,8 +88,8 @@ func latency(ctx context.Context, b *bench) error {
 }
 
 // inside compares the speed of a program in a jail and outside. The program measures the time itself, so the difference is the cost of the
-// filter and the cgroup. It compares the fastest rounds: other work on the machine makes a computation slower, never faster, and it does so
-// by more than the cost that is looked for.
+// filter and the cgroup, a few percent at most. Other work on the machine often makes a program 10 % slower, but never faster. So inside
+// compares the fastest round of each way.
 func inside(ctx context.Context, b *bench) error {
 	for _, p := range []program{computing, calling, talking} {
 		took := map[*way][]float64{}

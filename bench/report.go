@@ -87,7 +87,7 @@ var aims = []aim{
 	{what: "numpy, pandas, matplotlib, p50", part: "latency", name: "data", of: "p50", ways: []string{"forked", "forked-warm"}, most: .03},
 	{what: "computation inside against outside", part: "inside", name: "compute", of: "fastest", ways: []string{"cold", "forked"}, most: 1.01},
 	{what: "100,000 lines inside against outside", part: "inside", name: "lines", of: "fastest", ways: []string{"cold", "forked"}, most: 4},
-	{what: "print by the typed API against the old route, p50", part: "typed", name: "print", of: "the old route, p50",
+	{what: "print by the typed API against the old route, p50", part: "typed", name: "print", of: "ratio to the old route, p50",
 		ways: []string{"warm", "forked-warm"}, value: true, most: 1.05},
 	{what: "a picture from a template, p50", part: "typed", name: "picture", of: "p50", ways: []string{"forked", "forked-warm"}, most: .15},
 	{what: "ms from print() to the client", part: "typed", name: "first byte", of: "p50", ways: []string{"cold", "warm", "forked", "forked-warm"},

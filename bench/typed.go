@@ -37,16 +37,16 @@ time.sleep(.03)
 // typed makes three measurements. It compares the typed API with the old route, by the same program on the same daemon. It measures runs
 // that return a picture. And it measures the time until printed text reaches a client that reads the events of the run.
 func typed(ctx context.Context, b *bench) error {
-	// Each round measures both routes one after the other, in turn in both orders, and gives one ratio: other work on the machine changes
-	// the time of a run by more than the difference between the routes.
+	// A round calls the two routes one after the other, so other work on the machine slows both down, and computes one ratio. Every second
+	// round calls the typed API first.
 	ratios := map[*way][]float64{}
 	served := b.served()
 	turn := func(w *way) error {
-		var old, typed time.Duration
+		var old, fresh time.Duration
 		asks := []struct {
 			took *time.Duration
 			run  func(context.Context, program) (answer, error)
-		}{{&old, w.run}, {&typed, w.runTyped}}
+		}{{&old, w.run}, {&fresh, w.runTyped}}
 		if len(ratios[w])%2 == 1 {
 			slices.Reverse(asks)
 		}
@@ -58,13 +58,13 @@ func typed(ctx context.Context, b *bench) error {
 			*ask.took = time.Since(begin)
 			time.Sleep(pause)
 		}
-		ratios[w] = append(ratios[w], float64(typed)/float64(old))
+		ratios[w] = append(ratios[w], float64(fresh)/float64(old))
 		return nil
 	}
 	b.alternate(ctx, "typed", max(b.n/10, 1), served, turn) // warm-up rounds
 	clear(ratios)
 	for _, w := range b.alternate(ctx, "typed", 2*b.n, served, turn) {
-		b.report.add("typed", "print", "the old route, p50", w, "", quantile(ratios[w], .5))
+		b.report.add("typed", "print", "ratio to the old route, p50", w, "", quantile(ratios[w], .5))
 	}
 	return errors.Join(pictures(ctx, b), firstBytes(ctx, b, served))
 }

@@ -137,8 +137,8 @@ tests() {
 	done
 }
 
-# The tests and the checks of the service are independent, so both run at once, on the two processors. The tests of the daemon follow the
-# checks, so that both processors are busy until the end. The output of the other tests is printed after them.
+# There are two processors. On one, the tests of all packages except the daemon's run in the background. On the other, this script checks
+# the service, and then runs the tests of the daemon's package (cmd/sandboxd). At the end it prints the output of the background.
 : >/tmp/tests-failed
 grep -v '^cmd/' tests/list | tests >/tmp/tests 2>&1 &
 tests=$!

@@ -192,8 +192,8 @@ func (p *process) program() int {
 	return pid
 }
 
-// programInLeaf does the same as program if the daemon cannot read the files of the init in /proc. The init is not dumpable, so it is
-// hidden under hidepid=invisible (proc(5)), which systemd's ProtectProc=invisible sets.
+// programInLeaf does the same as program for a daemon that cannot read the files of the init in /proc. The init is not dumpable. So if
+// /proc is mounted with hidepid=invisible (proc(5)), as systemd does for ProtectProc=invisible, the kernel hides the init from the daemon.
 func (p *process) programInLeaf() int {
 	if p.leaf == nil {
 		return 0
@@ -211,8 +211,9 @@ func (p *process) programInLeaf() int {
 // programPID is the process id of the program in its pid namespace. The init is process 1.
 const programPID = 2
 
-// ownPID returns the process id of a process in its own pid namespace: the last one after NSpid in /proc/PID/status, or in
-// /proc/self/fdinfo of a pidfd. It returns 0 if there is none, because the process has ended.
+// ownPID returns the id that a process has in its own pid namespace. info is /proc/PID/status, or the file of a pidfd in
+// /proc/self/fdinfo. Both have a line "NSpid:" with the ids of the process in its pid namespaces, its own namespace last. ownPID returns 0
+// if info has no such line or no id in it: then the process has ended.
 func ownPID(info []byte) int {
 	_, rest, _ := bytes.Cut(info, []byte("\nNSpid:"))
 	line, _, _ := bytes.Cut(rest, []byte("\n"))

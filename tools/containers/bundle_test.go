@@ -258,8 +258,8 @@ func TestEachAddedCallIsNeeded(t *testing.T) {
 	}
 }
 
-// TestFilesOfChildren lets a child process of a program open its own files of /proc, for which the daemon needs setns. Without setns they stay
-// closed, and the daemon says so.
+// A child process of a program can open its own files of /proc. For that, the daemon calls setns. If the container's filter does not allow
+// setns, the child cannot open these files, and the daemon logs a warning.
 func TestFilesOfChildren(t *testing.T) {
 	root := needed(t, "SANDBOXD_TEST_ROOT")
 	for name, want := range map[string]string{"": "cat\n", "setns": "Permission denied"} {

@@ -70,9 +70,9 @@ func (b notifBuffers) waits(listener uintptr, id uint64) bool {
 	return ioctl(listener, unix.SECCOMP_IOCTL_NOTIF_ID_VALID, binary.NativeEndian.AppendUint64(nil, id)) == nil
 }
 
-// proceed lets the kernel execute a call. The program may change memory to which arguments point before the kernel continues
-// (seccomp_unotify(2)), so this is only for calls that the filter allows whatever that memory contains. The error is ENOENT if the caller was killed
-// in the meantime.
+// proceed lets the kernel execute a call. Before the kernel continues, the program may change the memory to which arguments point
+// (seccomp_unotify(2)). So proceed is only for calls that the filter allows whatever that memory contains. The error is ENOENT if the
+// caller has been killed.
 func (b notifBuffers) proceed(listener uintptr, id uint64) error {
 	clear(b.answer)
 	binary.NativeEndian.PutUint64(b.answer, id)

@@ -110,7 +110,7 @@ func identify(path string) identity {
 		path:        path,
 		link:        stampOf(unix.Lstat, path),
 		interpreter: stampOf(unix.Stat, path),
-		config:      stampOf(unix.Stat, filepath.Join(filepath.Dir(path), "..", "pyvenv.cfg")),
+		config:      stampOf(unix.Stat, filepath.Join(filepath.Dir(filepath.Dir(path)), "pyvenv.cfg")),
 	}
 }
 
