@@ -193,6 +193,18 @@ func (s *soak) post1(ctx context.Context, source string) (answer, error) {
 	return s.do(ctx, "POST", "/playground/execute", strings.NewReader(string(body)), "Content-Type", "application/json")
 }
 
+// An uncaught KeyboardInterrupt ends a program by SIGINT, and keeps the contract.
+func TestInterruptedProgramKeepsTheContract(t *testing.T) {
+	s := &soak{sandboxd: start(t, "--policy=off", "--wall="+soakWall.String(), "--memory=256MiB")}
+	a, err := s.post1(t.Context(), "raise KeyboardInterrupt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keepsContract(a); err != nil || a.header.Get("X-Sandboxd-Signal") != "SIGINT" {
+		t.Errorf("%v; signal %q", err, a.header.Get("X-Sandboxd-Signal"))
+	}
+}
+
 // aftermath is how late after the wall clock an answer may come: the kernel has to end 64 processes with all of their memory, on
 // a machine that ends others at the same time.
 const aftermath = 20 * time.Second
@@ -220,10 +232,11 @@ func keepsContract(a answer) error {
 		"signaled": "Error: Program was killed by signal " + header("X-Sandboxd-Signal"),
 	}
 	verdict := header("X-Sandboxd-Verdict")
+	interrupted := header("X-Sandboxd-Signal") == "SIGINT" // by an uncaught KeyboardInterrupt, for which the daemon adds no line
 	line := stderr[strings.LastIndex(stderr, "\n")+1:]
 	switch {
 	case verdict == "exited" && err == nil && header("X-Sandboxd-Signal") == "":
-	case last[verdict] != "" && header("X-Sandboxd-Exit-Code") == "" && strings.HasPrefix(line, last[verdict]):
+	case last[verdict] != "" && header("X-Sandboxd-Exit-Code") == "" && strings.HasPrefix(line, last[verdict]) != interrupted:
 	default:
 		return fmt.Errorf("verdict %q with %v and the last line %.200q", verdict, a.header, line)
 	}
