@@ -20,7 +20,7 @@ import gc
 from _collections import deque
 from _frozen_importlib_external import MAGIC_NUMBER
 from _weakref import ReferenceType
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 
 for name in set(sys.modules) - before:
     del sys.modules[name]  # a program must not find modules that only the launcher imported
@@ -29,10 +29,9 @@ SOURCE = "main.py"
 ASIDE = ".main.py"  # the source, until the interpreter has opened the compiled code
 STDIN = ".stdin"  # deleted as soon as it is open, before the files of the program are written
 CHANNEL = 3  # the hand-off socket; inside/wire.go describes the protocol
-INTERRUPT = {_signal.SIGINT}
 
 
-holds_interrupts = False  # SIGINT is blocked until the program runs
+early = []  # has an element for each interrupt that came before the program ran
 send_line = None  # function that reports the current line of the program; None if the run has no displays
 
 
@@ -139,10 +138,9 @@ def receive_rest(files):
 def keep_channel(live, shows):
     """Use the hand-off socket for standard input if live is not empty, and for displays if shows, their compiled module, is not empty.
     The module may have been loaded before. launch() closes descriptor CHANNEL later."""
-    global send_line, holds_interrupts
-    holds_interrupts = bool(live)
+    global send_line
     if live:
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, INTERRUPT)  # until the program runs: the daemon may send it from now on
+        _signal.signal(_signal.SIGINT, early.insert)  # the daemon may send interrupts from now on; see Begin
         os.dup2(CHANNEL, 0)
     if shows:
         if not display:
@@ -151,15 +149,19 @@ def keep_channel(live, shows):
         send_line = display["send_line"]
 
 
-def was_interrupted():
-    """Undo the block of keep_channel, if there is one, and return whether an interrupt has come since."""
-    if not holds_interrupts:
-        return False
-    try:
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, INTERRUPT)
-    except KeyboardInterrupt:
-        return True
-    return False
+class Begin:
+    """The moment when the program begins, for interrupts.
+
+    Until then the handler of SIGINT is early.insert. It raises no exception, so no interrupt ends the launcher in the middle of its work.
+    The interpreter destroys an instance of this class directly before it runs the program (see Main.loader). The destructor makes SIGINT
+    raise KeyboardInterrupt again, and repeats the interrupts that came before. It only calls functions written in C. Between those, Python
+    handles no signal, so the exception comes in the first line of the program.
+    """
+
+    __del__ = type(report.__get__(0))(deque, chain(
+        map(_signal.signal, [_signal.SIGINT], [_signal.default_int_handler]),
+        zip(early, iter(_thread.interrupt_main, True)),
+        iter(early.clear, None)))
 
 
 display = {}  # the names of the module for displays, when it has been loaded
@@ -210,11 +212,8 @@ class End:
 
     def leave(self):
         try:
-            if sys._getframe(1):  # the program itself calls the registered functions (atexit._run_exitfuncs) and goes on
+            if self.is_called():
                 return
-        except ValueError:
-            pass
-        try:
             whole = self.is_whole()
             if not _thread._count() and (self.exit or whole and self.all_is_python()) and self.nothing_notices():
                 if whole:
@@ -223,9 +222,18 @@ class End:
                 for name, module in self.kept.items():
                     if sys.modules.get(name) is module:
                         del sys.modules[name]
-        except BaseException:  # python3 ends as usual and reports the error
+        except BaseException:  # python3 ends as usual and reports the error, or an interrupt has come, and it ends anyway
             pass
         sys.settrace(self.tracer[-1])
+
+    @staticmethod
+    def is_called():
+        """Return whether the program itself calls the registered functions (atexit._run_exitfuncs) and goes on. Then the caller of
+        leave() has a caller."""
+        try:
+            return bool(sys._getframe(2))
+        except ValueError:
+            return False
 
     def is_whole(self):
         """Return whether the program has reached its last line, so that its exit status is 0. python3 sets __file__ and __cached__ in
@@ -331,6 +339,7 @@ class Main:
     """
 
     def __init__(self, source, check, names):
+        self.names = names
         self.home = os.path.dirname(os.path.abspath(SOURCE))
         self.path = [self.home] + sys.path  # as the interpreter sets it before it opens the file
         try:
@@ -343,7 +352,7 @@ class Main:
                     sys.addaudithook(run_no_program)
                 self.refuse()
                 return
-            code = self.fail(error, below, names)
+            code = self.fail(error, below)
         if check:
             os._exit(0)
         os.rename(SOURCE, ASIDE)
@@ -366,9 +375,9 @@ class Main:
     def loader(self, name, path):
         _frozen_importlib_external.SourcelessFileLoader = self.real
         sys.path[:] = self.path
-        if was_interrupted():  # the interpreter has not read the file yet
-            self.put(compile("raise KeyboardInterrupt", SOURCE, "exec"))
         os.rename(ASIDE, SOURCE)
+        if _signal.getsignal(_signal.SIGINT) == early.insert:
+            self.names["__loader__"] = Begin()  # the interpreter replaces it by what this function returns
         return _frozen_importlib_external.SourceFileLoader(name, path)
 
     @staticmethod
@@ -377,8 +386,8 @@ class Main:
 
     @staticmethod
     def refuse():
-        """Leave the source in main.py. The interpreter cannot compile it either, and reports the error as it does for a file. Interrupts
-        stay blocked, so that the report is complete."""
+        """Leave the source in main.py. The interpreter cannot compile it either, and reports the error as it does for a file. The program
+        never begins, so interrupts do not cut off the report."""
         def say(kind, error, traceback):
             path = os.path.abspath(SOURCE)
             if isinstance(error, SyntaxError) and error.msg:
@@ -391,13 +400,12 @@ class Main:
         _warnings.filters.insert(0, ("ignore", None, Warning, None, 0))
         sys.excepthook = say
 
-    @staticmethod
-    def fail(error, below, names):
+    def fail(self, error, below):
         """Return code that ends with an error of a module that the compiler has imported. The report has no frame of this code. Only
         SystemExit is raised again: KeyboardInterrupt would end the process by a signal, which it does not during a compilation."""
         show = sys.excepthook
         sys.excepthook = lambda *_: show(type(error), error.with_traceback(below), below)
-        names["error"] = error if isinstance(error, SystemExit) else Exception
+        self.names["error"] = error if isinstance(error, SystemExit) else Exception
         return compile("raise error", SOURCE, "exec")
 
 
