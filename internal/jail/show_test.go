@@ -661,7 +661,7 @@ func TestEarlyInterrupt(t *testing.T) {
 }
 
 // interruptsAtStart is the number of runs that TestEarlyInterrupt interrupts, spread over the first 4 ms.
-const interruptsAtStart = 20
+const interruptsAtStart = 8
 
 // Limits.CPUTime bounds the CPU time of all processes of a run together.
 //
