@@ -387,7 +387,9 @@ class Main:
     @staticmethod
     def refuse():
         """Leave the source in main.py. The interpreter cannot compile it either, and reports the error as it does for a file. The program
-        never begins, so interrupts do not cut off the report."""
+        never begins: interrupts have no effect from now on, so that the report and the exit status are those of the error."""
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})
+
         def say(kind, error, traceback):
             path = os.path.abspath(SOURCE)
             if isinstance(error, SyntaxError) and error.msg:
