@@ -150,12 +150,15 @@ def keep_channel(live, shows):
 
 
 class Begin:
-    """The moment when the program begins, for interrupts.
+    """An object whose destruction lets interrupts reach the program.
 
-    Until then the handler of SIGINT is early.insert. It raises no exception, so no interrupt ends the launcher in the middle of its work.
-    The interpreter destroys an instance of this class directly before it runs the program (see Main.loader). The destructor makes SIGINT
-    raise KeyboardInterrupt again, and repeats the interrupts that came before. It only calls functions written in C. Between those, Python
-    handles no signal, so the exception comes in the first line of the program.
+    In a live run, keep_channel makes early.insert the handler of SIGINT. Python calls a handler with the number of the signal and a frame,
+    so each interrupt adds a frame to early. This handler raises no exception: no interrupt ends the launcher in the middle of its work.
+
+    Main.loader stores an object of this class as __loader__ of the main module. The interpreter replaces this name directly before it
+    runs the program, and thereby destroys the object. The destructor makes SIGINT raise KeyboardInterrupt again, and repeats the
+    interrupts that came before. The destructor calls only functions written in C, and Python handles no signal between such calls. So
+    the first line of the program raises the exception.
     """
 
     __del__ = type(report.__get__(0))(deque, chain(
@@ -212,8 +215,11 @@ class End:
 
     def leave(self):
         try:
-            if self.is_called():
+            if sys._getframe(1):  # the program itself calls the registered functions (atexit._run_exitfuncs) and goes on
                 return
+        except ValueError:
+            pass
+        try:
             whole = self.is_whole()
             if not _thread._count() and (self.exit or whole and self.all_is_python()) and self.nothing_notices():
                 if whole:
@@ -222,18 +228,9 @@ class End:
                 for name, module in self.kept.items():
                     if sys.modules.get(name) is module:
                         del sys.modules[name]
-        except BaseException:  # python3 ends as usual and reports the error, or an interrupt has come, and it ends anyway
+        except BaseException:  # python3 ends as usual and reports the error
             pass
         sys.settrace(self.tracer[-1])
-
-    @staticmethod
-    def is_called():
-        """Return whether the program itself calls the registered functions (atexit._run_exitfuncs) and goes on. Then the caller of
-        leave() has a caller."""
-        try:
-            return bool(sys._getframe(2))
-        except ValueError:
-            return False
 
     def is_whole(self):
         """Return whether the program has reached its last line, so that its exit status is 0. python3 sets __file__ and __cached__ in
