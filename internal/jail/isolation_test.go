@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/sandboxd/sandboxd/internal/doctor"
@@ -40,6 +42,17 @@ def attempt(call, *args, **kw):
     except OSError as e:
         print(errno.errorcode[e.errno], end=" ")
 `
+	machine := struct{ source, want string }{`
+memory = {l.split(":")[0]: int(l.split()[1]) for l in open("/proc/meminfo")}
+print(memory["MemTotal"] >> 10, memory["MemAvailable"] <= memory["MemTotal"], memory["SwapTotal"])
+print([l.split()[0] for l in open("/proc/stat") if l.startswith("cpu")], os.cpu_count())
+print(sum(l.startswith("processor") for l in open("/proc/cpuinfo")), open("/proc/loadavg").read().split(), open("/proc/uptime").read().split())
+for name in ("meminfo", "stat", "cpuinfo", "loadavg", "uptime"): attempt(open, "/proc/" + name, "a")`,
+		"256 True 0\n['cpu', 'cpu0'] 1\n1 ['0.00', '0.00', '0.00', '1/2', '2'] ['1.00', '1.00']\n" + strings.Repeat("EROFS ", 5)}
+	if !procfsKeepsCoveredFiles(t) {
+		machine.source = `for name in ("meminfo", "stat", "cpuinfo", "loadavg", "uptime"): attempt(os.stat, "/proc/" + name)`
+		machine.want = strings.Repeat("ENOENT ", 5)
+	}
 	for _, tt := range []struct{ name, source, want string }{
 		{"the root directory holds what is planned", `
 system = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}
@@ -70,13 +83,7 @@ for line in open("/proc/self/mountinfo"):
 		{"no signal reaches out", `attempt(os.kill, -1, 9); attempt(os.kill, 3, 9); attempt(os.killpg, 3, 9)`, "ESRCH ESRCH ESRCH "},
 		{"nothing of the kernel's in /proc", `[attempt(os.stat, "/proc/" + p) for p in ("kcore", "kallsyms", "sys", "sysrq-trigger", "net", "keys", "modules", "version", "cmdline", "mounts", "interrupts", "diskstats", "vmstat", "partitions", "iomem", "schedstat", "pressure", "sysvipc", "softirqs", "zoneinfo")]; print(sorted(os.listdir("/proc")))`,
 			strings.Repeat("ENOENT ", 20) + "['1', '2', 'self', 'thread-self']\n"},
-		{"its own limits for a machine in /proc", `
-memory = {l.split(":")[0]: int(l.split()[1]) for l in open("/proc/meminfo")}
-print(memory["MemTotal"] >> 10, memory["MemAvailable"] <= memory["MemTotal"], memory["SwapTotal"])
-print([l.split()[0] for l in open("/proc/stat") if l.startswith("cpu")], os.cpu_count())
-print(sum(l.startswith("processor") for l in open("/proc/cpuinfo")), open("/proc/loadavg").read().split(), open("/proc/uptime").read().split())
-for name in ("meminfo", "stat", "cpuinfo", "loadavg", "uptime"): attempt(open, "/proc/" + name, "a")`,
-			"256 True 0\n['cpu', 'cpu0'] 1\n1 ['0.00', '0.00', '0.00', '1/2', '2'] ['1.00', '1.00']\n" + strings.Repeat("EROFS ", 5)},
+		{"its own limits for a machine in /proc", machine.source, machine.want},
 		{"an ordinary user without a group", `
 status = {l.split()[0]: l.split()[1:] for l in open("/proc/self/status")}
 print(status["Uid:"], status["Gid:"], set(status["Groups:"]) - {"1000", "65534"})  # 65534: of an unprivileged daemon, without a name in here`,
@@ -122,6 +129,41 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 			}
 		})
 	}
+}
+
+// On a newer kernel, which does not let a mounted procfs hide its files, a jail lacks some files of /proc and shows nothing more. Here a
+// filter refuses the same as such a kernel.
+func TestIsolationWithANewerProcfs(t *testing.T) {
+	argument := func(n uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: 16 + 8*n, Size: 4} } // struct seccomp_data: the low half
+	refuses := assemble(
+		bpf.LoadAbsolute{Off: 0, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_FSCONFIG, SkipTrue: 2},
+		argument(1),
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.FSCONFIG_CMD_RECONFIGURE, SkipTrue: 4, SkipFalse: 3},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.SYS_MOUNT, SkipTrue: 2}, // mount(8) uses it
+		argument(3),
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.MS_REMOUNT, SkipTrue: 1},
+		bpf.RetConstant{Val: 0x7fff_0000},                       // SECCOMP_RET_ALLOW
+		bpf.RetConstant{Val: 0x0005_0000 | uint32(unix.EINVAL)}, // SECCOMP_RET_ERRNO
+	)
+	if aloneUnder(t, refuses, 0) {
+		if procfsKeepsCoveredFiles(t) {
+			t.Fatal("the filter refuses nothing")
+		}
+		underEngines(t, testIsolation)
+	}
+}
+
+// procfsKeepsCoveredFiles reports whether this kernel lets a mounted procfs hide everything except processes, so that a file that was
+// covered before stays visible.
+func procfsKeepsCoveredFiles(t *testing.T) bool {
+	t.Helper()
+	said, err := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc",
+		"mount", "-o", "remount,subset=pid", "proc", "/proc").CombinedOutput()
+	if err != nil && !strings.Contains(string(said), "/proc: ") {
+		t.Fatalf("%v: %s", err, said)
+	}
+	return err == nil
 }
 
 // The other layers also work without the filter and without Landlock.

@@ -14,10 +14,15 @@ func (a *assembler) restrictFiles(set Ruleset) {
 		beneath := a.put(make([]byte, 8+4)) // struct landlock_path_beneath_attr, packed: rights, a descriptor
 		parent := cell(beneath + 8)
 		copy(a.data[beneath:], wordBytes(rule.Rights))
-		a.call("open "+rule.Path, unix.SYS_OPENAT, num(unix.AT_FDCWD), a.text(rule.Path), num(unix.O_PATH|unix.O_CLOEXEC)).to(parent)
+		open, next := a.call("open "+rule.Path, unix.SYS_OPENAT, num(unix.AT_FDCWD), a.text(rule.Path), num(unix.O_PATH|unix.O_CLOEXEC)), &label{}
+		open.to(parent)
+		if rule.Optional {
+			open.unless(unix.ENOENT, next)
+		}
 		a.call("landlock_add_rule "+rule.Path, unix.SYS_LANDLOCK_ADD_RULE, ruleset.value(),
 			num(unix.LANDLOCK_RULE_PATH_BENEATH), at(beneath), num(0))
 		a.close(parent)
+		a.mark(next)
 	}
 	a.call("landlock_restrict_self", unix.SYS_LANDLOCK_RESTRICT_SELF, ruleset.value(), num(0))
 	a.close(ruleset)

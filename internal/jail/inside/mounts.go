@@ -79,7 +79,7 @@ func (b builder) make(n Node) {
 	case Proc:
 		b.procfs(n, inert)
 	case Subset:
-		b.subset()
+		b.subset(n)
 	case AllProc:
 		b.procfs(n, writable)
 		b.close(b.proc)
@@ -179,9 +179,24 @@ func (b builder) procfs(n Node, attributes uint64) {
 // subset reconfigures the mounted procfs so that it only shows processes, and neither /proc/sys nor kernel addresses (subset=pid, Linux
 // 5.8). Covered files stay visible: a mount point stays in the kernel's dentry cache, and path lookup finds it there without asking
 // procfs.
-func (b builder) subset() {
-	b.call("proc subset=pid", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_SET_STRING), b.text("subset"), b.text("pid"), num(0))
-	b.call("reconfigure proc", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0))
+//
+// Newer kernels refuse this change (EINVAL; Linux 7.3 does). There a new procfs that only shows processes replaces the mounted one, and
+// with it the covered files.
+func (b builder) subset(n Node) {
+	const option = "subset=pid"
+	key, value, _ := strings.Cut(option, "=")
+	refused, done := &label{}, &label{}
+	b.call("proc "+option, unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_SET_STRING), b.text(key), b.text(value), num(0))
+	b.call("reconfigure proc", unix.SYS_FSCONFIG, b.proc.value(), num(unix.FSCONFIG_CMD_RECONFIGURE), num(0), num(0), num(0)).
+		unless(unix.EINVAL, refused)
+	b.jump(done)
+	b.mark(refused)
+	b.call("enter the new root", unix.SYS_FCHDIR, b.root.value())
+	b.call("unmount "+n.Path, unix.SYS_UMOUNT2, b.path(n.Path), num(unix.MNT_DETACH))
+	mount := b.cell()
+	b.newMount(mount, "", "proc", inert, option)
+	b.attach(mount, n.Path)
+	b.mark(done)
 	b.close(b.proc)
 }
 

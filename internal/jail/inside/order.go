@@ -62,8 +62,9 @@ type Ruleset struct {
 
 // Rule gives rights over a path and all that is below it.
 type Rule struct {
-	Path   string
-	Rights uint64
+	Path     string
+	Rights   uint64
+	Optional bool // there may be no such file
 }
 
 // UID and GID are the ids of the program in its user namespace. They are not 0: root of a user namespace can use much more of the kernel,
@@ -106,7 +107,7 @@ const (
 	Cover   Op = "cover"   // a file with content of the daemon, mounted over an existing file
 	Device  Op = "device"  // a bind mount of a host device node
 	Proc    Op = "proc"    // procfs of the new pid namespace, read-only
-	Subset  Op = "subset"  // hides everything in Proc except processes and covered files (subset=pid)
+	Subset  Op = "subset"  // hides everything in Proc except processes and, if the kernel allows it, covered files (subset=pid)
 	AllProc Op = "allproc" // procfs with all files, for a template: its children use it until they mount their own
 	Scratch Op = "scratch" // a directory of the scratch space
 )

@@ -77,16 +77,17 @@ func landlockRules(abi int, plan []inside.Node) inside.Ruleset {
 		inside.Device: mayDevice, inside.Proc: mayList, inside.Scratch: mayScratch,
 	}
 	// The kernel refuses a rule without rights (ENOMSG), and rights that it does not know (EINVAL).
-	rule := func(path string, rights uint64) {
-		if rights &= set.Handled; rights != 0 {
-			set.Rules = append(set.Rules, inside.Rule{Path: path, Rights: rights})
+	add := func(r inside.Rule) {
+		if r.Rights &= set.Handled; r.Rights != 0 {
+			set.Rules = append(set.Rules, r)
 		}
 	}
+	rule := func(path string, rights uint64) { add(inside.Rule{Path: path, Rights: rights}) }
 	rule("/", mayList)
 	for _, n := range plan {
 		rule(n.Path, may[n.Op])
 		if n.Op == inside.Cover && strings.HasPrefix(n.Path, "/proc/") { // the rule for /proc gives no right to read
-			rule(n.Path, mayRead)
+			add(inside.Rule{Path: n.Path, Rights: mayRead, Optional: true}) // not every kernel shows it: see inside.Subset
 		}
 		if n.Path == inside.OwnFiles {
 			rule(n.Path, mayRead)
