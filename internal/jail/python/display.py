@@ -18,9 +18,12 @@ MAX_TITLE = 1024  # bytes
 COMPRESSION = 1  # of PNG files, from 0 to 9
 BACKEND = "sandboxd_matplotlib"  # the module of matplotlib's backend
 ABOVE = 200  # the number of the socket; high, because programs expect low numbers for the files that they open
+BLOCK = 1 << 16  # bytes of a picture that are compressed at a time
 
 socket = None  # the descriptor
 owner = None  # pid of the only process that may send, because frames of several processes would be mixed
+backend = None  # the module of matplotlib's backend, when it has been made
+undo = []  # what prepare() has changed: a dictionary, a name in it, and the value before, or nothing if the name was not there
 
 
 def send(kind, title, payload):
@@ -129,14 +132,22 @@ def picture(figure):
 
 def png(pixels, dpi):
     """Return a PNG file (RFC 2083) of rows of pixels with 8 bits for each of red, green, blue and alpha. PIL tries five filters for each
-    row, which takes three times as long as this, and for most figures the file is no smaller."""
+    row, which takes three times as long as this, and for most figures the file is no smaller. The rows are copied in blocks, because each
+    new page of memory costs a page fault."""
     import zlib
 
     import numpy
 
     height, width = pixels.shape[:2]
-    rows = numpy.zeros((height, 1 + 4 * width), numpy.uint8)  # a row begins with the number of its filter, and 0 means none
-    rows[:, 1:] = numpy.asarray(pixels).reshape(height, 4 * width)
+    pixels = numpy.asarray(pixels).reshape(height, 4 * width)
+    block = numpy.zeros((max(BLOCK // (4 * width), 1), 1 + 4 * width), numpy.uint8)  # a row begins with its filter; 0 means none
+    compressor = zlib.compressobj(COMPRESSION)
+    compressed = []
+    for top in range(0, height, len(block)):
+        rows = block[:height - top]
+        rows[:, 1:] = pixels[top:top + len(rows)]
+        compressed.append(compressor.compress(rows))
+    compressed.append(compressor.flush())
 
     def number(n):
         return n.to_bytes(4, "big")
@@ -149,7 +160,7 @@ def png(pixels, dpi):
         b"\x89PNG\r\n\x1a\n",
         chunk(b"IHDR", number(width) + number(height) + b"\x08\x06\x00\x00\x00"),
         chunk(b"pHYs", metre + metre + b"\x01"),
-        chunk(b"IDAT", zlib.compress(rows, COMPRESSION)),
+        chunk(b"IDAT", b"".join(compressed)),
         chunk(b"IEND", b""),
     ))
 
@@ -217,7 +228,11 @@ def make_backend(module):
     for name, value in list(locals().items()):
         if name not in ("module", "FigureManagerBase", "FigureCanvasAgg"):
             setattr(module, name, value)
-    # pyplot has registered before this a function that closes all figures. atexit calls in reverse order, so this one is called first.
+
+
+def show_at_the_end():
+    """Show the figures that are still open when the program ends. pyplot has registered before this a function that closes all figures.
+    atexit calls in reverse order, so this one is called first."""
     import atexit
 
     atexit.register(show_last_figures)
@@ -286,20 +301,79 @@ class Finder:
         return None
 
     def exec_module(self, module):
+        global backend
         make_backend(module)
+        backend = module
+        if socket is not None:  # it is made for a program, not by prepare()
+            show_at_the_end()
 
 
-def install(channel):
-    """Keep the channel, define display(), and make matplotlib, PIL and plotly send displays."""
+def prepare():
+    """Make pyplot use the backend, if it is imported. A template does this before it forks, so that install() need not do it in each run.
+    pyplot and matplotlib keep the choice of a backend in dictionaries. prepare() compares them before and after, for revert()."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if not pyplot or pyplot.get_fignums():  # a change of the backend would close the figures
+        return
+    import matplotlib.backends
+
+    places = [vars(module) for module in (matplotlib, matplotlib.backends, pyplot)]
+    places += [value for value in vars(matplotlib).values() if isinstance(value, dict)]  # the settings
+    places += [vars(value) for value in vars(pyplot).values() if isinstance(value, type(prepare))]
+    before = [dict.copy(place) for place in places]
+    finder = Finder()
+    sys.meta_path.insert(0, finder)
+    pyplot.switch_backend("module://" + BACKEND)
+    sys.meta_path.remove(finder)
+    del sys.modules[BACKEND]
+    for place, old in zip(places, before):
+        for name, value in dict.copy(place).items():
+            if isinstance(value, type(sys)):  # a submodule: it stays imported
+                pass
+            elif name not in old:
+                undo.append((place, name))
+            elif old[name] is not value:
+                undo.append((place, name, old[name]))
+
+
+def revert():
+    """Undo prepare(), for a run without displays."""
+    for place, name, *value in undo:
+        if value:
+            dict.__setitem__(place, name, *value)
+        else:
+            dict.__delitem__(place, name)
+
+
+def keep(channel):
+    """Keep the channel and define display(). Tell matplotlib which backend to use when it is imported."""
     global socket, owner
     os.dup2(channel, ABOVE, inheritable=False)
     socket, owner = ABOVE, os.getpid()
     builtins.display = display
     sys.meta_path.insert(0, Finder())
     os.environ["MPLBACKEND"] = "module://" + BACKEND
+
+
+def rehearse(channel):
+    """Do what keep() does and undo it, for the launcher's rehearse()."""
+    global socket, owner
+    before = os.environ["MPLBACKEND"]
+    keep(channel)
+    os.close(socket)
+    socket = owner = None
+    del builtins.display, sys.meta_path[0]
+    os.environ["MPLBACKEND"] = before
+
+
+def install(channel):
+    """Make display(), matplotlib, PIL and plotly send displays over the channel."""
+    keep(channel)
     # A template may have imported these modules already.
     pyplot = sys.modules.get("matplotlib.pyplot")
-    if pyplot:
+    if backend:
+        sys.modules[BACKEND] = backend
+        show_at_the_end()
+    elif pyplot:
         pyplot.switch_backend("module://" + BACKEND)
     elif "matplotlib" in sys.modules:
         sys.modules["matplotlib"].rcParams["backend"] = "module://" + BACKEND

@@ -320,6 +320,9 @@ def rehearse():
     code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
     put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # the program must not find a file
     exec(marshal.loads(code), {"__name__": "__main__"})
+    ahead[:0] = bytes(4 * 5)  # a message whose parts are empty, before the program's, which may have arrived
+    receive_rest(0)
+    display["rehearse"](CHANNEL)
     gc.collect()
 
 
@@ -452,7 +455,7 @@ def launch():
 
         del sys.modules[sandboxd_template.__name__], sys.path[0]
         sys.path_importer_cache.pop(here, None)
-        sandboxd_template.serve([name for name in modules.split(",") if name], report, end)
+        sandboxd_template.serve([name for name in modules.split(",") if name], report, display["prepare"], end)
         report("R")
         what = receive()
     if what == b"prepare":  # the jail waits for a program
@@ -473,6 +476,8 @@ def launch():
     if failed:
         report("F", failed.errno)
         os._exit(1)
+    if display and not send_line:  # a run without displays
+        display["revert"]()
     report("S")
     os.close(CHANNEL)
 

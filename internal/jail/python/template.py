@@ -78,8 +78,9 @@ def reseed():
     modules = sys.modules
     if "random" in modules:
         modules["random"].seed()
-    if "numpy.random" in modules:
-        modules["numpy.random"].seed([fresh() >> shift & 0xffffffff for shift in (0, 32, 64, 96)])
+    if "numpy.random" in modules:  # seed() would touch, and so copy, three times as much of the template's memory
+        key = modules["numpy"].frombuffer(os.urandom(4 * 624), "uint32")  # the whole state of a Mersenne Twister
+        modules["numpy.random"].set_state(("MT19937", key, 624))
     if "_ssl" in modules:
         modules["_ssl"].RAND_add(os.urandom(64), 64.0)
     if "tempfile" in modules:
@@ -173,8 +174,8 @@ def draw_once():
     return True
 
 
-def serve(names, report, end):
-    """Import the modules and report that, then fork for the daemon. Return only in a child."""
+def serve(names, report, prepare, end):
+    """Import the modules, call prepare() and report that, then fork for the daemon. Return only in a child."""
     control, extension = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
     module = load(extension)
     os.close(extension)
@@ -191,6 +192,8 @@ def serve(names, report, end):
     if draw_once():
         gc.collect()
         leaves_nothing("a figure of matplotlib", before)
+    prepare()
+    leaves_nothing("the backend of matplotlib", before)
     sys.stdout.flush()
     sys.stderr.flush()
     end.keep()  # gc.freeze: a child that collects garbage does not write to, and so copy, shared memory
