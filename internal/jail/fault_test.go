@@ -286,9 +286,15 @@ func TestInitOutOfMemory(t *testing.T) {
 	if len(limits) != 1 {
 		t.Fatalf("leaves with a limit: %q", limits)
 	}
-	if err := os.WriteFile(limits[0], []byte("0"), 0); err != nil {
+	// os.WriteFile opens the file with O_NONBLOCK. Then Linux 6.16 and later set the limit, and kill only at the next allocation.
+	file, err := unix.Open(limits[0], unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Write(file, []byte("0")); err != nil {
 		t.Error(err)
 	}
+	unix.Close(file)
 	if err := <-failed; jailtest.SetupStage(err) != inside.StageRoot || !strings.Contains(err.Error(), "out of memory in its cgroup") {
 		t.Errorf("got %v", err)
 	}
