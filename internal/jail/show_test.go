@@ -273,6 +273,36 @@ plt.show()
 	}
 }
 
+// A child of a template copies the memory that drawing changes at once, at its first figure, and not by a page fault for each page.
+func TestDrawingCausesFewPageFaults(t *testing.T) {
+	jailtest.RequireModules(t, "matplotlib")
+	j := jailtest.New(t, func(c *jail.Config) {
+		long(c)
+		withTemplate("matplotlib.pyplot")(c)
+	})
+	faults := func(prepare string) (n int) {
+		r := shows(t, j, `
+import matplotlib.pyplot as plt
+def faults(): return int(open("/proc/self/stat").read().split()[9])
+`+prepare+`
+plt.figure()
+before = faults()
+plt.plot([1, 2])
+plt.show()
+print(faults() - before)
+`)
+		if _, err := fmt.Sscan(string(r.Stdout.Kept), &n); err != nil || len(r.Displays) != 1 {
+			t.Fatalf("%v: %s%s, %d displays", err, r.Stdout.Kept, r.Stderr.Kept, len(r.Displays))
+		}
+		return n
+	}
+	few, many := faults(""), faults(`display.__globals__["hot"] = b""  # the ranges that are copied`)
+	if 2*few > many {
+		t.Errorf("%d page faults, and %d if nothing is copied before", few, many)
+	}
+	t.Logf("%d page faults instead of %d", few, many)
+}
+
 // Figures of plotly are displays in plotly's own format, by show() and by display(), also if a template has imported plotly.
 func TestDisplaysOfPlotly(t *testing.T) {
 	jailtest.RequireModules(t, "plotly")

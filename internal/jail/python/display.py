@@ -24,6 +24,8 @@ socket = None  # the descriptor
 owner = None  # pid of the only process that may send, because frames of several processes would be mixed
 backend = None  # the module of matplotlib's backend, when it has been made
 undo = []  # what prepare() has changed: a dictionary, a name in it, and the value before, or nothing if the name was not there
+hot = b""  # in a child of a template: the ranges of memory that drawing changes
+populate = None  # the function that copies these
 
 
 def send(kind, title, payload):
@@ -117,10 +119,19 @@ def is_figure(thing):
 PLAIN = {"savefig.dpi": "figure", "savefig.bbox": None, "savefig.facecolor": "auto", "savefig.edgecolor": "auto", "savefig.transparent": False}
 
 
+def copy_hot():
+    """In a child of a template, copy the memory that drawing changes, all at once. Otherwise each page would cost a page fault."""
+    global hot
+    if hot:
+        populate(hot)
+        hot = b""
+
+
 def picture(figure):
     """The figure as savefig() writes it. With the usual settings savefig() would draw it twice, the first time to find its size."""
     import matplotlib
 
+    copy_hot()
     canvas = figure.canvas
     if hasattr(canvas, "buffer_rgba") and all(matplotlib.rcParams.get(name) == value for name, value in PLAIN.items()):
         canvas.draw()
@@ -218,6 +229,7 @@ def make_backend(module):
         return FigureManager(FigureCanvas(figure), number)
 
     def new_figure_manager(number, *args, FigureClass=None, **kwargs):
+        copy_hot()
         if FigureClass is None:
             from matplotlib.figure import Figure as FigureClass
         return new_figure_manager_given_figure(number, FigureClass(*args, **kwargs))
@@ -310,10 +322,11 @@ class Finder:
 
 def prepare():
     """Make pyplot use the backend, if it is imported. A template does this before it forks, so that install() need not do it in each run.
-    pyplot and matplotlib keep the choice of a backend in dictionaries. prepare() compares them before and after, for revert()."""
+    pyplot and matplotlib keep the choice of a backend in dictionaries. prepare() compares them before and after, for revert(). Return a
+    function that draws a figure like a program, or None if pyplot is not imported."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if not pyplot or pyplot.get_fignums():  # a change of the backend would close the figures
-        return
+        return None
     import matplotlib.backends
 
     places = [vars(module) for module in (matplotlib, matplotlib.backends, pyplot)]
@@ -333,6 +346,13 @@ def prepare():
                 undo.append((place, name))
             elif old[name] is not value:
                 undo.append((place, name, old[name]))
+
+    def draw():
+        pyplot.plot([0, 1])
+        pyplot.title("title")
+        pyplot.show()
+
+    return draw
 
 
 def revert():

@@ -316,7 +316,8 @@ LEAVES_NOTHING[type(_ for _ in ())] = has_no_handler
 
 def rehearse():
     """Do the same steps as for a program, with a program that does nothing. They write to memory that a child of a template shares with
-    it, and the kernel copies each such page (copy-on-write). A waiting jail does this before the program arrives."""
+    it, and the kernel copies each such page (copy-on-write). A waiting jail does this before the program arrives. A template does it in a
+    child, to learn which pages these are: those that are changed by drawing are the others."""
     code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
     put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # the program must not find a file
     exec(marshal.loads(code), {"__name__": "__main__"})
@@ -455,7 +456,7 @@ def launch():
 
         del sys.modules[sandboxd_template.__name__], sys.path[0]
         sys.path_importer_cache.pop(here, None)
-        sandboxd_template.serve([name for name in modules.split(",") if name], report, display["prepare"], end)
+        sandboxd_template.serve([name for name in modules.split(",") if name], report, rehearse, display, end)
         report("R")
         what = receive()
     if what == b"prepare":  # the jail waits for a program

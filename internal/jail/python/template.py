@@ -174,8 +174,64 @@ def draw_once():
     return True
 
 
-def serve(names, report, prepare, end):
-    """Import the modules, call prepare() and report that, then fork for the daemon. Return only in a child."""
+PAGE = 4096  # bytes; a larger page of the machine is a multiple
+OWN = 1 << 63 | 1 << 56  # in /proc/PID/pagemap: the page is in memory, and no other process has it (admin-guide/mm/pagemap.rst of Linux)
+
+
+def pages_written_by(action):
+    """Call action() in a child process. Return the numbers of the pages of this process that the child has changed, and so copied. Return
+    none if a filter or a limit of the operator forbids the child."""
+    with open("/proc/self/maps") as file:
+        maps = [line.split(None, 2) for line in file]
+    areas = [[int(address, 16) for address in addresses.split("-")] for addresses, access, _ in maps if access.startswith("rw")]
+    reader, writer = os.pipe()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        return set()
+    if child:
+        os.close(writer)
+        with open(reader, "rb") as file:
+            pages = set(memoryview(file.read()).cast("Q"))
+        if os.waitpid(child, 0)[1]:
+            raise RuntimeError("a child process that rehearses a program has failed")
+        return pages
+    status = 1
+    try:
+        action()
+        with open(writer, "wb") as file:
+            file.write(b"".join(page.to_bytes(8, sys.byteorder) for page in own_pages(areas)))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def own_pages(areas):
+    """Return the numbers of the pages in these areas that this process does not share."""
+    pages = []
+    with open("/proc/self/pagemap", "rb", buffering=0) as file:
+        for low, high in areas:
+            file.seek(low // PAGE * 8)
+            entries = memoryview(file.read((high - low) // PAGE * 8)).cast("Q")
+            pages += [page for page, entry in enumerate(entries, low // PAGE) if entry & OWN == OWN]
+    return pages
+
+
+def ranges(pages):
+    """Return the ranges of these pages in the form that module.populate() expects."""
+    bounds = []
+    for page in sorted(pages):
+        if bounds and page - bounds[-1] <= 1:  # one page between two ranges costs less than another call
+            bounds[-1] = page + 1
+        else:
+            bounds += page, page + 1
+    return b"".join((bound * PAGE).to_bytes(8, sys.byteorder) for bound in bounds)
+
+
+def serve(names, report, rehearse, display, end):
+    """Import the modules and report that, then fork for the daemon. Return only in a child. display is the module for displays."""
     control, extension = descriptors(_socket.socket(fileno=os.dup(CHANNEL)))
     module = load(extension)
     os.close(extension)
@@ -192,11 +248,15 @@ def serve(names, report, prepare, end):
     if draw_once():
         gc.collect()
         leaves_nothing("a figure of matplotlib", before)
-    prepare()
-    leaves_nothing("the backend of matplotlib", before)
+    drawing = display["prepare"]()
     sys.stdout.flush()
     sys.stderr.flush()
     end.keep()  # gc.freeze: a child that collects garbage does not write to, and so copy, shared memory
+    if drawing:
+        display["hot"] = ranges(pages_written_by(drawing) - pages_written_by(rehearse))
+        display["populate"] = module.populate
+        leaves_nothing("a rehearsal", before)
+        end.keep()
     report("S")
     os.close(CHANNEL)
     Template(_socket.socket(fileno=control), module).serve()
