@@ -317,7 +317,7 @@ LEAVES_NOTHING[type(_ for _ in ())] = has_no_handler
 def rehearse():
     """Do the same steps as for a program, with a program that does nothing. They write to memory that a child of a template shares with
     it, and the kernel copies each such page (copy-on-write). A waiting jail does this before the program arrives. A template does it in a
-    child, to learn which pages these are: those that are changed by drawing are the others."""
+    child, to tell these pages from those that only drawing changes."""
     code = marshal.dumps(compile(b"print(end='')\n", SOURCE, "exec", dont_inherit=True))
     put("/dev/null", MAGIC_NUMBER + bytes(12) + code)  # the program must not find a file
     exec(marshal.loads(code), {"__name__": "__main__"})
