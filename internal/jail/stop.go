@@ -9,16 +9,20 @@ import (
 )
 
 // stop stops all processes of a run until the returned function is called. A process in a system call stops when the call ends, which
-// may be after stop has returned.
+// may be after stop has returned: see awaitStop.
 func (p *process) stop() (goOn func()) {
 	if p.leaf == nil {
 		return p.stopBySignal()
 	}
 	_ = p.leaf.Freeze(true) // fails when the run has ended
-	for begin := time.Now(); !p.leaf.Frozen() && time.Since(begin) < stopPatience; {
-		time.Sleep(watchInterval / 20)
-	}
 	return func() { _ = p.leaf.Freeze(false) }
+}
+
+// awaitStop waits until all processes have stopped, for stopPatience at most. Without a cgroup it does not wait.
+func (p *process) awaitStop() {
+	for begin := time.Now(); p.leaf != nil && !p.leaf.Frozen() && time.Since(begin) < stopPatience; {
+		time.Sleep(watchInterval / 10)
+	}
 }
 
 // stopBySignal replaces stop if there is no cgroup. A program can notice it, if it waits for its children with WUNTRACED (wait(2)).

@@ -9,7 +9,7 @@ import (
 
 // The watchdog bounds the memory of a run if there is no memory controller. A program cannot make it measure less often.
 //
-// Every 10 to 40 ms the watchdog makes a quick measurement (type look): it adds up the resident sets of all processes. It reads them
+// Every 5 to 40 ms the watchdog makes a quick measurement (type look): it adds up the resident sets of all processes. It reads them
 // from files of /proc for which the kernel takes no lock that a program can hold. If the sum is under the limit, the run is under
 // the limit. But the sum counts a shared page once for each process that maps it. So if the sum is over the limit, the watchdog
 // makes a full measurement: it reads the proportional sets, which count each page once. The program determines how long the kernel
@@ -20,11 +20,11 @@ import (
 const (
 	// watchInterval is the shortest pause between two quick measurements. A program near its limit can exceed it in that time;
 	// without a controller this cannot be prevented.
-	watchInterval = 10 * time.Millisecond
+	watchInterval = 5 * time.Millisecond
 
-	// longestRest is the longest pause: for a program that is far from its limit, and after a quick measurement that took long
-	// because the machine is busy.
-	longestRest = 4 * watchInterval
+	// longestRest is the longest pause: for a program that is far from its limit, and after a quick measurement that cost much
+	// processor time.
+	longestRest = 8 * watchInterval
 
 	// takingRate is the highest rate at which one processor can fill memory, in bytes per second. It determines how soon a
 	// program can reach its limit. The watchdog pauses for half of that time, because on a busy machine it wakes late.
@@ -35,7 +35,7 @@ const (
 	watchShare = 5
 
 	// stopPatience bounds the wait for the program to stop. After that it is measured while it runs.
-	stopPatience = 2 * watchInterval
+	stopPatience = 4 * watchInterval
 
 	// dearGrowth bounds what a stopped program may add during a full measurement, because its system calls in progress
 	// continue: 1/dearGrowth of the limit. If it adds more, it counts as over the limit.
@@ -120,13 +120,17 @@ func (m *meter) watch() {
 			return
 		case <-time.After(rest):
 		}
-		begin := time.Now()
+		// The program can make the machine busy, so that a measurement takes long. It must not gain time by that.
+		runtime.LockOSThread() // threadTime is the time of this thread
+		begin := threadTime()
 		room := m.room()
+		took := threadTime() - begin
+		runtime.UnlockOSThread()
 		if room < 0 {
 			m.exceed()
 			return
 		}
-		rest = min(max(watchInterval, watchShare*time.Since(begin), timeToTake(room)/2), longestRest)
+		rest = min(max(watchInterval, watchShare*took, timeToTake(room)/2), longestRest)
 	}
 }
 
@@ -205,12 +209,20 @@ func (m *meter) measureFully() (exceeded bool) {
 			m.exceed() // while the run is still stopped
 		}
 	}()
-	before, err := m.of.look(m.limit)
-	if err != nil || before.most() <= m.limit {
+	stopping, err := m.of.look(m.limit)
+	if err != nil {
 		return false // the next quick measurement decides
 	}
+	since := stopping.baseline(0)
+	m.of.awaitStop()
+	before, err := m.of.look(m.limit)
+	switch {
+	case err != nil || before.most() <= m.limit:
+		return false
+	case since.taken(before) > m.limit/dearGrowth:
+		return true
+	}
 	m.known = nil
-	since := before.baseline(0)
 	found := make(chan shared, 1)
 	go func() { found <- m.of.share(before) }() // may block until the program ends
 	tick := time.NewTicker(watchInterval)
