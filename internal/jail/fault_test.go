@@ -286,7 +286,8 @@ func TestInitOutOfMemory(t *testing.T) {
 	if len(limits) != 1 {
 		t.Fatalf("leaves with a limit: %q", limits)
 	}
-	// os.WriteFile opens the file with O_NONBLOCK. Then Linux 6.16 and later set the limit, and kill only at the next allocation.
+	// os.WriteFile would open the file with O_NONBLOCK. With this flag, Linux 6.16 and later only set the limit, and the process is not
+	// killed before it allocates memory again.
 	file, err := unix.Open(limits[0], unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

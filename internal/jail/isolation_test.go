@@ -131,8 +131,8 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 32768, s.getsockopt(s
 	}
 }
 
-// On a newer kernel, which does not let a mounted procfs hide its files, a jail lacks some files of /proc and shows nothing more. Here a
-// filter refuses the same as such a kernel.
+// A newer kernel refuses to add subset=pid to a mounted procfs. The jail then has a procfs without the files that it covers on other
+// kernels, and shows no other files either. This test has a seccomp filter that refuses the change like such a kernel.
 func TestIsolationWithANewerProcfs(t *testing.T) {
 	argument := func(n uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: 16 + 8*n, Size: 4} } // struct seccomp_data: the low half
 	refuses := assemble(

@@ -101,6 +101,8 @@ type meter struct {
 
 	sight time.Time // time of the last successful measurement
 	known *baseline // from the last full measurement; nil if none was needed since the sum was under the limit
+
+	full time.Duration // processor time that room has spent on the proportional sets, in another thread
 }
 
 // baseline is the memory of a run at the time of a full measurement.
@@ -123,8 +125,9 @@ func (m *meter) watch() {
 		// The program can make the machine busy, so that a measurement takes long. It must not gain time by that.
 		runtime.LockOSThread() // threadTime is the time of this thread
 		begin := threadTime()
+		m.full = 0
 		room := m.room()
-		took := threadTime() - begin
+		took := threadTime() - begin + m.full
 		runtime.UnlockOSThread()
 		if room < 0 {
 			m.exceed()
@@ -241,7 +244,7 @@ func (m *meter) measureFully() (exceeded bool) {
 			if all.bytes+before.pageTables > m.limit {
 				return true
 			}
-			m.known = before.baseline(all.bytes)
+			m.known, m.full = before.baseline(all.bytes), all.cost
 			enough = time.After(max(0, (watchShare-1)*all.cost-longestRest))
 		case <-tick.C:
 			now, err := m.of.look(m.limit)
