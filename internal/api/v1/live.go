@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -25,6 +26,10 @@ const (
 	requestPatience = 30 * time.Second // for the first message, and for the rest of any message that has begun
 	maxMessage      = 1 << 20          // bytes of a message after the first
 	maxUnread       = 1 << 20          // bytes of standard input that wait for the program
+
+	// slowestReader is the rate, in bytes per second, at which a client must read at least. Events wait in the buffers of both systems and of
+	// proxies, where the service cannot see them, and a ping waits behind them.
+	slowestReader = 64 << 10
 )
 
 // Subprotocols of a WebSocket. A web page cannot set headers of a WebSocket, so it sends a key as a subprotocol that begins with a prefix.
@@ -130,6 +135,11 @@ type live struct {
 	err     error
 	last    time.Time // deadline for all remaining events; zero while the program runs
 	next    int64     // the number of the next event
+	wrote   bool      // an event since the last beat
+
+	sent     int64        // bytes of events
+	answered atomic.Int64 // of sent, the bytes before the last ping that the client has answered
+	pinging  atomic.Bool  // the client has not yet answered a ping
 
 	mu     sync.Mutex
 	reason error // why the client's messages ended the run
@@ -230,7 +240,7 @@ func (l *live) fault() error {
 func (l *live) begin() {}
 
 func (l *live) event(_ string, seq int64) io.Writer {
-	l.next = seq + 1
+	l.next, l.wrote = seq+1, true
 	// The message has a context of its own, because the run's context ends when the client's messages end.
 	ctx, end := context.WithDeadline(context.WithoutCancel(l.ctx), l.deadline())
 	l.end = end
@@ -251,6 +261,7 @@ func (l *live) deadline() time.Time {
 func (l *live) Write(b []byte) (n int, err error) {
 	if l.err == nil {
 		n, l.err = l.message.Write(b)
+		l.sent += int64(n)
 	}
 	return n, l.err
 }
@@ -265,14 +276,24 @@ func (l *live) endEvent() {
 func (l *live) flush()      {}
 func (l *live) beats() bool { return true }
 
-// beat sends a ping. listen receives the pong.
+// beat sends a ping if there was no event since the last beat, and cancels the run if the client does not answer in time. listen receives the
+// pong. A ping that waits for its answer counts as a beat: a browser answers only the last of several.
 func (l *live) beat() {
+	if l.wrote || !l.pinging.CompareAndSwap(false, true) {
+		l.wrote = false
+		return
+	}
+	sent := l.sent
+	patience := l.patience + time.Duration(sent-l.answered.Load())*time.Second/slowestReader
 	go func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.patience)
+		defer l.pinging.Store(false)
+		ctx, cancel := context.WithTimeout(l.ctx, patience)
 		defer cancel()
 		if l.conn.Ping(ctx) != nil {
 			l.cancel()
+			return
 		}
+		l.answered.Store(sent)
 	}()
 }
 
