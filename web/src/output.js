@@ -4,7 +4,8 @@ import { cut, Screen } from "./screen.js";
 
 const patience = 10; // milliseconds per frame for processing output
 const pieceLength = 16384;
-const drawInterval = 200; // milliseconds between drawings while output waits
+const drawInterval = 200; // least milliseconds between drawings while output waits
+const drawShare = 0.2; // of the time, at most, for drawing while output waits
 
 export class Output {
   #parent;
@@ -14,7 +15,7 @@ export class Output {
   #planned = false;
   #idle = [];
   #read = 0; // position in the first queued piece
-  #drawn = 0; // time of the last drawing, in milliseconds
+  #next = 0; // earliest time of the next drawing while output waits, in milliseconds
   #follows = true; // whether the view scrolls to new output
 
   constructor(parent) {
@@ -93,9 +94,11 @@ export class Output {
     this.#waiting.splice(0, done);
     const waits = this.#waiting.length > 0;
     this.#parent.ariaLive = waits ? "off" : "polite"; // a screen reader cannot follow output that arrives this fast
-    if (!waits || performance.now() - this.#drawn > drawInterval) {
+    const begin = performance.now();
+    if (!waits || begin >= this.#next) {
       this.#render();
-      this.#drawn = performance.now();
+      const took = performance.now() - begin;
+      this.#next = begin + Math.max(drawInterval, took / drawShare);
     }
     if (waits) {
       this.#plan();
