@@ -284,7 +284,7 @@ func (l *live) beat() {
 		return
 	}
 	sent := l.sent
-	patience := l.patience + time.Duration(sent-l.answered.Load())*time.Second/slowestReader
+	patience := l.patience + time.Duration((sent-l.answered.Load())/slowestReader)*time.Second
 	go func() {
 		defer l.pinging.Store(false)
 		ctx, cancel := context.WithTimeout(l.ctx, patience)
