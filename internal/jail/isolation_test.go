@@ -158,7 +158,7 @@ func TestIsolationWithANewerProcfs(t *testing.T) {
 // covered before stays visible.
 func procfsKeepsCoveredFiles(t *testing.T) bool {
 	t.Helper()
-	// It calls mount(2) as the init does: the command mount of some versions changes options in another way.
+	// This program calls mount(2) itself. Under the daemon's unit, the command mount of Debian 13 fails although the kernel allows the change.
 	said, err := exec.CommandContext(t.Context(), "unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "/usr/bin/python3", "-c", `
 import ctypes, errno
 MS_REMOUNT = 32

@@ -27,8 +27,8 @@ const (
 	maxMessage      = 1 << 20          // bytes of a message after the first
 	maxUnread       = 1 << 20          // bytes of standard input that wait for the program
 
-	// slowestReader is the rate, in bytes per second, at which a client must read at least. Events wait in the buffers of both systems and of
-	// proxies, where the service cannot see them, and a ping waits behind them.
+	// slowestReader is the lowest rate, in bytes per second, at which a client may read. Events that the client has not read wait in buffers
+	// of the kernels and of proxies. The service cannot see how many wait there, and a ping reaches the client only after them.
 	slowestReader = 64 << 10
 )
 
@@ -135,11 +135,11 @@ type live struct {
 	err     error
 	last    time.Time // deadline for all remaining events; zero while the program runs
 	next    int64     // the number of the next event
-	wrote   bool      // an event since the last beat
+	wrote   bool      // whether there was an event since the last beat
 
 	sent     int64        // bytes of events
-	answered atomic.Int64 // of sent, the bytes before the last ping that the client has answered
-	pinging  atomic.Bool  // the client has not yet answered a ping
+	answered atomic.Int64 // bytes of the events before the last ping that the client has answered
+	pinging  atomic.Bool  // whether a ping has no answer yet
 
 	mu     sync.Mutex
 	reason error // why the client's messages ended the run
@@ -277,7 +277,8 @@ func (l *live) flush()      {}
 func (l *live) beats() bool { return true }
 
 // beat sends a ping if there was no event since the last beat, and cancels the run if the client does not answer in time. listen receives the
-// pong. A ping that waits for its answer counts as a beat: a browser answers only the last of several.
+// pong. There is never more than one ping without an answer, because a client that receives several pings need only answer the last one
+// (RFC 6455, section 5.5.3).
 func (l *live) beat() {
 	if l.wrote || !l.pinging.CompareAndSwap(false, true) {
 		l.wrote = false
